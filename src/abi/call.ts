@@ -1,0 +1,75 @@
+/** Call: the system calls' types. One table of specs, one trap, whoever the caller is. */
+import type { Awaitable, Result } from "../lib/result.ts";
+import type { Json, JsonSchema } from "../lib/json.ts";
+import type { SysError } from "./errno.ts";
+import type { Label } from "./label.ts";
+import type { Pid } from "./process.ts";
+
+/** From harmless to final. Two reads run side by side; anything above runs alone within its process. */
+export type EffectClass = "pure" | "read" | "write" | "external" | "irreversible";
+
+/**
+ * What recovery may do with a call that has an intent and no outcome:
+ * pure: perform again · idempotent: perform again under the same key · verify: look at the world first · once: park, a person decides.
+ */
+export type Recovery = "pure" | "idempotent" | "verify" | "once";
+
+/** What an argument means to policy. `path`, `command`, `host` and the like are privileged; `content` and `option` are not. */
+export type ArgRole =
+  | "path"
+  | "command"
+  | "host"
+  | "destination"
+  | "object"
+  | "principal"
+  | "amount"
+  | "credential"
+  | "identity"
+  | "content"
+  | "option";
+
+export interface CallSpec {
+  /** `fs.read`; a tool of an MCP server is `mcp.SERVER.TOOL`. */
+  readonly name: string;
+  /** One sentence for a model: what it does, what it returns. */
+  readonly summary: string;
+  readonly input: JsonSchema;
+  readonly output: JsonSchema;
+  readonly effect: EffectClass;
+  readonly reversible: boolean;
+  readonly recovery: Recovery;
+  readonly roles: Readonly<Record<string, ArgRole>>;
+}
+
+/** `PID.STEP.N`: unique for all time, the same after a restart, and the idempotency key. */
+export type CallId = string;
+
+export interface CallContext {
+  readonly pid: Pid;
+  readonly id: CallId;
+  readonly signal: AbortSignal;
+  /** Milliseconds since 1970, from the kernel's clock. */
+  readonly now: number;
+}
+
+/**
+ * What a call gives. A model sees a string as it is; of an object with a `text` field a line of the other fields, then the text;
+ * anything else as JSON.
+ */
+export interface CallValue {
+  readonly value: Json;
+
+  /** Where the text came from, for the page table. */
+  readonly source?: string;
+  readonly label?: Label;
+}
+
+export type Verdict = "happened" | "did-not-happen" | "unknown";
+
+/** A call with its behaviour. Handlers that need the world get their drivers when they are made. */
+export interface CallHandler {
+  readonly spec: CallSpec;
+  perform(args: never, context: CallContext): Awaitable<Result<CallValue, SysError>>;
+  /** Look at the world: did the effect of this intent happen? Required where recovery is `verify`. */
+  verify?(args: never, context: CallContext): Awaitable<Verdict>;
+}

@@ -1,0 +1,200 @@
+/**
+ * Entry: what the journal holds. Process state is the fold of these, and of nothing else.
+ *   ABI-2.1  Every entry is plain JSON; parse(serialise(entry)) equals the entry.
+ */
+import type { Digest } from "../lib/hash.ts";
+import type { Json } from "../lib/json.ts";
+import type { CallId } from "./call.ts";
+import type { SysError } from "./errno.ts";
+import type { Label } from "./label.ts";
+import type { Part } from "./message.ts";
+import type { StopReason, Usage } from "./model.ts";
+import type { PageId } from "./page.ts";
+import type { Verb, RuleId } from "./policy.ts";
+import type { ExitStatus, ParkReason, Pid, Signal } from "./process.ts";
+import type { Limits } from "./budget.ts";
+
+export interface BootStep {
+  /** `config:project`, `policy:.daimon/policy/project.cedar`, `instructions:AGENTS.md`, `program:brief`, `calls`. */
+  readonly name: string;
+  readonly digest: Digest;
+  readonly ms: number;
+}
+
+/** The kernel booted; everything it trusts was measured, in this order. */
+export interface BootEntry {
+  readonly kind: "boot";
+  readonly at: number;
+  readonly version: string;
+  readonly digest: Digest;
+  readonly steps: readonly BootStep[];
+}
+
+export interface SpawnEntry {
+  readonly kind: "spawn";
+  readonly at: number;
+  readonly pid: Pid;
+  readonly parent: Pid;
+  /** The call that asked for it; null when a person did. */
+  readonly call: CallId | null;
+  /** The manifest's digest in the blob store. */
+  readonly manifest: Digest;
+  readonly cpu: string;
+  /** Its task, in the user's or the parent's words; an agent's first message. */
+  readonly goal: Json;
+  readonly goalTokens: number;
+  readonly label: Label;
+  readonly session: Pid;
+  readonly weight: number;
+  readonly windowTokensMax: number;
+}
+
+/** A remote model is about to be asked; the reservation stands until the turn settles it. */
+export interface ThinkEntry {
+  readonly kind: "think";
+  readonly at: number;
+  readonly pid: Pid;
+  readonly step: number;
+  readonly reserveTokens: number;
+  readonly reserveUsd: number;
+}
+
+/** What the trap decided about one call. A refused call carries its error and needs no outcome. */
+export interface Intent {
+  /** Index of the call in the turn's parts; -1 for a body's call. */
+  readonly part: number;
+  readonly verb: Verb;
+  readonly rules: readonly RuleId[];
+  readonly error?: SysError;
+}
+
+/** The model answered, and the trap decided on each call of the answer. Durable before any effect above `read`. */
+export interface TurnEntry {
+  readonly kind: "turn";
+  readonly at: number;
+  readonly pid: Pid;
+  readonly step: number;
+  readonly parts: readonly Part[];
+  readonly stop: StopReason;
+  readonly usage: Usage;
+  readonly tokens: number;
+  readonly costUsd: number;
+  readonly model: string;
+  readonly intents: readonly Intent[];
+}
+
+/** A body's call. `id` counts within the process, so re-execution meets the same ids. */
+export interface CallEntry {
+  readonly kind: "call";
+  readonly at: number;
+  readonly pid: Pid;
+  readonly id: CallId;
+  readonly name: string;
+  readonly args: Json;
+  readonly intent: Intent;
+}
+
+/** What a call gave. Small values are inline, larger ones in the blob store. */
+export interface OutcomeEntry {
+  readonly kind: "outcome";
+  readonly at: number;
+  readonly pid: Pid;
+  readonly id: CallId;
+  readonly ms: number;
+  readonly value?: Json;
+  readonly blob?: Digest;
+  readonly error?: SysError;
+  readonly page: PageId;
+  readonly source: string;
+  readonly tokens: number;
+  readonly label: Label;
+}
+
+/** Pages left the window as one batch; each text lies in the blob store. */
+export interface EvictEntry {
+  readonly kind: "evict";
+  readonly at: number;
+  readonly pid: Pid;
+  readonly pages: readonly { readonly id: PageId; readonly blob: Digest }[];
+  readonly freedTokens: number;
+}
+
+export interface ParkEntry {
+  readonly kind: "park";
+  readonly at: number;
+  readonly pid: Pid;
+  readonly reason: ParkReason;
+}
+
+/** A person answered: an approval, a question, a raised budget, an uncertainty settled. */
+export interface AnswerEntry {
+  readonly kind: "answer";
+  readonly at: number;
+  readonly pid: Pid;
+  readonly by: string;
+  readonly allow: boolean;
+  readonly text: string;
+  readonly raise: Partial<Limits> | null;
+}
+
+export interface SignalEntry {
+  readonly kind: "signal";
+  readonly at: number;
+  readonly pid: Pid;
+  readonly signal: Signal;
+  readonly by: string;
+}
+
+export interface WeightEntry {
+  readonly kind: "weight";
+  readonly at: number;
+  readonly pid: Pid;
+  readonly weight: number;
+}
+
+export interface ExitEntry {
+  readonly kind: "exit";
+  readonly at: number;
+  readonly pid: Pid;
+  readonly status: ExitStatus;
+  /** SHA-256 of the process's folded state at exit: what a replay must reproduce. */
+  readonly digest: Digest;
+}
+
+/** A session's changes were put into the workspace, or the workspace back as it was. */
+export interface FilesEntry {
+  readonly kind: "files";
+  readonly at: number;
+  readonly pid: Pid;
+  readonly act: "commit" | "rollback";
+  readonly phase: "intent" | "outcome";
+  readonly changes: readonly { readonly path: string; readonly from: Digest | null; readonly to: Digest | null }[];
+  /** Where the safety copy lies. */
+  readonly safety: Digest | null;
+}
+
+/** The whole table, so that a boot need not read what came before. */
+export interface CheckpointEntry {
+  readonly kind: "checkpoint";
+  readonly at: number;
+  readonly blob: Digest;
+  readonly digest: Digest;
+}
+
+export type Entry =
+  | BootEntry
+  | SpawnEntry
+  | ThinkEntry
+  | TurnEntry
+  | CallEntry
+  | OutcomeEntry
+  | EvictEntry
+  | ParkEntry
+  | AnswerEntry
+  | SignalEntry
+  | WeightEntry
+  | ExitEntry
+  | FilesEntry
+  | CheckpointEntry;
+
+export type EntryKind = Entry["kind"];

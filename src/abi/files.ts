@@ -1,0 +1,56 @@
+/** Files: a process's copy-on-write session of the workspace. Paths are relative, `/`-separated, and never leave the root. */
+import type { Awaitable, Result } from "../lib/result.ts";
+import type { Digest } from "../lib/hash.ts";
+import type { SysError } from "./errno.ts";
+import type { Pid } from "./process.ts";
+
+export interface FileStat {
+  readonly path: string;
+  readonly type: "file" | "folder" | "link" | "other";
+  readonly bytes: number;
+  readonly modifiedAt: number;
+}
+
+/** One path that differs between the session and what it started from. */
+export interface Change {
+  readonly path: string;
+  readonly kind: "added" | "modified" | "deleted";
+  readonly type: FileStat["type"];
+  /** The workspace's content when the session first changed the path; null for an added path. */
+  readonly base: Digest | null;
+  /** The session's content now; null for a deleted path. */
+  readonly now: Digest | null;
+  readonly executable: boolean;
+}
+
+/**
+ * A live session. Every path is walked one component at a time without following a link out of the root,
+ * so a link planted by a command cannot move a read or write elsewhere.
+ */
+export interface Session {
+  readonly pid: Pid;
+  /** The merged view a sandbox binds; null where the driver has none, and then commands are refused. */
+  readonly root: string | null;
+  read(path: string): Awaitable<Result<Buffer, SysError>>;
+  /** Creates missing folders. `expect` is the digest the caller saw: a mismatch is ESTALE; null means "must not exist"; undefined does not check. */
+  write(path: string, data: Uint8Array, expect?: Digest | null): Awaitable<Result<Digest, SysError>>;
+  remove(path: string): Awaitable<Result<void, SysError>>;
+  stat(path: string): Awaitable<Result<FileStat, SysError>>;
+  /** The folder's entries, sorted by name. */
+  list(path: string): Awaitable<Result<readonly FileStat[], SysError>>;
+  /** Proportional to what changed, not to the workspace. Captures the base of every path it sees for the first time. */
+  changes(): Awaitable<Result<readonly Change[], SysError>>;
+  /** Forget all changes of the session; the workspace is not touched. */
+  discard(): Awaitable<Result<void, SysError>>;
+  /** Unmount; the changes stay on disk for the next open. */
+  close(): Awaitable<void>;
+}
+
+export interface SessionDriver {
+  /** `overlay`: overlayfs in a user namespace · `copy`: files are copied when they first change. */
+  readonly name: string;
+  available(): Awaitable<Result<void, SysError>>;
+  /** Opens or reopens. `home` is the session's own folder; `lower` is the workspace, never written here. */
+  open(spec: { readonly pid: Pid; readonly lower: string; readonly home: string }): Awaitable<Result<Session, SysError>>;
+  close(): Awaitable<void>;
+}

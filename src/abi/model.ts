@@ -1,0 +1,64 @@
+/** Model: the CPU's driver interface. One contract suite holds every driver to it. */
+import type { Awaitable, Result } from "../lib/result.ts";
+import type { JsonSchema } from "../lib/json.ts";
+import type { SysError } from "./errno.ts";
+import type { Message, Part, ToolDefinition } from "./message.ts";
+
+export interface ModelRequest {
+  readonly model: string;
+  /** Frozen per process: the stable head of the provider's prefix cache. */
+  readonly system: string;
+  readonly messages: readonly Message[];
+  readonly tools: readonly ToolDefinition[];
+  readonly outputTokensMax: number;
+  /** Set when the final reply must be JSON of this shape. */
+  readonly output: JsonSchema | null;
+  /** The same for every retry of one step. */
+  readonly idempotencyKey: string;
+}
+
+/** Tokens as the provider counted them; `reported: false` means we estimated. Cache figures are parts of the input. */
+export interface Usage {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly cacheReadTokens: number;
+  readonly cacheWriteTokens: number;
+  readonly reported: boolean;
+}
+
+export type StopReason = "end" | "calls" | "length" | "refusal";
+
+export interface ModelReply {
+  readonly parts: readonly Part[];
+  readonly stop: StopReason;
+  readonly usage: Usage;
+  /** The id of what really answered, as the provider reports it. */
+  readonly model: string;
+}
+
+/** A piece of a reply while it streams, for display only: the reply is what counts. */
+export type Delta = { readonly type: "text"; readonly text: string } | { readonly type: "call"; readonly name: string };
+
+export interface ThinkIo {
+  readonly signal: AbortSignal | null;
+  readonly onDelta: ((delta: Delta) => void) | null;
+}
+
+export interface ModelDriver {
+  /** `reflex`, `anthropic`, `openai`, … */
+  readonly name: string;
+  /** A remote driver's request leaves the machine, so its intent is made durable first. */
+  readonly remote: boolean;
+  /** The context window of a model, in tokens. */
+  windowTokens(model: string): number;
+  think(request: ModelRequest, io: ThinkIo): Awaitable<Result<ModelReply, SysError>>;
+  close(): Awaitable<void>;
+}
+
+/** Dollars per million tokens. */
+export interface Price {
+  readonly inputUsd: number;
+  readonly outputUsd: number;
+  readonly cacheReadUsd: number;
+  readonly cacheWriteUsd: number;
+}

@@ -1,0 +1,37 @@
+/** Sandbox: run a command where it can reach only its session's workspace. Fails closed: no sandbox, no command. */
+import type { Awaitable, Result } from "../lib/result.ts";
+import type { SysError } from "./errno.ts";
+
+export interface SandboxCommand {
+  readonly argv: readonly string[];
+  /** The host folder shown as the workspace, read-write: a session's merged view. */
+  readonly root: string;
+  /** Relative to the workspace. */
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly stdin: string;
+  readonly timeoutMs: number;
+  readonly memoryBytesMax: number;
+  readonly processesMax: number;
+  readonly outputBytesMax: number;
+}
+
+export interface SandboxResult {
+  /** null when a signal ended it. */
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  readonly timedOut: boolean;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Output beyond the limit was dropped. */
+  readonly truncated: boolean;
+  readonly ms: number;
+}
+
+export interface SandboxDriver {
+  readonly name: string;
+  /** Ok when commands can be isolated here; otherwise why not, and the command that mends it. */
+  available(): Awaitable<Result<void, SysError>>;
+  run(command: SandboxCommand, signal: AbortSignal): Promise<Result<SandboxResult, SysError>>;
+  close(): Awaitable<void>;
+}

@@ -1,0 +1,39 @@
+/**
+ * Json: the value form everything that is journaled has.
+ *   LIB-1.1  canonical() gives one text per value: keys sorted by code unit, no white space.
+ */
+
+export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
+export type JsonObject = { readonly [key: string]: Json };
+
+/** JSON Schema 2020-12, as data. */
+export type JsonSchema = JsonObject;
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** One text per value, for digests. Keys with undefined values are left out, as in JSON. */
+export function canonical(value: unknown): string {
+  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+  const fields: string[] = [];
+  for (const key of Object.keys(value).sort()) {
+    const field = (value as Record<string, unknown>)[key];
+    if (field !== undefined) fields.push(`${JSON.stringify(key)}:${canonical(field)}`);
+  }
+  return `{${fields.join(",")}}`;
+}
+
+/** Parse text from outside: no exception, no prototype keys. */
+export function parseJson(text: string): Json | undefined {
+  try {
+    return JSON.parse(text, dropPrototypeKeys) as Json;
+  } catch {
+    return undefined;
+  }
+}
+
+function dropPrototypeKeys(key: string, value: unknown): unknown {
+  return key === "__proto__" ? undefined : value;
+}
