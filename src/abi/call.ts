@@ -64,7 +64,11 @@ export interface CallValue {
   readonly label?: Label;
 }
 
-export type Verdict = "happened" | "did-not-happen" | "unknown";
+/** What a look at the world showed. An effect that happened gives the value that performing it would have given. */
+export type Verdict =
+  | { readonly verdict: "happened"; readonly value: CallValue }
+  | { readonly verdict: "did-not-happen" }
+  | { readonly verdict: "unknown"; readonly why: string };
 
 /** A call with its behaviour. Handlers that need the world get their drivers when they are made. */
 export interface CallHandler {

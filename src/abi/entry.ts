@@ -27,6 +27,7 @@ export interface BootEntry {
   readonly at: number;
   readonly version: string;
   readonly digest: Digest;
+  readonly policy: Digest;
   readonly steps: readonly BootStep[];
 }
 
@@ -61,8 +62,6 @@ export interface ThinkEntry {
 
 /** What the trap decided about one call. A refused call carries its error and needs no outcome. */
 export interface Intent {
-  /** Index of the call in the turn's parts; -1 for a body's call. */
-  readonly part: number;
   readonly verb: Verb;
   readonly rules: readonly RuleId[];
   readonly error?: SysError;
@@ -80,6 +79,7 @@ export interface TurnEntry {
   readonly tokens: number;
   readonly costUsd: number;
   readonly model: string;
+  /** One for each call part, in order. */
   readonly intents: readonly Intent[];
 }
 
@@ -100,14 +100,15 @@ export interface OutcomeEntry {
   readonly at: number;
   readonly pid: Pid;
   readonly id: CallId;
-  readonly ms: number;
   readonly value?: Json;
   readonly blob?: Digest;
   readonly error?: SysError;
-  readonly page: PageId;
-  readonly source: string;
+  /** What the result takes of the window, after it was cut to size. */
   readonly tokens: number;
-  readonly label: Label;
+  /** Where the text came from; the call itself when absent. */
+  readonly source?: string;
+  /** `derived`, `workspace` when absent. */
+  readonly label?: Label;
 }
 
 /** Pages left the window as one batch; each text lies in the blob store. */
@@ -115,8 +116,7 @@ export interface EvictEntry {
   readonly kind: "evict";
   readonly at: number;
   readonly pid: Pid;
-  readonly pages: readonly { readonly id: PageId; readonly blob: Digest }[];
-  readonly freedTokens: number;
+  readonly pages: readonly { readonly id: PageId; readonly blob: Digest; readonly stubTokens: number }[];
 }
 
 export interface ParkEntry {

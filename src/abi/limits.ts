@@ -29,7 +29,47 @@ export const limits = {
   /** Retries of one model request after a transient failure. */
   modelRetriesMax: 4,
   modelTimeoutMs: 600_000,
+  /** Silence of a model server in the middle of a reply. */
+  modelIdleTimeoutMs: 300_000,
+  modelReplyBytesMax: 64 * 1024 * 1024,
+  /** A longer wait than this, asked for by a provider, is told to the process instead of slept through. */
+  modelRetryAfterMsMax: 60_000,
+  modelBackoffMsBase: 500,
+  modelBackoffMsMax: 30_000,
+  /** Retries a driver has in hand for all its requests together; a good reply gives a part back. */
+  modelRetryTokens: 20,
+  modelRetryTokensPerReply: 0.5,
+  modelConnectionsMax: 512,
+  /** Above this a reply is streamed even if nobody watches, so that no intermediary gives up on a silent connection. */
+  modelSilentTokensMax: 16_384,
+  detectTimeoutMs: 250,
+  detectBytesMax: 1024 * 1024,
+  /** One line of an event stream, and the data of one event. */
+  sseBytesMax: 16 * 1024 * 1024,
+  /** What an error quotes of a server's own words. */
+  quoteCharsMax: 400,
+  fetchRedirectsMax: 5,
+  fetchHeadersMax: 32,
+  fetchHeaderBytesMax: 16 * 1024,
+  urlBytesMax: 8 * 1024,
+  mcpToolsMax: 256,
+  mcpSchemaBytesMax: 64 * 1024,
+  mcpDescriptionCharsMax: 2_048,
+  mcpTextBytesMax: 1024 * 1024,
+  mcpConnectTimeoutMs: 30_000,
+  mcpCallTimeoutMs: 120_000,
+  /** What a server of ours may write in one message. */
+  mcpMessageBytesMax: 8 * 1024 * 1024,
   configBytesMax: 1024 * 1024,
+  /** Aliases one configuration file may use: enough for people, too few for a bomb. */
+  configAliasesMax: 32,
+  /** A file of instructions (AGENTS.md and its like). */
+  instructionBytesMax: 256 * 1024,
+  /** A holder of the workspace's lock that cannot be looked up counts as gone after this without a heartbeat. */
+  lockHeartbeatMs: 5_000,
+  lockStaleMs: 20_000,
+  /** A temporary file older than this was left behind by a crash. */
+  leftoverAgeMs: 3_600_000,
   /** Share of the window at which pages leave, and down to which they leave. */
   windowHighShare: 0.8,
   windowLowShare: 0.5,

@@ -36,8 +36,14 @@ export interface ModelReply {
   readonly model: string;
 }
 
-/** A piece of a reply while it streams, for display only: the reply is what counts. */
-export type Delta = { readonly type: "text"; readonly text: string } | { readonly type: "call"; readonly name: string };
+/**
+ * A piece of a reply while it streams, for display only: the reply is what counts.
+ * `restart`: the connection broke and the request was sent again; forget what was shown of this reply.
+ */
+export type Delta =
+  | { readonly type: "text"; readonly text: string }
+  | { readonly type: "call"; readonly name: string }
+  | { readonly type: "restart" };
 
 export interface ThinkIo {
   readonly signal: AbortSignal | null;
@@ -61,4 +67,6 @@ export interface Price {
   readonly outputUsd: number;
   readonly cacheReadUsd: number;
   readonly cacheWriteUsd: number;
+  /** What a request costs whose input, cached or not, is longer. */
+  readonly long?: { readonly overInputTokens: number; readonly price: Omit<Price, "long"> };
 }

@@ -2,7 +2,7 @@
 import type { Label } from "./label.ts";
 import type { Digest } from "../lib/hash.ts";
 
-/** The first 16 hexadecimal digits of the SHA-256 of the text. Same text, same page. */
+/** The id of the call that brought the page in, `PID.STEP.N`: short enough for a model to repeat, and unique for all time. */
 export type PageId = string;
 
 export type PageKind = "goal" | "input" | "result" | "note" | "reply";

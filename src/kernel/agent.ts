@@ -1,0 +1,256 @@
+/**
+ * Agent: the loop of a process that a model drives: window, model, trap, outcome. It reads all it needs from folded state,
+ * so it can be left at any point and entered again by the same or another kernel.
+ *   KRN-6.1  A model call is admitted only if its input and its longest output fit the budget of the process and of every group above it.
+ *   KRN-6.2  A remote model is asked only after the intent to ask is durable.
+ *   KRN-6.3  Ending without a call is a claim, not a result: a process with a contract that ends without task.done has failed.
+ *   KRN-6.4  A provider that fails parks the process in a named degraded mode; nothing is lost.
+ *   KRN-6.5  A process that reaches its step limit ends with EDEADLK.
+ */
+import { fail, sysError, type SysError } from "../abi/errno.ts";
+import type { EvictEntry, TurnEntry } from "../abi/entry.ts";
+import { limits } from "../abi/limits.ts";
+import type { ModelReply, ModelRequest, ThinkIo, Usage } from "../abi/model.ts";
+import type { ExitStatus, ParkReason } from "../abi/process.ts";
+import { ok, type Awaitable, type Result } from "../lib/result.ts";
+import { estimateTokens } from "../lib/tokens.ts";
+import { plan } from "../memory/reclaim.ts";
+import { refuse, type Refusal } from "../scheduler/budget.ts";
+import type { Core, Cpu, Running } from "./core.ts";
+import { exit } from "./exit.ts";
+import { performPending } from "./perform.ts";
+import { Halted } from "./recorder.ts";
+import { ancestry, callsOf, type Proc } from "./table.ts";
+import { stub } from "./window.ts";
+
+/** Run until the process parks or ends. `recovered`: its pending calls were left by another kernel. */
+export async function runAgent(core: Core, proc: Proc, running: Running, recovered: boolean): Promise<void> {
+  let fresh = !recovered;
+  while (proc.state === "ready" && !running.cancelled) {
+    if (proc.pending.length > 0) {
+      const performed = performPending({ core, proc, running, recovered: !fresh });
+      if (performed instanceof Promise) await performed;
+      /** Only the first batch can have been under way in the other kernel; what stands behind it never began. */
+      fresh = true;
+      continue;
+    }
+    const ended = ending(proc);
+    if (ended !== null) return exit(core, proc, ended);
+    const stepped = step(core, proc, running);
+    if (stepped instanceof Promise) await stepped;
+  }
+}
+
+/** How the process ends now, or null to go on. */
+function ending(proc: Proc): ExitStatus | null {
+  if (proc.result !== null) return { ok: true, value: proc.result.value };
+  if (proc.finished) return finalText(proc);
+  const stepsMax = Math.min(proc.manifest.stepsMax, limits.stepsMax);
+  if (proc.step < stepsMax) return null;
+  const message = `${proc.manifest.name} made ${stepsMax} steps without finishing; give it a smaller task or more steps`;
+  return { ok: false, error: sysError("EDEADLK", message) };
+}
+
+function finalText(proc: Proc): ExitStatus {
+  const parts = proc.messages.at(-1)?.parts ?? [];
+  const text = parts.flatMap((part) => (part.type === "text" ? [part.text] : [])).join("");
+  if (proc.manifest.output === null) return { ok: true, value: text };
+  const said = text === "" ? "nothing" : JSON.stringify(text.slice(0, 200));
+  return {
+    ok: false,
+    error: sysError("EINVAL", `${proc.manifest.name} ended without a result: it called no task.done and said ${said}`),
+  };
+}
+
+/** One model step: make room, reserve, ask, decide, write down. */
+function step(core: Core, proc: Proc, running: Running): Awaitable<void> {
+  const cpu = core.cpu(proc.cpu);
+  if (cpu === null) {
+    const message = `there is no CPU ${JSON.stringify(proc.cpu)}; see "daimon doctor" for those that are`;
+    return exit(core, proc, { ok: false, error: sysError("ENOENT", message) });
+  }
+  const room = makeRoom(core, proc);
+  if (!room.ok) return exit(core, proc, room);
+  const parked = overBudget(core, proc, cpu);
+  if (parked !== null) return park(core, proc, parked);
+  if (cpu.driver.remote) return thinkRemote(core, proc, running, cpu);
+  const reply = cpu.driver.think(request(core, proc, cpu), ioOf(core, proc, running, cpu));
+  if (reply instanceof Promise) return reply.then((answer) => answered(core, proc, running, cpu, answer));
+  return answered(core, proc, running, cpu, reply);
+}
+
+/** Evict below the low mark once the high mark is passed. */
+function makeRoom(core: Core, proc: Proc): Result<void, SysError> {
+  if (proc.windowTokens <= proc.windowTokensMax * limits.windowHighShare) return ok(undefined);
+  const { pages, windowTokens, windowTokensMax, step } = proc;
+  const planned = plan({ pages, windowTokens, windowTokensMax, step, stubTokens: stubTokensMax });
+  if (!planned.ok || planned.value.length === 0) return planned.ok ? ok(undefined) : planned;
+  const leaving = new Set(planned.value);
+  const evicted: EvictEntry["pages"][number][] = [];
+  for (const page of pages) {
+    if (!leaving.has(page.id)) continue;
+    const blob = page.blob ?? core.recorder.putText(JSON.stringify(textOf(proc, page.id)));
+    evicted.push({ id: page.id, blob, stubTokens: estimateTokens(stub(page)) });
+  }
+  core.recorder.record({ kind: "evict", at: core.clock.now(), pid: proc.pid, pages: evicted });
+  return ok(undefined);
+}
+
+/** An upper bound for planning; each stub's own size is what counts. */
+const stubTokensMax = 40;
+
+function textOf(proc: Proc, page: string): string {
+  for (const message of proc.messages) {
+    for (const part of message.parts) if (part.type === "result" && part.page === page) return part.text;
+  }
+  return "";
+}
+
+function overBudget(core: Core, proc: Proc, cpu: Cpu): ParkReason | null {
+  const tokens = proc.windowTokens + limits.outputTokensMax;
+  const costUsd = reserveUsd(proc, cpu);
+  const timeMs = core.clock.now() - proc.startedAt;
+  const spent = refuse(ancestry(core.recorder.table, proc), { costUsd, tokens, calls: 0, timeMs: 0 });
+  if (spent !== null) return budgetPark(proc, spent);
+  for (const group of ancestry(core.recorder.table, proc)) {
+    const max = group.limits.timeMs;
+    if (max === null || core.clock.now() - group.startedAt <= max) continue;
+    return budgetPark(proc, { group: group.pid, limit: "timeMs", used: timeMs, asked: 0, max });
+  }
+  return null;
+}
+
+function budgetPark(proc: Proc, { group, limit, used, asked, max }: Refusal): ParkReason {
+  const whose = group === proc.pid ? "its own budget" : `the budget of process ${group}`;
+  const question = `${proc.manifest.name} needs ${asked} more ${limit} and ${whose} is ${max}, of which ${used} are used. Raise it?`;
+  return { type: "budget", limit, group, question };
+}
+
+function reserveUsd(proc: Proc, cpu: Cpu): number {
+  if (cpu.price === null) return 0;
+  return (proc.windowTokens * cpu.price.inputUsd + limits.outputTokensMax * cpu.price.outputUsd) / 1e6;
+}
+
+async function thinkRemote(core: Core, proc: Proc, running: Running, cpu: Cpu): Promise<void> {
+  const { pid, weight, step } = proc;
+  const slot = core.slots.take(pid, weight);
+  if (slot !== null) await slot;
+  const before = proc.spend.tokens;
+  try {
+    if (running.cancelled || proc.state !== "ready") return;
+    const reserveTokens = proc.windowTokens + limits.outputTokensMax;
+    core.recorder.record({ kind: "think", at: core.clock.now(), pid, step, reserveTokens, reserveUsd: reserveUsd(proc, cpu) });
+    const durable = await core.recorder.barrier(core.active <= 1);
+    if (!durable.ok) throw new Halted(durable.error);
+    core.active -= 1;
+    const answer = await Promise.resolve(cpu.driver.think(request(core, proc, cpu), ioOf(core, proc, running, cpu))).finally(
+      () => {
+        core.active += 1;
+      },
+    );
+    answered(core, proc, running, cpu, answer);
+  } finally {
+    core.slots.give(pid, weight, proc.spend.tokens - before);
+  }
+}
+
+function request(core: Core, proc: Proc, cpu: Cpu): ModelRequest {
+  const { manifest } = proc;
+  return {
+    model: cpu.model,
+    system: manifest.instructions,
+    messages: proc.messages,
+    tools: core.toolsOf(manifest),
+    outputTokensMax: limits.outputTokensMax,
+    /** With task.done among the tools the contract stands there, and the reply itself stays free. */
+    output: core.trap.holds(manifest, "task.done") ? null : manifest.output,
+    idempotencyKey: `${proc.pid}.${proc.step}`,
+  };
+}
+
+/** An in-process model answers at once and needs no signal to be stopped by. */
+function ioOf(core: Core, proc: Proc, running: Running, cpu: Cpu): ThinkIo {
+  const { onDelta } = core;
+  return {
+    signal: cpu.driver.remote ? running.signal : null,
+    onDelta: onDelta === null ? null : (delta) => onDelta(proc.pid, delta),
+  };
+}
+
+function answered(core: Core, proc: Proc, running: Running, cpu: Cpu, answer: Result<ModelReply, SysError>): void {
+  if (proc.state !== "ready" || running.cancelled) return;
+  if (answer.ok) return core.recorder.record(turnOf(core, proc, cpu, answer.value));
+  const { errno, message } = answer.error;
+  const passing =
+    errno === "EAGAIN" ||
+    errno === "EIO" ||
+    errno === "ETIMEDOUT" ||
+    errno === "EPROTO" ||
+    errno === "EDQUOT" ||
+    errno === "EACCES";
+  if (!passing) return exit(core, proc, fail(errno, message));
+  park(core, proc, {
+    type: "degraded",
+    error: sysError(errno, message),
+    question: `${cpu.driver.name} does not answer: ${message}. Try again?`,
+  });
+}
+
+function turnOf(core: Core, proc: Proc, cpu: Cpu, reply: ModelReply): TurnEntry {
+  const usage = trusted(proc, reply);
+  const calls = callsOf(reply.parts);
+  let ahead = 0;
+  const intents = calls.map((call, n) => {
+    if (n >= limits.callsPerTurnMax) {
+      return {
+        verb: "deny" as const,
+        rules: [],
+        error: sysError("E2BIG", `one reply may hold ${limits.callsPerTurnMax} calls; make the rest in the next`),
+      };
+    }
+    const intent = core.trap.decide(core.recorder.table, proc, call.name, call.args, ahead);
+    if (intent.verb !== "deny") ahead += 1;
+    return intent;
+  });
+  return {
+    kind: "turn",
+    at: core.clock.now(),
+    pid: proc.pid,
+    step: proc.step,
+    parts: reply.parts,
+    stop: reply.stop,
+    usage,
+    tokens: replyTokens(reply),
+    costUsd: cpu.price === null ? 0 : costUsd(usage, cpu.price),
+    model: reply.model,
+    intents,
+  };
+}
+
+/** A report of zero for a window that is not empty is not believed: our own count stands in. */
+function trusted(proc: Proc, reply: ModelReply): Usage {
+  const { usage } = reply;
+  if (usage.inputTokens > 0 && (usage.outputTokens > 0 || reply.parts.length === 0)) return usage;
+  const inputTokens = usage.inputTokens > 0 ? usage.inputTokens : proc.windowTokens;
+  const outputTokens = usage.outputTokens > 0 ? usage.outputTokens : replyTokens(reply);
+  return { ...usage, inputTokens, outputTokens, reported: false };
+}
+
+function replyTokens(reply: ModelReply): number {
+  let tokens = 0;
+  for (const part of reply.parts) {
+    if (part.type === "text") tokens += estimateTokens(part.text);
+    else tokens += estimateTokens(JSON.stringify(part.type === "call" ? part.args : part));
+  }
+  return tokens;
+}
+
+function costUsd(usage: Usage, price: NonNullable<Cpu["price"]>): number {
+  const plain = usage.inputTokens - usage.cacheReadTokens - usage.cacheWriteTokens;
+  const cached = usage.cacheReadTokens * price.cacheReadUsd + usage.cacheWriteTokens * price.cacheWriteUsd;
+  return (Math.max(plain, 0) * price.inputUsd + cached + usage.outputTokens * price.outputUsd) / 1e6;
+}
+
+function park(core: Core, proc: Proc, reason: ParkReason): void {
+  core.recorder.record({ kind: "park", at: core.clock.now(), pid: proc.pid, reason });
+}

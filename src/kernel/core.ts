@@ -1,0 +1,87 @@
+/** Core: what the loops share. Made by the kernel, passed to each of them. */
+import type { CallContext, CallId } from "../abi/call.ts";
+import type { Clock } from "../abi/clock.ts";
+import type { Delta, ModelDriver, Price } from "../abi/model.ts";
+import type { ToolDefinition } from "../abi/message.ts";
+import type { Manifest, Pid } from "../abi/process.ts";
+import type { Body } from "../abi/sys.ts";
+import type { CallTable } from "./calls.ts";
+import type { Recorder } from "./recorder.ts";
+import type { Slots } from "./slots.ts";
+import type { Proc } from "./table.ts";
+import type { Trap } from "./trap.ts";
+
+/** A CPU as processes name it: `reflex`, `anthropic/claude-…`. */
+export interface Cpu {
+  readonly driver: ModelDriver;
+  readonly model: string;
+  /** null when the price is not known. */
+  readonly price: Price | null;
+}
+
+export interface Core {
+  readonly recorder: Recorder;
+  readonly calls: CallTable;
+  readonly trap: Trap;
+  readonly clock: Clock;
+  readonly slots: Slots;
+  /** Loops that are about to act. One alone may wait for the disk in place. */
+  active: number;
+  /** The kernel leaves: what comes back now is not written down, the next kernel settles it. */
+  stopping: boolean;
+  /** The processes that run in this kernel; a process found in the log and not here is to be recovered. */
+  readonly running: Map<Pid, Running>;
+  cpu(name: string): Cpu | null;
+  /** The calls a process may see, as tools; the same array for every process of one manifest. */
+  toolsOf(manifest: Manifest): readonly ToolDefinition[];
+  body(manifest: Manifest): Body | null;
+  onDelta: ((pid: Pid, delta: Delta) => void) | null;
+  exited(proc: Proc): void;
+  /** Settles when a person has answered what parked the process, or it ended. */
+  answered(pid: Pid): Promise<void>;
+}
+
+/** The live side of a process: what is not state and does not survive. */
+export class Running {
+  readonly pid: Pid;
+  /** The loop that runs it now, if one does: the next one starts when it has left. */
+  loop: Promise<void> | null = null;
+  #abort: AbortController | null = null;
+
+  constructor(pid: Pid) {
+    this.pid = pid;
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    return this.#abort.signal;
+  }
+
+  cancel(reason: string): void {
+    this.#abort ??= new AbortController();
+    this.#abort.abort(reason);
+  }
+
+  get cancelled(): boolean {
+    return this.#abort?.signal.aborted === true;
+  }
+}
+
+/** A call's context; the abort signal is made only for a handler that looks at it. */
+export class Context implements CallContext {
+  readonly pid: Pid;
+  readonly id: CallId;
+  readonly now: number;
+  readonly #running: Running;
+
+  constructor(running: Running, id: CallId, now: number) {
+    this.#running = running;
+    this.pid = running.pid;
+    this.id = id;
+    this.now = now;
+  }
+
+  get signal(): AbortSignal {
+    return this.#running.signal;
+  }
+}

@@ -1,0 +1,23 @@
+/**
+ * Exit: end a process and everything below it.
+ *   KRN-7.1  A process's descendants end before it does.
+ *   KRN-7.2  The exit entry carries the digest of the state it ends with: what a replay must reproduce.
+ */
+import { sysError } from "../abi/errno.ts";
+import type { ExitStatus } from "../abi/process.ts";
+import type { Core } from "./core.ts";
+import { digestOf } from "./snapshot.ts";
+import type { Proc } from "./table.ts";
+
+export function exit(core: Core, proc: Proc, status: ExitStatus): void {
+  if (proc.state === "zombie") return;
+  for (const pid of proc.children) {
+    const child = core.recorder.table.procs.get(pid);
+    if (child === undefined || child.state === "zombie") continue;
+    core.running.get(pid)?.cancel("its parent ended");
+    exit(core, child, { ok: false, error: sysError("ECANCELED", `process ${proc.pid}, its parent, ended`) });
+  }
+  core.recorder.record({ kind: "exit", at: core.clock.now(), pid: proc.pid, status, digest: digestOf(proc) });
+  core.slots.forget(proc.pid);
+  core.exited(proc);
+}

@@ -1,0 +1,361 @@
+/**
+ * Fold: apply one journal entry to the process table. All state comes from here, live, at recovery and in replay alike.
+ *   KRN-1.1  The fold reads nothing but the table, the entry and the blobs it names: the same log gives the same table.
+ *   KRN-1.2  A turn's results enter the window together and in the order of its calls, whatever order they arrived in.
+ *   KRN-1.3  A refused call is a result: the model reads why, and what it may do instead.
+ *   KRN-1.4  A process's label is the join of everything that entered its window; eviction does not wash it.
+ *   KRN-1.5  What a process spends, every group above it spends.
+ */
+import { sysError, type SysError } from "../abi/errno.ts";
+import type {
+  AnswerEntry,
+  CallEntry,
+  Entry,
+  EvictEntry,
+  Intent,
+  OutcomeEntry,
+  ParkEntry,
+  SignalEntry,
+  SpawnEntry,
+  ThinkEntry,
+  TurnEntry,
+  ExitEntry,
+} from "../abi/entry.ts";
+import type { CallId } from "../abi/call.ts";
+import type { Label } from "../abi/label.ts";
+import type { Message, ResultPart } from "../abi/message.ts";
+import type { Page } from "../abi/page.ts";
+import type { Manifest, Pid } from "../abi/process.ts";
+import { assert, unreachable } from "../lib/assert.ts";
+import type { Digest } from "../lib/hash.ts";
+import { isObject, type Json } from "../lib/json.ts";
+import { estimateTokens } from "../lib/tokens.ts";
+import { join, label as labelOf } from "../security/labels.ts";
+import { ancestry, callDigest, callsOf, type PendingCall, type Proc, type Table, type Taped, type TapeValue } from "./table.ts";
+import { errorText, excerpt, render, stub } from "./window.ts";
+
+/** How the fold reads what an entry names by digest. */
+export interface FoldInput {
+  value(blob: Digest): Json;
+  manifest(digest: Digest): Manifest;
+}
+
+const derived = labelOf("derived", "workspace");
+
+export function apply(table: Table, entry: Entry, input: FoldInput): void {
+  switch (entry.kind) {
+    case "boot":
+      table.bootDigest = entry.digest;
+      table.boots += 1;
+      return;
+    case "spawn":
+      return applySpawn(table, entry, input);
+    case "think":
+      return applyThink(table, entry);
+    case "turn":
+      return applyTurn(table, entry);
+    case "call":
+      return applyCall(table, entry);
+    case "outcome":
+      return applyOutcome(table, entry, input);
+    case "evict":
+      return applyEvict(table, entry);
+    case "park":
+      return applyPark(table, entry);
+    case "answer":
+      return applyAnswer(table, entry);
+    case "signal":
+      return applySignal(table, entry);
+    case "weight":
+      procOf(table, entry.pid).weight = entry.weight;
+      return;
+    case "exit":
+      return applyExit(table, entry);
+    case "files":
+    case "checkpoint":
+      return;
+    default:
+      return unreachable(entry);
+  }
+}
+
+function applySpawn(table: Table, entry: SpawnEntry, input: FoldInput): void {
+  assert(entry.pid === table.nextPid, "pids are given in order");
+  const manifest = input.manifest(entry.manifest);
+  table.nextPid = entry.pid + 1;
+  table.procs.set(entry.pid, {
+    pid: entry.pid,
+    parent: entry.parent,
+    call: entry.call,
+    manifestDigest: entry.manifest,
+    manifest,
+    cpu: entry.cpu,
+    goal: entry.goal,
+    session: entry.session,
+    windowTokensMax: entry.windowTokensMax,
+    startedAt: entry.at,
+    limits: manifest.limits,
+    label: entry.label,
+    weight: entry.weight,
+    state: "ready",
+    park: null,
+    exit: null,
+    exitDigest: null,
+    endedAt: null,
+    step: 0,
+    messages: manifest.kind === "agent" ? [goalMessage(entry)] : [],
+    pages: [],
+    windowTokens: entry.goalTokens,
+    pagesEvicted: 0,
+    pending: [],
+    tape: manifest.kind === "body" ? new Map<CallId, Taped>() : null,
+    result: null,
+    refused: 0,
+    finished: false,
+    spend: { costUsd: 0, tokens: 0, calls: 0, timeMs: 0 },
+    reserved: { costUsd: 0, tokens: 0, calls: 0, timeMs: 0 },
+    held: { costUsd: 0, tokens: 0 },
+    children: [],
+  });
+  table.procs.get(entry.parent)?.children.push(entry.pid);
+}
+
+function goalMessage(entry: SpawnEntry): Message {
+  return { role: "user", parts: [{ type: "text", text: render(entry.goal) }], tokens: entry.goalTokens };
+}
+
+function applyThink(table: Table, entry: ThinkEntry): void {
+  const proc = procOf(table, entry.pid);
+  release(table, proc);
+  proc.held = { tokens: entry.reserveTokens, costUsd: entry.reserveUsd };
+  reserve(table, proc, entry.reserveTokens, entry.reserveUsd);
+}
+
+function reserve(table: Table, proc: Proc, tokens: number, costUsd: number): void {
+  for (const group of ancestry(table, proc)) {
+    group.reserved.tokens += tokens;
+    group.reserved.costUsd += costUsd;
+  }
+}
+
+/** The process's own reservation, here and in every group above. */
+function release(table: Table, proc: Proc): void {
+  const { tokens, costUsd } = proc.held;
+  proc.held = { tokens: 0, costUsd: 0 };
+  if (tokens !== 0 || costUsd !== 0) reserve(table, proc, -tokens, -costUsd);
+}
+
+function applyTurn(table: Table, entry: TurnEntry): void {
+  const proc = procOf(table, entry.pid);
+  const calls = callsOf(entry.parts);
+  assert(calls.length === entry.intents.length, "every call of a turn has an intent");
+  proc.messages.push({ role: "assistant", parts: entry.parts, tokens: entry.tokens });
+  proc.windowTokens += entry.tokens;
+  spendTurn(table, proc, entry, calls.length);
+  proc.finished = calls.length === 0;
+  for (const [n, part] of calls.entries()) {
+    const id = `${proc.pid}.${entry.step}.${n}`;
+    addPending(proc, { id, modelId: part.id, name: part.name, args: part.args }, entry.intents[n]);
+  }
+  proc.step = entry.step + 1;
+  settle(proc);
+}
+
+function spendTurn(table: Table, proc: Proc, entry: TurnEntry, calls: number): void {
+  const tokens = entry.usage.inputTokens + entry.usage.outputTokens;
+  release(table, proc);
+  for (const group of ancestry(table, proc)) {
+    group.spend.tokens += tokens;
+    group.spend.costUsd += entry.costUsd;
+    group.spend.calls += calls;
+  }
+}
+
+function applyCall(table: Table, entry: CallEntry): void {
+  const proc = procOf(table, entry.pid);
+  for (const group of ancestry(table, proc)) group.spend.calls += 1;
+  proc.step += 1;
+  proc.tape?.set(entry.id, { call: callDigest(entry.name, entry.args), name: entry.name, answer: null });
+  addPending(proc, { id: entry.id, modelId: "", name: entry.name, args: entry.args }, entry.intent);
+  settleTape(proc);
+}
+
+function addPending(proc: Proc, call: Pick<PendingCall, "id" | "modelId" | "name" | "args">, intent: Intent | undefined): void {
+  assert(intent !== undefined, "a call has an intent");
+  const pending: PendingCall = { ...call, verb: intent.verb, rules: intent.rules, result: null, page: null };
+  if (intent.error !== undefined) refuse(proc, pending, intent.error);
+  proc.pending.push(pending);
+}
+
+function refuse(proc: Proc, pending: PendingCall, error: SysError): void {
+  pending.result = result(pending, false, errorText(error));
+  proc.refused += 1;
+  answerTape(proc, pending.id, { error });
+}
+
+function answerTape(proc: Proc, id: CallId, answer: TapeValue): void {
+  const taped = proc.tape?.get(id);
+  if (taped !== undefined) taped.answer = answer;
+}
+
+function applyOutcome(table: Table, entry: OutcomeEntry, input: FoldInput): void {
+  const proc = procOf(table, entry.pid);
+  const pending = proc.pending.find((call) => call.id === entry.id);
+  assert(pending !== undefined, `outcome ${entry.id} has its intent`);
+  proc.label = join(proc.label, entry.label ?? derived);
+  if (proc.tape === null) applyAgentOutcome(proc, pending, entry, input);
+  else applyBodyOutcome(proc, pending, entry);
+}
+
+function applyBodyOutcome(proc: Proc, pending: PendingCall, entry: OutcomeEntry): void {
+  const taped: TapeValue =
+    entry.error !== undefined
+      ? { error: entry.error }
+      : entry.blob === undefined
+        ? { value: entry.value ?? null }
+        : { blob: entry.blob };
+  answerTape(proc, entry.id, taped);
+  pending.result = result(pending, entry.error === undefined, "");
+  settleTape(proc);
+}
+
+function applyAgentOutcome(proc: Proc, pending: PendingCall, entry: OutcomeEntry, input: FoldInput): void {
+  if (entry.error !== undefined) {
+    pending.result = result(pending, false, errorText(entry.error));
+  } else {
+    const value = entry.blob === undefined ? (entry.value ?? null) : input.value(entry.blob);
+    pending.result = result(pending, true, excerpt(render(value), entry.id, 0));
+    takeEffect(proc, pending, value);
+  }
+  pending.page = {
+    id: entry.id,
+    source: entry.source ?? `call ${entry.id}`,
+    kind: pending.name === "mem.note" ? "note" : "result",
+    tokens: entry.tokens,
+    label: entry.label ?? derived,
+    pin: "none",
+    resident: true,
+    bornStep: proc.step - 1,
+    blob: entry.blob ?? null,
+  };
+  settle(proc);
+}
+
+/** The calls whose whole effect is a change of the process itself. */
+function takeEffect(proc: Proc, pending: PendingCall, value: Json): void {
+  if (pending.name === "task.done") proc.result = { value };
+  if (pending.name !== "mem.pin" || !isObject(pending.args)) return;
+  const id = pending.args["page"];
+  proc.pages = proc.pages.map((page) => (page.id === id ? { ...page, pin: "fact" } : page));
+}
+
+function result(pending: PendingCall, ok: boolean, text: string): ResultPart {
+  return { type: "result", id: pending.modelId, name: pending.name, ok, text, page: pending.id };
+}
+
+/** When every call of the turn has its result, all of them enter the window as one message. */
+function settle(proc: Proc): void {
+  if (proc.pending.length === 0) return;
+  const parts: ResultPart[] = [];
+  for (const call of proc.pending) {
+    if (call.result === null) return;
+    parts.push(call.result);
+  }
+  let tokens = 0;
+  for (const call of proc.pending) {
+    tokens += call.page?.tokens ?? estimateTokens(call.result?.text ?? "");
+    if (call.page !== null) proc.pages.push(call.page);
+  }
+  proc.messages.push({ role: "tool", parts, tokens });
+  proc.windowTokens += tokens;
+  proc.pending = [];
+}
+
+/** A body has no window: its settled calls only leave the pending list. */
+function settleTape(proc: Proc): void {
+  proc.pending = proc.pending.filter((call) => call.result === null);
+}
+
+function applyEvict(table: Table, entry: EvictEntry): void {
+  const proc = procOf(table, entry.pid);
+  const evicted = new Map(entry.pages.map((page) => [page.id, page]));
+  const stubs = new Map<string, string>();
+  proc.pages = proc.pages.map((page): Page => {
+    const out = evicted.get(page.id);
+    if (out === undefined) return page;
+    stubs.set(page.id, stub(page));
+    proc.windowTokens -= page.tokens - out.stubTokens;
+    return { ...page, resident: false, blob: out.blob };
+  });
+  proc.pagesEvicted += entry.pages.length;
+  proc.messages = proc.messages.map((message) => (message.role === "tool" ? withStubs(message, stubs) : message));
+}
+
+/** Untouched messages stay the same objects, so that their cached wire bytes stay good. */
+function withStubs(message: Message, stubs: ReadonlyMap<string, string>): Message {
+  if (!message.parts.some((part) => part.type === "result" && stubs.has(part.page))) return message;
+  const parts = message.parts.map((part) => {
+    const text = part.type === "result" ? stubs.get(part.page) : undefined;
+    return text === undefined || part.type !== "result" ? part : { ...part, text };
+  });
+  return { ...message, parts };
+}
+
+function applyPark(table: Table, entry: ParkEntry): void {
+  const proc = procOf(table, entry.pid);
+  release(table, proc);
+  proc.state = "parked";
+  proc.park = entry.reason;
+}
+
+function applyAnswer(table: Table, entry: AnswerEntry): void {
+  const proc = procOf(table, entry.pid);
+  const reason = proc.park;
+  assert(reason !== null, "an answer has its question");
+  proc.state = "ready";
+  proc.park = null;
+  if (reason.type === "budget" && entry.raise !== null) raise(table, reason.group, entry);
+  if (reason.type !== "approval" && reason.type !== "uncertain") return;
+  const pending = proc.pending.find((call) => call.id === reason.call);
+  assert(pending !== undefined, "a parked call is pending");
+  if (entry.allow) pending.verb = "allow";
+  else {
+    const why = entry.text === "" ? "" : `: ${entry.text}`;
+    refuse(proc, pending, sysError("EPERM", `a person refused this call${why}; go on without it, or ask for something else`));
+  }
+  if (proc.tape === null) settle(proc);
+  else settleTape(proc);
+}
+
+function raise(table: Table, group: Pid, entry: AnswerEntry): void {
+  const proc = procOf(table, group);
+  proc.limits = { ...proc.limits, ...entry.raise };
+}
+
+function applySignal(table: Table, entry: SignalEntry): void {
+  const proc = procOf(table, entry.pid);
+  if (entry.signal !== "continue" || proc.park?.type !== "stopped") return;
+  proc.state = "ready";
+  proc.park = null;
+}
+
+/** A zombie keeps what wait() and ps need; its window lies in the log. */
+function applyExit(table: Table, entry: ExitEntry): void {
+  const proc = procOf(table, entry.pid);
+  release(table, proc);
+  proc.state = "zombie";
+  proc.park = null;
+  proc.exit = entry.status;
+  proc.exitDigest = entry.digest;
+  proc.endedAt = entry.at;
+  proc.messages = [];
+  proc.pages = [];
+  proc.pending = [];
+  proc.tape = null;
+}
+
+function procOf(table: Table, pid: Pid): Proc {
+  const proc = table.procs.get(pid);
+  assert(proc !== undefined, `pid ${pid} exists`);
+  return proc;
+}

@@ -1,0 +1,369 @@
+/**
+ * Kernel: the process table's live side: spawn, wait, signals, answers, recovery, shutdown.
+ *   KRN-9.1  At start every process that has not ended is entered again, where the journal says it was.
+ *   KRN-9.2  A process is spawned with no more calls than its parent holds and no higher limits.
+ *   KRN-9.3  Once the log cannot be written no process acts and every wait ends with the reason.
+ *   KRN-9.4  A signal is journaled before it acts.
+ */
+import type { CallHandler, CallId } from "../abi/call.ts";
+import type { Clock } from "../abi/clock.ts";
+import type { Entry } from "../abi/entry.ts";
+import { fail, sysError, type SysError } from "../abi/errno.ts";
+import type { Label } from "../abi/label.ts";
+import { limits } from "../abi/limits.ts";
+import type { Delta } from "../abi/model.ts";
+import type { PolicyEngine } from "../abi/policy.ts";
+import type { ExitStatus, Manifest, Pid, ProcessSummary, Signal } from "../abi/process.ts";
+import type { BlobDriver, LogDriver } from "../abi/store.ts";
+import type { Body } from "../abi/sys.ts";
+import type { ToolDefinition } from "../abi/message.ts";
+import { assert, Panic } from "../lib/assert.ts";
+import { canonical, type Json } from "../lib/json.ts";
+import { done, ok, type Awaitable, type Result } from "../lib/result.ts";
+import { estimateTokens } from "../lib/tokens.ts";
+import { tighten } from "../scheduler/budget.ts";
+import { attenuates } from "../security/capability.ts";
+import { label } from "../security/labels.ts";
+import { runAgent } from "./agent.ts";
+import { runBody } from "./body.ts";
+import { kernelCalls } from "./calls/kernel-calls.ts";
+import { callTable, type CallTable } from "./calls.ts";
+import { Running, type Core, type Cpu } from "./core.ts";
+import { exit } from "./exit.ts";
+import { Halted, Recorder, type EntryListener } from "./recorder.ts";
+import { recoverTable } from "./recover.ts";
+import { Slots } from "./slots.ts";
+import { summaryOf } from "./summary.ts";
+import type { Proc } from "./table.ts";
+import { toolsFor } from "./tools.ts";
+import { Trap } from "./trap.ts";
+
+export interface KernelOptions {
+  readonly log: LogDriver;
+  readonly blobs: BlobDriver;
+  readonly clock: Clock;
+  readonly policy: PolicyEngine;
+  readonly handlers: readonly CallHandler[];
+  /** Model calls to remote CPUs that may run at once. */
+  readonly slots: number;
+  cpu(name: string): Cpu | null;
+  body(name: string): Body | null;
+  readonly defaultCpu: string;
+}
+
+export interface SpawnRequest {
+  readonly manifest: Manifest;
+  readonly goal: Json;
+  /** 0 when a person asks. */
+  readonly parent: Pid;
+  readonly call: CallId | null;
+  readonly weight?: number;
+  readonly label?: Label;
+}
+
+export interface Answer {
+  readonly allow: boolean;
+  readonly text: string;
+  readonly by: string;
+  readonly raise: Partial<Manifest["limits"]> | null;
+}
+
+export class Kernel {
+  readonly calls: CallTable;
+  readonly recorder: Recorder;
+  readonly #options: KernelOptions;
+  readonly #core: Core;
+  readonly #running = new Map<Pid, Running>();
+  readonly #waiters = new Map<Pid, ((status: ExitStatus) => void)[]>();
+  readonly #answerWaiters = new Map<Pid, (() => void)[]>();
+  readonly #loops = new Set<Promise<void>>();
+  #panic: Panic | null = null;
+
+  /** Reads the log and folds it; nothing runs before resume(). */
+  static open(options: KernelOptions): Result<Kernel, SysError> {
+    const table = recoverTable(options.log, options.blobs);
+    if (!table.ok) return table;
+    const recorder = new Recorder(table.value, options.log, options.blobs);
+    const handlers = [...options.handlers];
+    const holder: { kernel: Kernel | null } = { kernel: null };
+    const calls = callTable([...handlers, ...kernelCalls(() => holder.kernel as Kernel)]);
+    if (!calls.ok) return calls;
+    const kernel = new Kernel(options, recorder, calls.value);
+    holder.kernel = kernel;
+    return ok(kernel);
+  }
+
+  private constructor(options: KernelOptions, recorder: Recorder, calls: CallTable) {
+    this.#options = options;
+    this.recorder = recorder;
+    this.calls = calls;
+    const trap = new Trap(calls, options.policy);
+    const tools = new WeakMap<Manifest, readonly ToolDefinition[]>();
+    this.#core = {
+      recorder,
+      calls,
+      trap,
+      clock: options.clock,
+      slots: new Slots(options.slots),
+      active: 0,
+      stopping: false,
+      running: this.#running,
+      cpu: options.cpu,
+      toolsOf: (manifest) => toolsFor(manifest, calls, trap, tools),
+      body: (manifest) => options.body(manifest.instructions),
+      onDelta: null,
+      exited: (proc) => this.#exited(proc),
+      answered: (pid) => this.#answered(pid),
+    };
+  }
+
+  set onDelta(listen: ((pid: Pid, delta: Delta) => void) | null) {
+    this.#core.onDelta = listen;
+  }
+
+  /** Journal that a kernel starts, and with what it was measured. */
+  booted(entry: Extract<Entry, { kind: "boot" }>): void {
+    this.recorder.record(entry);
+  }
+
+  /** Enter every process that has not ended. Returns their pids. */
+  resume(): readonly Pid[] {
+    const resumed: Pid[] = [];
+    for (const proc of this.recorder.table.procs.values()) {
+      if (proc.state === "zombie") continue;
+      resumed.push(proc.pid);
+      if (proc.state === "ready" || proc.tape !== null) this.#start(proc, true);
+    }
+    return resumed;
+  }
+
+  spawn(request: SpawnRequest): Result<Pid, SysError> {
+    const { table } = this.recorder;
+    const parent = table.procs.get(request.parent);
+    const checked = parent === undefined ? ok(request.manifest) : this.#attenuated(parent, request.manifest);
+    if (!checked.ok) return checked;
+    if (table.procs.size >= limits.processesMax)
+      return fail("EAGAIN", `there are ${limits.processesMax} processes; wait for some to end`);
+    const manifest = checked.value;
+    const cpuName = manifest.cpu ?? parent?.cpu ?? this.#options.defaultCpu;
+    const cpu = this.#options.cpu(cpuName);
+    if (cpu === null) return fail("ENOENT", `there is no CPU ${JSON.stringify(cpuName)}; see "daimon doctor" for those that are`);
+    if (manifest.kind === "body" && this.#core.body(manifest) === null) {
+      return fail("ENOEXEC", `program ${manifest.name} has no body ${JSON.stringify(manifest.instructions)}`);
+    }
+    const pid = table.nextPid;
+    this.recorder.record({
+      kind: "spawn",
+      at: this.#options.clock.now(),
+      pid,
+      parent: request.parent,
+      call: request.call,
+      manifest: this.recorder.putText(canonical(manifest)),
+      cpu: cpuName,
+      goal: request.goal,
+      goalTokens: estimateTokens(manifest.instructions) + estimateTokens(JSON.stringify(request.goal)),
+      label: request.label ?? parent?.label ?? label("user", "workspace"),
+      session: parent?.session ?? pid,
+      weight: request.weight ?? parent?.weight ?? 100,
+      windowTokensMax: Math.min(manifest.windowTokens ?? Infinity, cpu.driver.windowTokens(cpu.model)),
+    });
+    const proc = table.procs.get(pid);
+    assert(proc !== undefined, "a spawned process exists");
+    this.#start(proc, false);
+    return ok(pid);
+  }
+
+  wait(pid: Pid): Awaitable<ExitStatus> {
+    const proc = this.recorder.table.procs.get(pid);
+    if (proc === undefined) return { ok: false, error: sysError("ENOENT", `there is no process ${pid}`) };
+    if (proc.exit !== null) return proc.exit;
+    return new Promise((resolve) => {
+      const waiters = this.#waiters.get(pid) ?? [];
+      waiters.push(resolve);
+      this.#waiters.set(pid, waiters);
+    });
+  }
+
+  signal(pid: Pid, signal: Signal, by: string): Result<void, SysError> {
+    const proc = this.#live(pid);
+    if (!proc.ok) return proc;
+    this.recorder.record({ kind: "signal", at: this.#options.clock.now(), pid, signal, by });
+    this.#act(proc.value, signal, by);
+    return done;
+  }
+
+  nice(pid: Pid, weight: number): Result<void, SysError> {
+    if (!(weight >= 1 && weight <= 10_000)) return fail("EINVAL", "a weight is a number from 1 to 10000; 100 is the default");
+    const proc = this.#live(pid);
+    if (!proc.ok) return proc;
+    this.recorder.record({ kind: "weight", at: this.#options.clock.now(), pid, weight });
+    return done;
+  }
+
+  /** A person answers what a process is parked on. */
+  answer(pid: Pid, answer: Answer): Result<void, SysError> {
+    const found = this.#live(pid);
+    if (!found.ok) return found;
+    const proc = found.value;
+    const reason = proc.park;
+    if (reason === null) return fail("ENOENT", `process ${pid} waits for no answer; "daimon approve" lists those that do`);
+    const at = this.#options.clock.now();
+    this.recorder.record({ kind: "answer", at, pid, ...answer });
+    if (reason.type === "question") this.#answerQuestion(proc, reason.call, answer);
+    const stop = !answer.allow && (reason.type === "budget" || reason.type === "degraded" || reason.type === "stopped");
+    if (stop) this.#end(proc, sysError(reason.type === "budget" ? "EDQUOT" : "ECANCELED", answer.text || "a person ended it"));
+    else if (proc.tape === null) this.#start(proc, false);
+    this.#wake(pid);
+    return done;
+  }
+
+  processes(): readonly ProcessSummary[] {
+    return [...this.recorder.table.procs.values()].map((proc) => summaryOf(this.recorder.table, proc));
+  }
+
+  on(listener: EntryListener): () => void {
+    return this.recorder.on(listener);
+  }
+
+  /** The error that broke the kernel's own invariants, if one did. */
+  get panicked(): Panic | null {
+    return this.#panic;
+  }
+
+  /** Leave every process where it is; the next kernel goes on. */
+  async close(): Promise<void> {
+    this.#core.stopping = true;
+    for (const running of this.#running.values()) running.cancel("the kernel stops");
+    for (const pid of this.#answerWaiters.keys()) this.#wake(pid);
+    await Promise.allSettled(this.#loops);
+    if (this.recorder.failure === null) await this.recorder.barrier(false);
+  }
+
+  #attenuated(parent: Proc, manifest: Manifest): Result<Manifest, SysError> {
+    const depth = this.#depth(parent);
+    if (depth >= limits.spawnDepthMax) return fail("E2BIG", `processes nest at most ${limits.spawnDepthMax} deep`);
+    const missing = attenuates(parent.manifest.calls, manifest.calls);
+    if (missing !== null) return fail("EACCES", `${manifest.name} asks for ${missing}, which its parent does not hold`);
+    const outputs = manifest.outputs.filter((path) => parent.manifest.outputs.includes(path));
+    return ok({ ...manifest, outputs, limits: tighten(parent.limits, manifest.limits) });
+  }
+
+  #depth(proc: Proc): number {
+    let depth = 1;
+    for (let at = this.recorder.table.procs.get(proc.parent); at !== undefined; depth += 1) {
+      at = this.recorder.table.procs.get(at.parent);
+    }
+    return depth;
+  }
+
+  #start(proc: Proc, recovered: boolean): void {
+    if (this.#core.stopping) return;
+    const running = this.#running.get(proc.pid) ?? new Running(proc.pid);
+    this.#running.set(proc.pid, running);
+    const loop: Promise<void> = this.#loop(proc, running, recovered).finally(() => {
+      this.#loops.delete(loop);
+      if (running.loop === loop) running.loop = null;
+    });
+    running.loop = loop;
+    this.#loops.add(loop);
+  }
+
+  async #loop(proc: Proc, running: Running, recovered: boolean): Promise<void> {
+    if (running.loop !== null) await running.loop;
+    this.#core.active += 1;
+    try {
+      const body = proc.tape === null ? null : this.#core.body(proc.manifest);
+      if (body === null) await runAgent(this.#core, proc, running, recovered);
+      else await runBody(this.#core, proc, running, body);
+    } catch (error) {
+      this.#broke(error);
+    } finally {
+      this.#core.active -= 1;
+    }
+  }
+
+  #broke(error: unknown): void {
+    if (error instanceof Halted) return this.#halt(error.error);
+    this.#panic ??=
+      error instanceof Panic
+        ? error
+        : new Panic(error instanceof Error ? `${error.message} ${error.stack ?? ""}` : String(error));
+    this.#halt(sysError("EIO", `the kernel stopped: ${this.#panic.message}`));
+  }
+
+  /** Every wait ends with the reason; the processes themselves stay as the log has them. */
+  #halt(error: SysError): void {
+    this.#core.stopping = true;
+    for (const running of this.#running.values()) running.cancel("the kernel stops");
+    for (const [pid, waiters] of this.#waiters) {
+      this.#waiters.delete(pid);
+      for (const wake of waiters) wake({ ok: false, error });
+    }
+  }
+
+  #exited(proc: Proc): void {
+    assert(proc.exit !== null, "an exited process has a status");
+    this.#running.get(proc.pid)?.cancel("the process ended");
+    this.#running.delete(proc.pid);
+    const waiters = this.#waiters.get(proc.pid) ?? [];
+    this.#waiters.delete(proc.pid);
+    for (const wake of waiters) wake(proc.exit);
+    this.#wake(proc.pid);
+    void this.recorder.rotateIfLarge(this.#options.clock.now(), false).catch((error: unknown) => this.#broke(error));
+  }
+
+  #answered(pid: Pid): Promise<void> {
+    return new Promise((resolve) => {
+      const waiters = this.#answerWaiters.get(pid) ?? [];
+      waiters.push(resolve);
+      this.#answerWaiters.set(pid, waiters);
+    });
+  }
+
+  #wake(pid: Pid): void {
+    const waiters = this.#answerWaiters.get(pid) ?? [];
+    this.#answerWaiters.delete(pid);
+    for (const wake of waiters) wake();
+  }
+
+  #answerQuestion(proc: Proc, id: CallId, answer: Answer): void {
+    const pending = proc.pending.find((call) => call.id === id);
+    assert(pending !== undefined, "the question's call is pending");
+    const text = answer.allow ? answer.text : `(no answer${answer.text === "" ? "" : `: ${answer.text}`})`;
+    const at = this.#options.clock.now();
+    const user = label("user", "workspace");
+    this.recorder.record({
+      kind: "outcome",
+      at,
+      pid: proc.pid,
+      id,
+      value: text,
+      tokens: estimateTokens(text),
+      label: user,
+      source: "user",
+    });
+  }
+
+  #live(pid: Pid): Result<Proc, SysError> {
+    const proc = this.recorder.table.procs.get(pid);
+    if (proc === undefined) return fail("ENOENT", `there is no process ${pid}; "daimon ps" lists them`);
+    if (proc.state === "zombie") return fail("ENOENT", `process ${pid} has ended; "daimon ps --all" shows how`);
+    return ok(proc);
+  }
+
+  #act(proc: Proc, signal: Signal, by: string): void {
+    if (signal === "kill") return this.#end(proc, sysError("ECANCELED", `killed by ${by}`));
+    if (signal === "continue") {
+      if (proc.tape === null) this.#start(proc, false);
+      return this.#wake(proc.pid);
+    }
+    if (proc.state !== "ready") return;
+    const question = `${proc.manifest.name} was ${signal === "stop" ? "stopped" : "interrupted"} by ${by}. Go on?`;
+    this.recorder.record({ kind: "park", at: this.#options.clock.now(), pid: proc.pid, reason: { type: "stopped", question } });
+  }
+
+  #end(proc: Proc, error: SysError): void {
+    this.#running.get(proc.pid)?.cancel(error.message);
+    exit(this.#core, proc, { ok: false, error });
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * Perform: carry out what the trap let through, and write down what came of it.
+ *   KRN-5.1  Calls that only read run side by side; any other call runs alone and in order.
+ *   KRN-5.2  An effect above `read` waits until its intent is durable.
+ *   KRN-5.3  After a restart a call without an outcome is handled by its class: pure and idempotent are performed again,
+ *            `verify` looks at the world first, and what cannot be known parks the process with the uncertainty named.
+ *   KRN-5.4  A handler that throws is an EIO outcome of that call; the process goes on.
+ */
+import type { CallHandler, CallValue, EffectClass, Verdict } from "../abi/call.ts";
+import { fail, sysError, type SysError } from "../abi/errno.ts";
+import type { OutcomeEntry } from "../abi/entry.ts";
+import type { ParkReason } from "../abi/process.ts";
+import { Panic } from "../lib/assert.ts";
+import type { Json } from "../lib/json.ts";
+import { ok, type Awaitable, type Result } from "../lib/result.ts";
+import { estimateTokens } from "../lib/tokens.ts";
+import { Context, type Core, type Running } from "./core.ts";
+import { Halted } from "./recorder.ts";
+import type { PendingCall, Proc } from "./table.ts";
+import { errorText, excerpt, render } from "./window.ts";
+
+/** One process's calls being carried out. `recovered`: another kernel decided on them and left no outcome. */
+export interface Job {
+  readonly core: Core;
+  readonly proc: Proc;
+  readonly running: Running;
+  readonly recovered: boolean;
+}
+
+/** Carry out the next calls that may go: a batch of reads, or one effect. */
+export function performPending(job: Job): Awaitable<void> {
+  const { core, proc } = job;
+  const first = proc.pending.find((call) => call.result === null);
+  if (first === undefined) return;
+  const parked = parkFor(proc, first);
+  if (parked !== null) return core.recorder.record({ kind: "park", at: core.clock.now(), pid: proc.pid, reason: parked });
+  const batch = batchFrom(core, proc, first);
+  if (batch.every((call) => isRead(effectOf(core, call)))) return performAll(job, batch);
+  const durable = core.recorder.barrier(core.active <= 1);
+  if (durable instanceof Promise) return durable.then((result) => ifDurable(job, batch, result));
+  return ifDurable(job, batch, durable);
+}
+
+function ifDurable(job: Job, batch: readonly PendingCall[], result: Result<void, SysError>): Awaitable<void> {
+  if (!result.ok) throw new Halted(result.error);
+  return performAll(job, batch);
+}
+
+/** A call that waits for a person: for permission, or because asking is what it does. */
+function parkFor(proc: Proc, call: PendingCall): ParkReason | null {
+  if (call.verb === "ask") {
+    return { type: "approval", call: call.id, question: `${proc.manifest.name} asks to call ${call.name}` };
+  }
+  if (call.name !== "ask") return null;
+  const question = (call.args as { readonly question?: Json }).question;
+  return { type: "question", call: call.id, question: typeof question === "string" ? question : "" };
+}
+
+/** From the first open call on: all reads up to the next effect, or one effect. */
+function batchFrom(core: Core, proc: Proc, first: PendingCall): readonly PendingCall[] {
+  if (!isRead(effectOf(core, first))) return [first];
+  const batch: PendingCall[] = [];
+  for (const call of proc.pending.slice(proc.pending.indexOf(first))) {
+    if (call.result !== null) continue;
+    if (call.verb !== "allow" || call.name === "ask" || !isRead(effectOf(core, call))) break;
+    batch.push(call);
+  }
+  return batch;
+}
+
+function effectOf(core: Core, call: PendingCall): EffectClass {
+  return core.calls.get(call.name)?.spec.effect ?? "irreversible";
+}
+
+function isRead(effect: EffectClass): boolean {
+  return effect === "pure" || effect === "read";
+}
+
+function performAll(job: Job, batch: readonly PendingCall[]): Awaitable<void> {
+  const only = batch[0];
+  if (batch.length === 1 && only !== undefined) return performOne(job, only);
+  const waits: Promise<void>[] = [];
+  for (const call of batch) {
+    const wait = performOne(job, call);
+    if (wait instanceof Promise) waits.push(wait);
+  }
+  return waits.length === 0 ? undefined : Promise.all(waits).then(() => undefined);
+}
+
+function performOne(job: Job, call: PendingCall): Awaitable<void> {
+  const { core, running } = job;
+  const registered = core.calls.get(call.name);
+  if (registered === undefined) {
+    return recordOutcome(job, call, fail("ENOSYS", `${call.name} is not offered any more since the restart; go on without it`));
+  }
+  const context = new Context(running, call.id, core.clock.now());
+  const { recovery } = registered.spec;
+  if (job.recovered && (recovery === "verify" || recovery === "once")) return verify(job, call, registered.handler, context);
+  return settle(job, call, attempt(registered.handler, call, context));
+}
+
+function settle(job: Job, call: PendingCall, outcome: Awaitable<Result<CallValue, SysError>>): Awaitable<void> {
+  if (!(outcome instanceof Promise)) return recordOutcome(job, call, outcome);
+  return outcome.then(
+    (result) => recordOutcome(job, call, result),
+    (error: unknown) => recordOutcome(job, call, thrown(error)),
+  );
+}
+
+function attempt(handler: CallHandler, call: PendingCall, context: Context): Awaitable<Result<CallValue, SysError>> {
+  try {
+    /** The trap checked the arguments against the handler's own schema. */
+    return handler.perform(call.args as never, context);
+  } catch (error) {
+    return thrown(error);
+  }
+}
+
+/** Our own broken invariant and a dead log stop the kernel; anything else is the driver's failure. */
+function thrown(error: unknown): Result<CallValue, SysError> {
+  if (error instanceof Panic || error instanceof Halted) throw error;
+  return fail("EIO", "the call's driver failed; try again, or go on without it", error instanceof Error ? error.message : "");
+}
+
+/** Did it happen before the restart? What cannot be known is a person's to settle. */
+async function verify(job: Job, call: PendingCall, handler: CallHandler, context: Context): Promise<void> {
+  const look: Verdict = (await handler.verify?.(call.args as never, context)) ?? {
+    verdict: "unknown",
+    why: "nothing in the world shows whether it took effect",
+  };
+  if (look.verdict === "happened") return recordOutcome(job, call, ok(look.value));
+  if (look.verdict === "did-not-happen") return settle(job, call, attempt(handler, call, context));
+  const question = `${call.name} was under way when the kernel stopped, and ${look.why}. Perform it again?`;
+  const reason: ParkReason = { type: "uncertain", call: call.id, question };
+  job.core.recorder.record({ kind: "park", at: job.core.clock.now(), pid: job.proc.pid, reason });
+}
+
+/** A process may have been killed while its call ran, or the kernel may be leaving; then the outcome has no reader here. */
+function recordOutcome({ core, proc }: Job, call: PendingCall, result: Result<CallValue, SysError>): void {
+  if (proc.state !== "zombie" && !core.stopping) core.recorder.record(outcomeOf(core, proc, call, result));
+}
+
+export function outcomeOf(core: Core, proc: Proc, call: PendingCall, result: Result<CallValue, SysError>): OutcomeEntry {
+  const base = { kind: "outcome", at: core.clock.now(), pid: proc.pid, id: call.id } as const;
+  const hasWindow = proc.tape === null;
+  if (!result.ok) {
+    const error = sysError(result.error.errno, result.error.message);
+    return { ...base, error, tokens: hasWindow ? estimateTokens(errorText(error)) : 0 };
+  }
+  const { value, source, label } = result.value;
+  const tokens = hasWindow ? estimateTokens(excerpt(render(value), call.id, 0)) : 0;
+  const entry: OutcomeEntry = { ...base, ...core.recorder.store(value), tokens };
+  return source === undefined && label === undefined ? entry : { ...entry, ...(source && { source }), ...(label && { label }) };
+}

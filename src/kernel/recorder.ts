@@ -1,0 +1,143 @@
+/**
+ * Recorder: the one way into the journal. An entry is serialised once, given its place, and folded, in that order.
+ *   KRN-3.1  Nothing is folded that was not given a place in the log first.
+ *   KRN-3.2  A barrier makes blobs durable before the records that name them.
+ *   KRN-3.3  Once a write has failed nothing is recorded any more, and so nothing acts.
+ */
+import type { Entry } from "../abi/entry.ts";
+import { fail, type SysError } from "../abi/errno.ts";
+import { limits } from "../abi/limits.ts";
+import type { Manifest } from "../abi/process.ts";
+import type { BlobDriver, LogDriver } from "../abi/store.ts";
+import { Panic } from "../lib/assert.ts";
+import type { Digest } from "../lib/hash.ts";
+import type { Json } from "../lib/json.ts";
+import { done, type Awaitable, type Result } from "../lib/result.ts";
+import { apply, type FoldInput } from "./fold.ts";
+import { serialise, tableDigest } from "./snapshot.ts";
+import type { Table } from "./table.ts";
+
+export type EntryListener = (entry: Entry, seq: number) => void;
+
+export class Recorder {
+  readonly table: Table;
+  readonly #log: LogDriver;
+  readonly #blobs: BlobDriver;
+  readonly #input: FoldInput & { prime(blob: Digest, value: Json): void };
+  readonly #listeners = new Set<EntryListener>();
+  #bytesSinceRotation = 0;
+  #failure: SysError | null = null;
+
+  constructor(table: Table, log: LogDriver, blobs: BlobDriver) {
+    this.table = table;
+    this.#log = log;
+    this.#blobs = blobs;
+    this.#input = foldInput(blobs);
+  }
+
+  get failure(): SysError | null {
+    return this.#failure;
+  }
+
+  get next(): number {
+    return this.#log.next;
+  }
+
+  get head(): Digest {
+    return this.#log.head;
+  }
+
+  record(entry: Entry): void {
+    if (this.#failure !== null) throw new Halted(this.#failure);
+    const text = JSON.stringify(entry);
+    const seq = this.#log.append(text);
+    this.#bytesSinceRotation += text.length;
+    apply(this.table, entry, this.#input);
+    for (const listener of this.#listeners) listener(entry, seq);
+  }
+
+  /** A value small enough stays in the entry; a larger one goes to the blob store under its digest. */
+  store(value: Json): { readonly value: Json } | { readonly blob: Digest } {
+    if (typeof value !== "string" && typeof value !== "object") return { value };
+    const text = JSON.stringify(value);
+    if (text.length <= limits.inlineBytesMax) return { value };
+    const blob = this.#blobs.put(text);
+    this.#input.prime(blob, value);
+    return { blob };
+  }
+
+  putText(text: string): Digest {
+    return this.#blobs.put(text);
+  }
+
+  value(blob: Digest): Json {
+    return this.#input.value(blob);
+  }
+
+  /** `alone`: no other process is about to act, so waiting in place is cheaper than a hop to another thread. */
+  barrier(alone: boolean): Awaitable<Result<void, SysError>> {
+    if (this.#failure !== null) return fail(this.#failure.errno, this.#failure.message);
+    if (!this.#blobs.dirty) return this.#settled(this.#log.barrier(alone));
+    const flushed = this.#blobs.flush();
+    if (!(flushed instanceof Promise)) {
+      return flushed.ok ? this.#settled(this.#log.barrier(alone)) : this.#settled(flushed);
+    }
+    return flushed.then((result) => (result.ok ? this.#settled(this.#log.barrier(alone)) : this.#settled(result)));
+  }
+
+  /**
+   * Close the segment with a checkpoint once it is large, so that a boot reads little. The snapshot and its record are placed in one
+   * tick; a power cut that keeps the record and loses the blob only makes the next boot read from further back.
+   */
+  async rotateIfLarge(now: number, force: boolean): Promise<Result<void, SysError>> {
+    if (this.#failure !== null || (!force && this.#bytesSinceRotation < limits.segmentBytesMax)) return done;
+    this.#bytesSinceRotation = 0;
+    const blob = this.#blobs.put(serialise(this.table));
+    const entry: Entry = { kind: "checkpoint", at: now, blob, digest: tableDigest(this.table) };
+    const rotated = await this.#log.rotate(JSON.stringify(entry));
+    return rotated.ok ? await this.barrier(false) : rotated;
+  }
+
+  on(listener: EntryListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #settled(result: Awaitable<Result<void, SysError>>): Awaitable<Result<void, SysError>> {
+    if (result instanceof Promise) return result.then((settled) => this.#settled(settled));
+    if (!result.ok) this.#failure ??= result.error;
+    return result;
+  }
+}
+
+/** The log cannot be written: every loop unwinds, nothing acts. Not a Panic: the disk failed, not the kernel. */
+export class Halted extends Error {
+  override readonly name = "Halted";
+  readonly error: SysError;
+  constructor(error: SysError) {
+    super(error.message);
+    this.error = error;
+  }
+}
+
+/** Reads blobs for the fold; the value just stored is at hand without a second parse. */
+export function foldInput(blobs: BlobDriver): FoldInput & { prime(blob: Digest, value: Json): void } {
+  const manifests = new Map<Digest, Manifest>();
+  let primed: { readonly blob: Digest; readonly value: Json } | null = null;
+  const read = (digest: Digest): Json => {
+    const data = blobs.get(digest);
+    if (!data.ok) throw new Panic(`blob ${digest} of the journal: ${data.error.message}`);
+    return JSON.parse(data.value.toString("utf8")) as Json;
+  };
+  return {
+    prime: (blob, value) => {
+      primed = { blob, value };
+    },
+    value: (blob) => (primed?.blob === blob ? primed.value : read(blob)),
+    manifest: (digest) => {
+      const known = manifests.get(digest) ?? (read(digest) as unknown as Manifest);
+      manifests.set(digest, known);
+      return known;
+    },
+  };
+}

@@ -1,0 +1,54 @@
+/**
+ * Snapshot: the process table as text, for checkpoints and for the digest a replay must reproduce.
+ *   KRN-2.1  restore(serialise(table)) equals the table.
+ *   KRN-2.2  A process's digest covers all its folded state but wall-clock times, so that an undisturbed and a resumed run agree.
+ */
+import { sha256, type Digest } from "../lib/hash.ts";
+import type { FoldInput } from "./fold.ts";
+import type { Proc, Table } from "./table.ts";
+
+/** SHA-256 of a process's state. */
+export function digestOf(proc: Proc): Digest {
+  const { tokens, costUsd, calls } = proc.spend;
+  const tape = proc.tape === null ? null : [...proc.tape];
+  return sha256(
+    JSON.stringify([
+      [proc.pid, proc.parent, proc.manifestDigest, proc.cpu, proc.session, proc.step, proc.refused, proc.pagesEvicted],
+      [proc.goal, proc.label, proc.windowTokens, proc.messages, proc.pages, proc.pending, proc.result],
+      [tokens, costUsd, calls, proc.children, tape],
+    ]),
+  );
+}
+
+/** SHA-256 over all processes: a zombie by its exit digest and status, a live one by its state. */
+export function tableDigest(table: Table): Digest {
+  const rows = [...table.procs.values()].map((proc) => [proc.pid, proc.exitDigest ?? digestOf(proc), proc.exit]);
+  return sha256(JSON.stringify([table.nextPid, rows]));
+}
+
+interface SavedTable {
+  readonly version: 1;
+  readonly nextPid: number;
+  readonly bootDigest: Digest | null;
+  readonly boots: number;
+  readonly procs: readonly (Omit<Proc, "manifest" | "tape"> & { readonly tape: readonly [string, unknown][] | null })[];
+}
+
+export function serialise(table: Table): string {
+  const procs = [...table.procs.values()].map((proc) => {
+    const { manifest: _, ...rest } = proc;
+    return { ...rest, tape: proc.tape === null ? null : [...proc.tape] };
+  });
+  return JSON.stringify({ version: 1, nextPid: table.nextPid, bootDigest: table.bootDigest, boots: table.boots, procs });
+}
+
+/** The text must come from serialise(); the caller has checked its digest. */
+export function restore(text: string, input: Pick<FoldInput, "manifest">): Table {
+  const saved = JSON.parse(text) as SavedTable;
+  const procs = new Map<number, Proc>();
+  for (const row of saved.procs) {
+    const tape = row.tape === null ? null : new Map(row.tape as [string, never][]);
+    procs.set(row.pid, { ...row, manifest: input.manifest(row.manifestDigest), tape });
+  }
+  return { procs, nextPid: saved.nextPid, bootDigest: saved.bootDigest, boots: saved.boots };
+}

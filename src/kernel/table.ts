@@ -1,0 +1,101 @@
+/** Table: the process table as the fold keeps it in memory. Only fold.ts changes it. */
+import type { Limits } from "../abi/budget.ts";
+import type { CallId } from "../abi/call.ts";
+import type { SysError } from "../abi/errno.ts";
+import type { Label } from "../abi/label.ts";
+import type { Message, Part, ResultPart } from "../abi/message.ts";
+import type { Page } from "../abi/page.ts";
+import type { RuleId, Verb } from "../abi/policy.ts";
+import type { ExitStatus, Manifest, ParkReason, Pid } from "../abi/process.ts";
+import { sha256, type Digest } from "../lib/hash.ts";
+import { canonical, type Json } from "../lib/json.ts";
+
+/** A call that was decided on. It stays here until every call of its turn has a result. */
+export interface PendingCall {
+  readonly id: CallId;
+  /** The model's own id for it; empty for a body's call. */
+  readonly modelId: string;
+  readonly name: string;
+  readonly args: Json;
+  verb: Verb;
+  readonly rules: readonly RuleId[];
+  result: ResultPart | null;
+  page: Page | null;
+}
+
+/** What a body's call gave, kept for re-execution. */
+export type TapeValue = { readonly value: Json } | { readonly blob: Digest } | { readonly error: SysError };
+
+/** A body's call in the journal: which it was, and what it gave once it has. */
+export interface Taped {
+  /** SHA-256 of name and arguments: the same call when the body runs again, or the body is not deterministic. */
+  readonly call: Digest;
+  readonly name: string;
+  answer: TapeValue | null;
+}
+
+export function callDigest(name: string, args: Json): Digest {
+  return sha256(`${name} ${canonical(args)}`);
+}
+
+export interface Proc {
+  readonly pid: Pid;
+  readonly parent: Pid;
+  readonly call: CallId | null;
+  readonly manifestDigest: Digest;
+  readonly manifest: Manifest;
+  readonly cpu: string;
+  readonly goal: Json;
+  readonly session: Pid;
+  readonly windowTokensMax: number;
+  readonly startedAt: number;
+  limits: Limits;
+  label: Label;
+  weight: number;
+  state: "ready" | "parked" | "zombie";
+  park: ParkReason | null;
+  exit: ExitStatus | null;
+  exitDigest: Digest | null;
+  endedAt: number | null;
+  /** The next model step, and for a body the number of calls made. */
+  step: number;
+  messages: Message[];
+  pages: Page[];
+  windowTokens: number;
+  pagesEvicted: number;
+  pending: PendingCall[];
+  /** Bodies only. */
+  tape: Map<CallId, Taped> | null;
+  /** The value of task.done; the process ends once its turn is complete. */
+  result: { readonly value: Json } | null;
+  refused: number;
+  /** The parts of the last turn had no call: the model says it is finished. */
+  finished: boolean;
+  spend: { costUsd: number; tokens: number; calls: number; timeMs: number };
+  /** What it and everything below it may be about to spend. */
+  reserved: { costUsd: number; tokens: number; calls: number; timeMs: number };
+  /** The part of it that is the process's own model call. */
+  held: { costUsd: number; tokens: number };
+  children: Pid[];
+}
+
+export interface Table {
+  readonly procs: Map<Pid, Proc>;
+  nextPid: Pid;
+  bootDigest: Digest | null;
+  boots: number;
+}
+
+export function emptyTable(): Table {
+  return { procs: new Map(), nextPid: 1, bootDigest: null, boots: 0 };
+}
+
+/** The calls of a reply, in order; a call's place here is its N in `PID.STEP.N`. */
+export function callsOf(parts: readonly Part[]): readonly Extract<Part, { type: "call" }>[] {
+  return parts.filter((part) => part.type === "call");
+}
+
+/** A process and the groups above it, nearest first. */
+export function* ancestry(table: Table, proc: Proc): Generator<Proc> {
+  for (let at: Proc | undefined = proc; at !== undefined; at = table.procs.get(at.parent)) yield at;
+}

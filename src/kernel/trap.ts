@@ -1,0 +1,115 @@
+/**
+ * Trap: decide on a call before it happens: schema, capability, policy, budget. There is no other way to act.
+ *   TRP-2.1  The order is fixed; the first refusal answers, and nothing later is asked.
+ *   TRP-2.2  A call without a deciding permit is refused: deny is the default.
+ *   TRP-2.3  Of several questions of one call the worst answer counts: deny before ask before allow.
+ *   TRP-2.4  A refusal says which stage refused, why, and what the process may do instead.
+ */
+import { sysError, type Errno, type SysError } from "../abi/errno.ts";
+import type { Intent } from "../abi/entry.ts";
+import { limits } from "../abi/limits.ts";
+import type { PolicyEngine, PolicyRequest, Decision, PolicyEntity } from "../abi/policy.ts";
+import type { Manifest } from "../abi/process.ts";
+import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { refuse } from "../scheduler/budget.ts";
+import { compileCapabilities, type Capabilities } from "../security/capability.ts";
+import { principalOf, questionsOf } from "../security/question.ts";
+import type { CallTable, Registered } from "./calls.ts";
+import { ancestry, type Proc, type Table } from "./table.ts";
+
+/** What the trap knows of a program; shared by all processes of one manifest. */
+interface Subject {
+  readonly principal: PolicyEntity;
+  readonly capabilities: Capabilities;
+}
+
+export class Trap {
+  readonly #calls: CallTable;
+  readonly #policy: PolicyEngine;
+  readonly #subjects = new WeakMap<Manifest, Subject>();
+
+  constructor(calls: CallTable, policy: PolicyEngine) {
+    this.#calls = calls;
+    this.#policy = policy;
+  }
+
+  holds(manifest: Manifest, name: string): boolean {
+    return this.#subject(manifest).capabilities.mayHold(name);
+  }
+
+  /** `ahead`: calls of the same turn that were let through before this one. */
+  decide(table: Table, proc: Proc, name: string, args: Json, ahead: number): Intent {
+    const registered = this.#calls.get(name);
+    if (registered === undefined) return this.#unknown(proc, name);
+    if (!isObject(args)) return no("EINVAL", `${name} takes an object of arguments, not ${JSON.stringify(args)?.slice(0, 80)}`);
+    const misfit = tooDeep(args, limits.jsonDepthMax) ? "the arguments are nested too deeply" : registered.check(args);
+    if (misfit !== null) return no("EINVAL", `${name}: ${misfit}; correct the arguments and call again`);
+    return this.#authorise(table, proc, registered, args, ahead);
+  }
+
+  #authorise(table: Table, proc: Proc, registered: Registered, args: JsonObject, ahead: number): Intent {
+    const { spec, action } = registered;
+    const subject = this.#subject(proc.manifest);
+    const missing = subject.capabilities.refuse(spec, args);
+    if (missing !== null) return no("EACCES", missing);
+    const questions = questionsOf(spec, action, args, {
+      principal: subject.principal,
+      outputs: proc.manifest.outputs,
+      label: proc.label,
+    });
+    if (!questions.ok) return { verb: "deny", rules: [], error: questions.error };
+    const decision = this.#worst(questions.value);
+    if (decision.verb === "deny") return { ...decision, error: this.#denial(registered, decision) };
+    const spent = refuse(ancestry(table, proc), { costUsd: 0, tokens: 0, calls: ahead + 1, timeMs: 0 });
+    if (spent !== null) {
+      return no("EDQUOT", `process ${spent.group} may make ${spent.max} calls and has made them; finish with what you have`);
+    }
+    return decision;
+  }
+
+  #worst(questions: readonly PolicyRequest[]): Decision {
+    let worst: Decision | null = null;
+    for (const question of questions) {
+      const decision = this.#policy.decide(question);
+      if (worst === null || rank[decision.verb] > rank[worst.verb]) worst = decision;
+    }
+    return worst ?? { verb: "deny", rules: [] };
+  }
+
+  #denial(registered: Registered, decision: Decision): SysError {
+    const { name, effect } = registered.spec;
+    const rule = decision.rules[0] === undefined ? undefined : this.#policy.rule(decision.rules[0]);
+    const why =
+      rule === undefined ? `no rule permits this ${effect} call` : `rule ${rule.id} of the ${rule.scope} policy forbids it`;
+    return sysError("EPERM", `${name} was refused: ${why}; go on without it, or say in your result what you could not do`);
+  }
+
+  #unknown(proc: Proc, name: string): Intent {
+    const held = this.#calls.tools((call) => this.holds(proc.manifest, call)).map((tool) => tool.name);
+    return no("ENOSYS", `there is no call ${JSON.stringify(name).slice(0, 80)}; yours are ${held.join(", ")}`);
+  }
+
+  #subject(manifest: Manifest): Subject {
+    const known = this.#subjects.get(manifest);
+    if (known !== undefined) return known;
+    const subject = { principal: principalOf(manifest.name), capabilities: compileCapabilities(manifest.calls) };
+    this.#subjects.set(manifest, subject);
+    return subject;
+  }
+}
+
+const rank = { allow: 0, ask: 1, deny: 2 } as const;
+
+function no(errno: Errno, message: string): Intent {
+  return { verb: "deny", rules: [], error: sysError(errno, message) };
+}
+
+/** Stops just beyond the limit, so that a hostile depth costs nothing. */
+function tooDeep(value: Json, left: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (left === 0) return true;
+  for (const key in value) {
+    if (tooDeep((value as JsonObject)[key] ?? null, left - 1)) return true;
+  }
+  return false;
+}
