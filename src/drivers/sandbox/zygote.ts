@@ -1,0 +1,167 @@
+/**
+ * Zygote: the small process that mounts sessions and starts sandboxes, so that the kernel never forks from its large heap.
+ * It runs in its own mount namespace, speaks frames over its standard input and output, and ends with the kernel.
+ *   SBX-6.1  When the pipe from the kernel closes, for whatever reason, every command dies, every mount goes and the helper exits.
+ *   SBX-6.2  At most `idleMax` cells wait for a command, each for at most `idleMs`.
+ *   SBX-6.3  Before a view is unmounted, the cells that wait on it are ended.
+ */
+import { execFile, execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { SandboxCommand } from "../../abi/sandbox.ts";
+import { Cell } from "./cell.ts";
+import { cgroups } from "./cgroup.ts";
+import { etcFiles } from "./profile.ts";
+import { seccompFilter } from "./seccomp.ts";
+import { encodeFrame, frameReader, type HelperMode, type Reply, type Request } from "./wire.ts";
+
+const idleMax = 2;
+const idleMs = 30_000;
+
+function serve(mode: HelperMode, bubblewrap: string): void {
+  const home = mkdtempSync(join(tmpdir(), "daimon-"));
+  const etc = join(home, "etc");
+  mkdirSync(etc);
+  for (const [name, text] of Object.entries(etcFiles)) writeFileSync(join(etc, name), text);
+  const group = process.getuid?.() === 0 ? cgroups(process.pid) : null;
+  const filter = seccompFilter(process.arch);
+  const pipes = new PipePool(home);
+  const idle: { readonly cell: Cell; readonly key: string; readonly expire: NodeJS.Timeout }[] = [];
+  const running = new Map<number, () => void>();
+  const cells = new Set<Cell>();
+  let serial = 0;
+
+  const makeCell = (command: SandboxCommand): Cell => {
+    serial += 1;
+    const pair = pipes.take();
+    const { root, memoryBytesMax } = command;
+    const cgroup = group?.(`${serial}`) ?? null;
+    const cell = new Cell({ root, memoryBytesMax, etc, seccomp: filter !== null, filter, bubblewrap, pipes: pair, cgroup });
+    cells.add(cell);
+    void cell.ended.then(() => {
+      cells.delete(cell);
+      pipes.give(pair);
+    });
+    return cell;
+  };
+  const takeCell = (command: SandboxCommand): Cell => {
+    const at = idle.findIndex((entry) => entry.key === keyOf(command));
+    if (at === -1) return makeCell(command);
+    const [entry] = idle.splice(at, 1);
+    clearTimeout(entry?.expire);
+    return entry?.cell ?? makeCell(command);
+  };
+  const dropIdle = (wanted: (key: string, index: number) => boolean): Promise<unknown> => {
+    const dropped = idle.filter((entry, index) => wanted(entry.key, index));
+    for (const entry of dropped) {
+      idle.splice(idle.indexOf(entry), 1);
+      clearTimeout(entry.expire);
+      entry.cell.kill();
+    }
+    return Promise.all(dropped.map((entry) => entry.cell.ended));
+  };
+  const warm = (command: SandboxCommand): void => {
+    const key = keyOf(command);
+    if (idle.some((entry) => entry.key === key)) return;
+    const expire = setTimeout(() => void dropIdle((_, index) => idle[index]?.expire === expire), idleMs);
+    const cell = makeCell(command);
+    idle.push({ cell, key, expire });
+    void cell.ended.then(() => dropIdle((_, index) => idle[index]?.cell === cell));
+    if (idle.length > idleMax) void dropIdle((_, index) => index === 0);
+  };
+  const send = (reply: Reply, payload: readonly Uint8Array[] = []): void =>
+    void process.stdout.write(encodeFrame(reply, payload));
+  const failed = (id: number, message: string, cause: string): void => send({ op: "failed", id, errno: "EIO", message, cause });
+
+  const run = async (id: number, command: SandboxCommand): Promise<void> => {
+    const cell = takeCell(command);
+    const pending = cell.run(command, (kill) => running.set(id, kill));
+    setImmediate(warm, command);
+    const result = await pending;
+    running.delete(id);
+    if (!result.ok) return failed(id, "the sandbox could not be set up, so the command was not run", result.cause);
+    send({ op: "ran", id, result: result.reply }, [result.stdout, result.stderr]);
+  };
+  const mount = (id: number, home: string, hide: readonly string[]): void => {
+    execFile("/bin/sh", ["-c", mountScript, "sh", ...hide], { cwd: home, env: { PATH: systemPath } }, (error, _, stderr) => {
+      if (error !== null) return failed(id, "the session's view could not be mounted", stderr);
+      send({ op: "done", id });
+    });
+  };
+  const unmount = async (id: number, view: string): Promise<void> => {
+    await dropIdle((key) => key.startsWith(`${view}\0`));
+    execFile("umount", ["-l", "--", view], { env: { PATH: systemPath } }, (error, _, stderr) => {
+      if (error !== null) return failed(id, "the session's view could not be unmounted", stderr);
+      send({ op: "done", id });
+    });
+  };
+  const end = (): void => {
+    for (const cell of cells) cell.kill();
+    void Promise.all([...cells].map((cell) => cell.ended)).then(() => process.exit(0));
+    setTimeout(() => process.exit(0), 1_000);
+  };
+
+  process.on("exit", () => rmSync(home, { recursive: true, force: true }));
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, end);
+  process.stdout.on("error", end);
+  const read = frameReader<Request>();
+  process.stdin.on("end", end).on("error", end);
+  process.stdin.on("data", (piece: Buffer) => {
+    for (const { header } of read(piece)) {
+      if (header.op === "run") void run(header.id, header.command);
+      else if (header.op === "cancel") running.get(header.id)?.();
+      else if (header.op === "mount") mount(header.id, header.home, header.hide);
+      else void unmount(header.id, header.view);
+    }
+  });
+  send({ op: "hello", id: 0, mode, limits: group === null ? "rlimit" : "cgroup" });
+}
+
+const systemPath = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+/**
+ * Runs in the session's home. Relative names keep commas and colons of the path out of the mount's option list; `lower` is a link.
+ * A hidden name is covered by a whiteout, so neither a command nor a call sees it. `userxattr` turns off redirects and metadata-only copies.
+ */
+const mountScript = `
+for name; do [ -e "upper/$name" ] || [ -L "upper/$name" ] || [ ! -e "lower/$name" ] || mknod "upper/$name" c 0 0 || exit 1; done
+exec mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work,userxattr view`;
+
+function keyOf(command: SandboxCommand): string {
+  return `${command.root}\0${command.memoryBytesMax}`;
+}
+
+/** Named pipes are made in batches and used again once both ends are closed. */
+class PipePool {
+  readonly #folder: string;
+  #free: [string, string][] = [];
+  #made = 0;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  take(): [string, string] {
+    if (this.#free.length === 0) this.#make(8);
+    return this.#free.pop() as [string, string];
+  }
+
+  give(pair: [string, string]): void {
+    this.#free.push(pair);
+  }
+
+  #make(count: number): void {
+    const pairs = Array.from({ length: count }, (_, index): [string, string] => {
+      const name = join(this.#folder, `pipe-${this.#made + index}`);
+      return [`${name}-out`, `${name}-err`];
+    });
+    execFileSync("mkfifo", ["-m", "600", ...pairs.flat()], { env: { PATH: systemPath } });
+    this.#made += count;
+    this.#free.push(...pairs);
+  }
+}
+
+// Last, because what it uses is declared above.
+const [mode = "plain", bubblewrap = "bwrap"] = process.argv.slice(2);
+serve(mode as HelperMode, bubblewrap);
