@@ -1,0 +1,171 @@
+/**
+ * Wire: what the wire formats share: tool names, contracts of the reply, arguments and usage.
+ *   MOD-4.1  A call's name becomes a name every provider accepts ([A-Za-z0-9_-], at most 64), and comes back as it was.
+ *   MOD-4.2  Arguments that are not JSON are kept as text, so the trap refuses them in words the model understands; a call cut off
+ *            at the output limit never runs with empty arguments.
+ *   MOD-4.3  A reported zero is not believed where there is text: the usage is estimated and marked as not reported.
+ *   MOD-4.4  A contract whose root is not an object travels inside one, and is unwrapped in the reply.
+ */
+import type { CallPart, Part, ToolDefinition } from "../../abi/message.ts";
+import type { ModelReply, ModelRequest, StopReason, Usage } from "../../abi/model.ts";
+import { sha256 } from "../../lib/hash.ts";
+import { isObject, parseJson, type Json, type JsonSchema } from "../../lib/json.ts";
+import { estimateTokens } from "../../lib/tokens.ts";
+
+const plain = /^[A-Za-z0-9-]+(?:_[A-Za-z0-9-]+)*(?:\.[A-Za-z0-9-]+(?:_[A-Za-z0-9-]+)*)*$/;
+const nameCharsMax = 64;
+
+/** `fs.read` travels as `fs__read`; a name that could be mistaken for another carries a digest. */
+export function wireName(name: string): string {
+  if (plain.test(name)) {
+    const wire = name.replaceAll(".", "__");
+    if (wire.length <= nameCharsMax) return wire;
+  }
+  const digest = sha256(name).slice(0, 10);
+  return `${name.replace(/[^A-Za-z0-9-]+/g, "_").slice(0, nameCharsMax - 12)}__${digest}`;
+}
+
+/** The names of a request's tools, back from the wire. A name nobody offered is given back as a guess, for the trap to refuse. */
+export function callNames(tools: readonly ToolDefinition[]): (wire: string) => string {
+  const table = new Map(tools.map((tool) => [wireName(tool.name), tool.name]));
+  return (wire) => table.get(wire) ?? wire.replaceAll("__", ".");
+}
+
+/** Arguments as the model wrote them. `cut`: the reply ended at its limit, so no text means no arguments yet. */
+export function readArgs(text: string, cut: boolean): Json {
+  if (text.trim() === "") return cut ? "" : {};
+  return parseJson(text) ?? text;
+}
+
+/** Arguments for a provider that insists on an object, also where the model once wrote something else. */
+export function objectArgs(args: Json): string {
+  return JSON.stringify(isObject(args) ? args : { invalid_json: args });
+}
+
+export function callPart(id: string, name: string, args: Json): CallPart {
+  return { type: "call", id, name, args };
+}
+
+export function mapStop(stop: StopReason, parts: readonly Part[]): StopReason {
+  return stop === "end" && parts.some((part) => part.type === "call") ? "calls" : stop;
+}
+
+export interface Counted {
+  readonly input: number | null;
+  readonly output: number | null;
+  readonly cacheRead: number;
+  readonly cacheWrite: number;
+}
+
+/** Whole, non-negative, or null. */
+export function count(value: Json | undefined): number | null {
+  return typeof value === "number" && Number.isFinite(value) && value >= 0 ? Math.round(value) : null;
+}
+
+export function usageOf(counted: Counted, request: ModelRequest, parts: readonly Part[]): Usage {
+  const wrote = outputEstimate(parts);
+  const reported = (counted.input ?? 0) > 0 && ((counted.output ?? 0) > 0 || wrote === 0);
+  const inputTokens = reported ? (counted.input ?? 0) : Math.max(counted.input ?? 0, inputEstimate(request));
+  return {
+    inputTokens,
+    outputTokens: reported ? (counted.output ?? 0) : Math.max(counted.output ?? 0, wrote),
+    cacheReadTokens: Math.min(counted.cacheRead, inputTokens),
+    cacheWriteTokens: Math.min(counted.cacheWrite, inputTokens - Math.min(counted.cacheRead, inputTokens)),
+    reported,
+  };
+}
+
+function inputEstimate(request: ModelRequest): number {
+  let tokens = estimateTokens(request.system);
+  for (const message of request.messages) tokens += message.tokens;
+  for (const tool of request.tools) tokens += estimateTokens(tool.description) + estimateTokens(JSON.stringify(tool.input));
+  return tokens;
+}
+
+function outputEstimate(parts: readonly Part[]): number {
+  let tokens = 0;
+  for (const part of parts) {
+    if (part.type === "text") tokens += estimateTokens(part.text);
+    else if (part.type === "call") tokens += estimateTokens(part.name) + estimateTokens(JSON.stringify(part.args));
+    else if (part.type === "opaque") tokens += estimateTokens(JSON.stringify(part.value));
+  }
+  return tokens;
+}
+
+/** The contract of a reply as it travels. */
+export interface Contract {
+  readonly schema: JsonSchema;
+  readonly wrapped: boolean;
+}
+
+export function contractOf(output: JsonSchema): Contract {
+  if (output.type === "object") return { schema: output, wrapped: false };
+  const { $defs, ...value } = output;
+  const schema = { type: "object", properties: { value }, required: ["value"], additionalProperties: false };
+  return { schema: $defs === undefined ? schema : { ...schema, $defs }, wrapped: true };
+}
+
+/** Takes the wrapping off; text that is not what was asked for stays as it is, for the contract's check to name. */
+export function unwrap(text: string): string {
+  const body = parseJson(text);
+  return isObject(body) && body.value !== undefined ? JSON.stringify(body.value) : text;
+}
+
+/** The last step of every dialect: unwrap, count, name. `text` parts of a wrapped reply are unwrapped. */
+export function finishReply(
+  request: ModelRequest,
+  parts: readonly Part[],
+  stop: StopReason,
+  counted: Counted,
+  model: string,
+): ModelReply {
+  const wrapped = request.output !== null && contractOf(request.output).wrapped;
+  const final = wrapped ? parts.map((part) => (part.type === "text" ? { ...part, text: unwrap(part.text) } : part)) : parts;
+  return {
+    parts: final,
+    stop: mapStop(stop, final),
+    usage: usageOf(counted, request, final),
+    model: model === "" ? request.model : model,
+  };
+}
+
+/** Whether OpenAI's strict mode takes the schema: every object closed, every property required. */
+export function isStrict(schema: Json): boolean {
+  if (Array.isArray(schema)) return schema.every((item) => isStrict(item as Json));
+  if (!isObject(schema)) return true;
+  if ("allOf" in schema || "oneOf" in schema || "not" in schema || "if" in schema || "patternProperties" in schema) return false;
+  if (schema.type === "object" || schema.properties !== undefined) {
+    const properties = isObject(schema.properties) ? schema.properties : {};
+    const required = Array.isArray(schema.required) ? schema.required : [];
+    if (schema.additionalProperties !== false || Object.keys(properties).some((name) => !required.includes(name))) return false;
+    if (!Object.values(properties).every((property) => isStrict(property))) return false;
+  }
+  const defs = isObject(schema.$defs) ? Object.values(schema.$defs) : [];
+  return isStrict(schema.items ?? null) && isStrict(schema.anyOf ?? null) && defs.every((item) => isStrict(item));
+}
+
+/** Caches text under the object it was made from, so a message is serialised once however often it is sent. */
+export function onceFor<T extends object>(make: (key: T) => string): (key: T) => string {
+  const cache = new WeakMap<T, string>();
+  return (key) => {
+    let text = cache.get(key);
+    if (text === undefined) cache.set(key, (text = make(key)));
+    return text;
+  };
+}
+
+/** The head of every request of a process, kept with its tools: built again only when the system prompt changes. */
+export function headCache<T>(make: (system: string, tools: readonly ToolDefinition[]) => T): (request: ModelRequest) => T {
+  const cache = new WeakMap<readonly ToolDefinition[], { readonly system: string; readonly head: T }>();
+  return ({ system, tools }) => {
+    const known = cache.get(tools);
+    if (known !== undefined && known.system === system) return known.head;
+    const head = make(system, tools);
+    cache.set(tools, { system, head });
+    return head;
+  };
+}
+
+export function hasText(text: string): boolean {
+  return /\S/.test(text);
+}
