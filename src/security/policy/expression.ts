@@ -1,0 +1,415 @@
+/**
+ * Expression: compile Cedar's JSON form of an expression into a closure over the request.
+ *   POL-5.1  Every operator answers as Cedar's does, short circuits included; `undefined` is Cedar's evaluation error.
+ *   POL-5.2  An operator, function or literal the compiler does not know is refused at load, by name; it never means something else.
+ *   POL-5.3  Long arithmetic is exact within 64 bits and errs beyond.
+ */
+import type { EntityRef } from "../../abi/policy.ts";
+import { isObject, type Json, type JsonObject } from "../../lib/json.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
+import { extensionFunctions, isAmount, long } from "./extension.ts";
+import { likeMatcher, runsOf, type PatternElement } from "./like.ts";
+import { equals, keyOf, readValue, setOf } from "./value.ts";
+import type { EntityValue, Fields, Long, RecordValue, SetValue, Value } from "./value.ts";
+
+/** An entity of the request, with its values read. */
+export interface Actor {
+  readonly value: EntityValue;
+  readonly attrs: Fields;
+  readonly tags: Fields;
+  readonly parents: readonly EntityRef[];
+}
+
+/** One request as expressions see it. */
+export interface Scene {
+  readonly principal: Actor;
+  readonly action: Actor;
+  readonly resource: Actor;
+  readonly context: Fields;
+}
+
+export type Evaluate = (scene: Scene) => Value | undefined;
+
+/** Thrown and caught within this folder only; `compile` gives a Result. */
+class Refusal extends Error {}
+
+const depthMax = 200;
+
+/** The closure, or why there is none. */
+export function compileExpression(expression: Json): Result<Evaluate, string> {
+  try {
+    return ok(compile(expression, 0));
+  } catch (cause) {
+    if (cause instanceof Refusal) return err(cause.message);
+    throw cause;
+  }
+}
+
+/** Whether `left` is `right` or has it as an ancestor. */
+export function isIn(scene: Scene, left: EntityRef, right: EntityRef): boolean {
+  if (left.id === right.id && left.type === right.type) return true;
+  const actor = actorOf(scene, left);
+  return actor !== undefined && actor.parents.some((parent) => parent.id === right.id && parent.type === right.type);
+}
+
+function compile(expression: Json, depth: number): Evaluate {
+  if (depth > depthMax) throw new Refusal(`the expression is nested deeper than ${depthMax} levels`);
+  if (!isObject(expression)) throw new Refusal("an expression is an object");
+  const operators = Object.keys(expression);
+  const operator = operators[0];
+  if (operator === undefined || operators.length !== 1) throw new Refusal("an expression has one operator");
+  const body = expression[operator];
+  const inner = (part: Json | undefined): Evaluate => compile(part ?? null, depth + 1);
+  if (Array.isArray(body) && operator !== "Set") return compileCall(operator, body.map(inner));
+  switch (operator) {
+    case "Value":
+      return compileLiteral(body);
+    case "Var":
+      return compileVariable(body);
+    case "Set":
+      return compileSet((Array.isArray(body) ? body : []).map(inner));
+    default:
+      if (!isObject(body)) throw new Refusal(`the operator "${operator}" is not supported`);
+      return operator === "Record" ? compileRecord(body, inner) : compileOperator(operator, body, inner);
+  }
+}
+
+function compileOperator(operator: string, body: JsonObject, inner: (part: Json | undefined) => Evaluate): Evaluate {
+  switch (operator) {
+    case "!":
+    case "neg":
+    case "isEmpty":
+      return compileUnary(operator, inner(body["arg"]));
+    case "&&":
+      return compileAnd(inner(body["left"]), inner(body["right"]));
+    case "||":
+      return compileOr(inner(body["left"]), inner(body["right"]));
+    case "if-then-else":
+      return compileIf(inner(body["if"]), inner(body["then"]), inner(body["else"]));
+    case ".":
+      return compileAttribute(body, inner);
+    case "has":
+      return compileHas(body, inner);
+    case "like":
+      return compileLike(body, inner);
+    case "is":
+      return compileIs(body, inner);
+    default:
+      return compileBinary(operator, inner(body["left"]), inner(body["right"]));
+  }
+}
+
+function compileLiteral(json: Json | undefined): Evaluate {
+  const value = readValue(json ?? null);
+  if (value === undefined) {
+    if (typeof json === "number") {
+      throw new Refusal(
+        "an integer literal beyond ±9007199254740991 cannot be carried exactly; write it as a product or sum of smaller ones",
+      );
+    }
+    throw new Refusal(`the literal ${JSON.stringify(json)} is not supported`);
+  }
+  return () => value;
+}
+
+function compileVariable(name: Json | undefined): Evaluate {
+  switch (name) {
+    case "principal":
+      return (scene) => scene.principal.value;
+    case "action":
+      return (scene) => scene.action.value;
+    case "resource":
+      return (scene) => scene.resource.value;
+    case "context":
+      return (scene) => ({ kind: "record", fields: scene.context });
+    default:
+      throw new Refusal(`the variable ${JSON.stringify(name)} is not supported`);
+  }
+}
+
+function compileSet(parts: readonly Evaluate[]): Evaluate {
+  return (scene) => {
+    const values = evaluateAll(parts, scene);
+    return values === undefined ? undefined : setOf(values);
+  };
+}
+
+function compileRecord(body: JsonObject, inner: (part: Json | undefined) => Evaluate): Evaluate {
+  const names = Object.keys(body);
+  const parts = names.map((name) => inner(body[name]));
+  return (scene) => {
+    const values = evaluateAll(parts, scene);
+    if (values === undefined) return undefined;
+    const fields = Object.create(null) as Record<string, Value>;
+    names.forEach((name, at) => (fields[name] = values[at] as Value));
+    return { kind: "record", fields };
+  };
+}
+
+function compileCall(name: string, args: readonly Evaluate[]): Evaluate {
+  const known = Object.hasOwn(extensionFunctions, name) ? extensionFunctions[name] : undefined;
+  if (known === undefined) throw new Refusal(`the function "${name}" is not supported`);
+  if (known.arity !== args.length) throw new Refusal(`the function "${name}" takes ${known.arity} arguments`);
+  return (scene) => {
+    const values = evaluateAll(args, scene);
+    return values === undefined ? undefined : known.run(values);
+  };
+}
+
+function evaluateAll(parts: readonly Evaluate[], scene: Scene): Value[] | undefined {
+  const values: Value[] = [];
+  for (const part of parts) {
+    const value = part(scene);
+    if (value === undefined) return undefined;
+    values.push(value);
+  }
+  return values;
+}
+
+function compileAnd(left: Evaluate, right: Evaluate): Evaluate {
+  return (scene) => {
+    const first = left(scene);
+    if (first !== true) return first === false ? false : undefined;
+    const second = right(scene);
+    return typeof second === "boolean" ? second : undefined;
+  };
+}
+
+function compileOr(left: Evaluate, right: Evaluate): Evaluate {
+  return (scene) => {
+    const first = left(scene);
+    if (first !== false) return first === true ? true : undefined;
+    const second = right(scene);
+    return typeof second === "boolean" ? second : undefined;
+  };
+}
+
+function compileIf(test: Evaluate, then: Evaluate, otherwise: Evaluate): Evaluate {
+  return (scene) => {
+    const answer = test(scene);
+    if (answer === true) return then(scene);
+    return answer === false ? otherwise(scene) : undefined;
+  };
+}
+
+function compileUnary(operator: "!" | "neg" | "isEmpty", arg: Evaluate): Evaluate {
+  switch (operator) {
+    case "!":
+      return (scene) => {
+        const value = arg(scene);
+        return typeof value === "boolean" ? !value : undefined;
+      };
+    case "neg":
+      return (scene) => {
+        const value = arg(scene);
+        return isLong(value) ? long(-BigInt(value)) : undefined;
+      };
+    case "isEmpty":
+      return (scene) => {
+        const value = arg(scene);
+        return isSet(value) ? value.members.size === 0 : undefined;
+      };
+  }
+}
+
+function compileBinary(operator: string, left: Evaluate, right: Evaluate): Evaluate {
+  const apply = Object.hasOwn(binary, operator) ? binary[operator] : undefined;
+  if (apply === undefined) throw new Refusal(`the operator "${operator}" is not supported`);
+  return (scene) => {
+    const first = left(scene);
+    if (first === undefined) return undefined;
+    const second = right(scene);
+    return second === undefined ? undefined : apply(first, second, scene);
+  };
+}
+
+type Binary = (left: Value, right: Value, scene: Scene) => Value | undefined;
+
+const binary: Readonly<Record<string, Binary>> = {
+  "==": equals,
+  "!=": (left, right) => !equals(left, right),
+  "<": (left, right) => compare(left, right, (a, b) => a < b),
+  "<=": (left, right) => compare(left, right, (a, b) => a <= b),
+  ">": (left, right) => compare(left, right, (a, b) => a > b),
+  ">=": (left, right) => compare(left, right, (a, b) => a >= b),
+  "+": (left, right) =>
+    arithmetic(
+      left,
+      right,
+      (a, b) => a + b,
+      (a, b) => a + b,
+    ),
+  "-": (left, right) =>
+    arithmetic(
+      left,
+      right,
+      (a, b) => a - b,
+      (a, b) => a - b,
+    ),
+  "*": (left, right) =>
+    arithmetic(
+      left,
+      right,
+      (a, b) => a * b,
+      (a, b) => a * b,
+    ),
+  in: entityIn,
+  contains: (left, right) => (isSet(left) ? left.members.has(keyOf(right)) : undefined),
+  containsAll: (left, right) =>
+    isSet(left) && isSet(right) ? [...right.members.keys()].every((key) => left.members.has(key)) : undefined,
+  containsAny: (left, right) =>
+    isSet(left) && isSet(right) ? [...right.members.keys()].some((key) => left.members.has(key)) : undefined,
+  hasTag: (left, right, scene) => {
+    if (!isEntity(left) || typeof right !== "string") return undefined;
+    const tags = actorOf(scene, left)?.tags;
+    return tags !== undefined && Object.hasOwn(tags, right);
+  },
+  getTag: (left, right, scene) => {
+    if (!isEntity(left) || typeof right !== "string") return undefined;
+    const tags = actorOf(scene, left)?.tags;
+    return tags !== undefined && Object.hasOwn(tags, right) ? tags[right] : undefined;
+  },
+};
+
+function compare(left: Value, right: Value, test: (a: Long, b: Long) => boolean): boolean | undefined {
+  if (isLong(left) && isLong(right)) return test(left, right);
+  if (isAmount(left, "datetime") && isAmount(right, "datetime")) return test(left.amount, right.amount);
+  if (isAmount(left, "duration") && isAmount(right, "duration")) return test(left.amount, right.amount);
+  return undefined;
+}
+
+/** Doubles are exact while the result is a safe integer; beyond that the same operation runs on bigints. */
+function arithmetic(
+  left: Value,
+  right: Value,
+  small: (a: number, b: number) => number,
+  large: (a: bigint, b: bigint) => bigint,
+): Long | undefined {
+  if (typeof left === "number" && typeof right === "number") {
+    const result = small(left, right);
+    if (Number.isSafeInteger(result)) return result === 0 ? 0 : result;
+  }
+  return isLong(left) && isLong(right) ? long(large(BigInt(left), BigInt(right))) : undefined;
+}
+
+function entityIn(left: Value, right: Value, scene: Scene): boolean | undefined {
+  if (!isEntity(left)) return undefined;
+  if (isEntity(right)) return isIn(scene, left, right);
+  if (!isSet(right)) return undefined;
+  const groups = [...right.members.values()];
+  return groups.every(isEntity) ? groups.some((group) => isIn(scene, left, group)) : undefined;
+}
+
+function compileAttribute(body: JsonObject, inner: (part: Json | undefined) => Evaluate): Evaluate {
+  const name = body["attr"];
+  if (typeof name !== "string") throw new Refusal("an attribute's name is a string");
+  const fieldsOf = compileFields(body["left"], inner);
+  if (name in Object.prototype) {
+    return (scene) => {
+      const fields = fieldsOf(scene);
+      return fields !== undefined && Object.hasOwn(fields, name) ? fields[name] : undefined;
+    };
+  }
+  return (scene) => fieldsOf(scene)?.[name];
+}
+
+/** `a has b.c` is `a has b && a.b has c`. */
+function compileHas(body: JsonObject, inner: (part: Json | undefined) => Evaluate): Evaluate {
+  const attr = body["attr"];
+  const path = Array.isArray(attr) ? attr : [attr];
+  if (!path.every((name) => typeof name === "string")) throw new Refusal("an attribute's name is a string");
+  const target = path.length === 1 ? compileFieldsOrNone(body["left"], inner) : inner(body["left"]);
+  if (path.length === 1) {
+    const name = path[0] as string;
+    return (scene) => {
+      const fields = (target as (scene: Scene) => Fields | null | undefined)(scene);
+      if (fields === undefined) return undefined;
+      return fields !== null && Object.hasOwn(fields, name) && fields[name] !== undefined;
+    };
+  }
+  return (scene) => {
+    let value = (target as Evaluate)(scene);
+    for (const name of path as readonly string[]) {
+      const fields = fieldsOrNone(value, scene);
+      if (fields === undefined) return undefined;
+      if (fields === null || !Object.hasOwn(fields, name)) return false;
+      value = fields[name];
+      if (value === undefined) return false;
+    }
+    return true;
+  };
+}
+
+/** The fields of a record or of an entity of the request. The variables are read straight from the scene: the hot path. */
+function compileFields(
+  left: Json | undefined,
+  inner: (part: Json | undefined) => Evaluate,
+): (scene: Scene) => Fields | undefined {
+  const fields = compileFieldsOrNone(left, inner);
+  return (scene) => fields(scene) ?? undefined;
+}
+
+function compileFieldsOrNone(
+  left: Json | undefined,
+  inner: (part: Json | undefined) => Evaluate,
+): (scene: Scene) => Fields | null | undefined {
+  const variable = isObject(left) ? left["Var"] : undefined;
+  if (variable === "context") return (scene) => scene.context;
+  if (variable === "principal") return (scene) => scene.principal.attrs;
+  if (variable === "resource") return (scene) => scene.resource.attrs;
+  const value = inner(left);
+  return (scene) => fieldsOrNone(value(scene), scene);
+}
+
+/** null: an entity that is not part of the request; undefined: a value without fields. */
+function fieldsOrNone(value: Value | undefined, scene: Scene): Fields | null | undefined {
+  if (isRecord(value)) return value.fields;
+  if (isEntity(value)) return actorOf(scene, value)?.attrs ?? null;
+  return undefined;
+}
+
+function compileLike(body: JsonObject, inner: (part: Json | undefined) => Evaluate): Evaluate {
+  const pattern = body["pattern"];
+  if (!Array.isArray(pattern)) throw new Refusal("a pattern of `like` is a list");
+  const matches = likeMatcher(runsOf(pattern as readonly PatternElement[]));
+  const left = inner(body["left"]);
+  return (scene) => {
+    const text = left(scene);
+    return typeof text === "string" ? matches(text) : undefined;
+  };
+}
+
+function compileIs(body: JsonObject, inner: (part: Json | undefined) => Evaluate): Evaluate {
+  const type = body["entity_type"];
+  if (typeof type !== "string") throw new Refusal("an entity type is a string");
+  const left = inner(body["left"]);
+  const group = body["in"] === undefined ? undefined : inner(body["in"]);
+  return (scene) => {
+    const value = left(scene);
+    if (!isEntity(value)) return undefined;
+    if (value.type !== type) return false;
+    if (group === undefined) return true;
+    const right = group(scene);
+    return right === undefined ? undefined : entityIn(value, right, scene);
+  };
+}
+
+function actorOf(scene: Scene, ref: EntityRef): Actor | undefined {
+  return [scene.principal, scene.action, scene.resource].find(({ value }) => value.id === ref.id && value.type === ref.type);
+}
+
+function isLong(value: Value | undefined): value is Long {
+  return typeof value === "number" || typeof value === "bigint";
+}
+
+function isSet(value: Value | undefined): value is SetValue {
+  return typeof value === "object" && value.kind === "set";
+}
+
+function isRecord(value: Value | undefined): value is RecordValue {
+  return typeof value === "object" && value.kind === "record";
+}
+
+function isEntity(value: Value | undefined): value is EntityValue {
+  return typeof value === "object" && value.kind === "entity";
+}
