@@ -14,6 +14,7 @@ const report = join(folder, "report.json");
 const exitCode = await vitest([
   "run",
   "--reporter=default",
+  `--reporter=${join(import.meta.dirname, "skips.ts")}`,
   "--reporter=json",
   `--outputFile.json=${report}`,
   ...process.argv.slice(2),
