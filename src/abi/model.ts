@@ -1,4 +1,14 @@
-/** Model: the CPU's driver interface. One contract suite holds every driver to it. */
+/**
+ * Model: the CPU's driver interface. One contract suite holds every driver to it.
+ *   MOD-0.1  A reply that calls stops with `calls`, and one that does not never does; `length` and `refusal` outrank both.
+ *   MOD-0.2  The text deltas since the last `restart` are together the reply's text, and each call is shown once, by its name.
+ *   MOD-0.3  Usage is whole and not negative, and the cache figures are parts of the input.
+ *   MOD-0.4  A cancelled request is ECANCELED, before it starts, while it is under way, and whatever the model is doing.
+ *   MOD-0.5  A request and its messages are never changed, and parts of other dialects are passed over.
+ *   MOD-0.6  The text of a final reply under a contract is JSON that fits it, whatever the contract's root.
+ *   MOD-0.7  Calls of one reply have distinct ids, the call's own name and its arguments as JSON; their results go back under the ids.
+ *   MOD-0.8  A failure is a value with an errno and a message that names the driver, and holds no key.
+ */
 import type { Awaitable, Result } from "../lib/result.ts";
 import type { JsonSchema } from "../lib/json.ts";
 import type { SysError } from "./errno.ts";
