@@ -9,10 +9,10 @@ import { keyOf, readValue, type Key } from "./value.ts";
 
 export type Subject = "principal" | "resource" | "context";
 
-/** `equal`, `member` and `prefix` speak of an attribute; `is` and `in` of the entity itself, with `key` its id. */
+/** `equal`, `member`, `prefix` and `suffix` speak of an attribute; `is` and `in` of the entity itself, with `key` its id. */
 export type IndexKey =
   | { readonly op: "equal" | "member"; readonly subject: Subject; readonly name: string; readonly key: Key }
-  | { readonly op: "prefix"; readonly subject: Subject; readonly name: string; readonly key: string }
+  | { readonly op: "prefix" | "suffix"; readonly subject: Subject; readonly name: string; readonly key: string }
   | { readonly op: "is" | "in"; readonly subject: "principal" | "resource"; readonly name: string; readonly key: string };
 
 /** Alternatives: one of them must be a fact of the request. */
@@ -60,7 +60,11 @@ function best(lists: readonly KeyList[]): KeyList | undefined {
 }
 
 function weightOf(list: KeyList): number {
-  return Math.min(...list.map(({ op, key }) => (typeof key === "boolean" ? 1 : op === "prefix" ? 2 + key.length / 1_000 : 4)));
+  return Math.min(
+    ...list.map(({ op, key }) =>
+      typeof key === "boolean" ? 1 : op === "prefix" || op === "suffix" ? 2 + key.length / 1_000 : 4,
+    ),
+  );
 }
 
 interface Attribute {
@@ -110,7 +114,11 @@ function likeKeys(left: Json | undefined, pattern: Json | undefined): readonly K
   const runs = runsOf(pattern as readonly PatternElement[]);
   const first = runs[0] ?? "";
   if (runs.length === 1) return [[{ op: "equal", ...attribute, key: keyOf(first) }]];
-  return first === "" ? [] : [[{ op: "prefix", ...attribute, key: first }]];
+  const last = runs.at(-1) ?? "";
+  const lists: KeyList[] = [];
+  if (first !== "") lists.push([{ op: "prefix", ...attribute, key: first }]);
+  if (last !== "") lists.push([{ op: "suffix", ...attribute, key: last }]);
+  return lists;
 }
 
 function containsKeys(left: Json | undefined, right: Json | undefined): readonly KeyList[] {

@@ -3,9 +3,9 @@
  *   POL-7.2  each() visits every rule one of whose keys is a fact of the request, and every rule without a key.
  */
 import type { EntityRef } from "../../abi/policy.ts";
+import { Affixes } from "./affixes.ts";
 import type { Actor, Scene } from "./expression.ts";
 import type { IndexKey, KeyList, Subject } from "./keys.ts";
-import { Prefixes } from "./prefixes.ts";
 import { keyOf, type Fields, type Key } from "./value.ts";
 
 /** Values by entity: `exact` for the entity itself, `group` for it and all that is in it. */
@@ -46,7 +46,8 @@ interface Slot<T> {
   readonly name: string;
   readonly equal: Map<Key, T[]>;
   readonly member: Map<Key, T[]>;
-  prefixes: Prefixes<T> | null;
+  prefix: Affixes<T> | null;
+  suffix: Affixes<T> | null;
 }
 
 export class Shelf<T> {
@@ -79,10 +80,11 @@ export class Shelf<T> {
       case "member":
         obtain(this.#slot(key.subject, key.name)[key.op], key.key, () => [] as T[]).push(value);
         return;
-      case "prefix": {
+      case "prefix":
+      case "suffix": {
         const slot = this.#slot(key.subject, key.name);
-        slot.prefixes ??= new Prefixes();
-        slot.prefixes.add(key.key, value);
+        const affixes = (slot[key.op] ??= new Affixes(key.op));
+        affixes.add(key.key, value);
       }
     }
   }
@@ -90,7 +92,7 @@ export class Shelf<T> {
   #slot(subject: Subject, name: string): Slot<T> {
     const found = this.#slots.find((slot) => slot.subject === subject && slot.name === name);
     if (found !== undefined) return found;
-    const made: Slot<T> = { subject, name, equal: new Map(), member: new Map(), prefixes: null };
+    const made: Slot<T> = { subject, name, equal: new Map(), member: new Map(), prefix: null, suffix: null };
     this.#slots.push(made);
     return made;
   }
@@ -109,7 +111,9 @@ function eachOfSlot<T>(slot: Slot<T>, fields: Fields, visit: (values: readonly T
   }
   const values = slot.equal.size > 0 ? slot.equal.get(keyOf(value)) : undefined;
   if (values !== undefined) visit(values);
-  if (slot.prefixes !== null && typeof value === "string") slot.prefixes.each(value, visit);
+  if (typeof value !== "string") return;
+  slot.prefix?.each(value, visit);
+  slot.suffix?.each(value, visit);
 }
 
 function fieldsOf(scene: Scene, subject: Subject): Fields {

@@ -354,8 +354,9 @@ export function request(random: Prng): PolicyRequest {
     parents: ["read", "write"].filter(() => random.chance(0.4)).map((id) => ({ type: "Action", id })),
   };
   const context: Record<string, Json> = {};
+  const presence = random.pick([0.25, 0.5, 0.9]);
   for (const [name, kind] of contextNames) {
-    if (name !== "ghost" && random.chance(0.85))
+    if (name !== "ghost" && random.chance(presence))
       context[name] = value(random, random.chance(0.03) ? random.pick(kinds) : kind, 2);
   }
   return { principal, action, resource: same ? principal : withAncestors(resource, principal), context };
@@ -364,7 +365,7 @@ export function request(random: Prng): PolicyRequest {
 /** Parents lie strictly above in the order of `ids`, so no cycle arises; ancestors are listed whole, as the interface asks. */
 function entityOf(random: Prng, ref: EntityRef): PolicyEntity {
   const attrs: Record<string, Json> = {};
-  for (const [name, kind] of attrNames) if (random.chance(0.6)) attrs[name] = value(random, kind, 2);
+  for (const [name, kind] of attrNames) if (random.chance(0.5)) attrs[name] = value(random, kind, 1);
   const above = ids.slice(ids.indexOf(ref.id) + 1);
   const parents = above.filter(() => random.chance(0.4)).map((id) => ({ type: random.pick(entityTypes), id }));
   const tags = Object.fromEntries(tagNames.filter(() => random.chance(0.5)).map((name) => [name, value(random, "string", 1)]));

@@ -1,21 +1,27 @@
 /**
- * Prefixes: a radix tree that finds every stored prefix of a text in one walk.
- *   POL-8.1  each() visits exactly the values whose prefix begins the text, whatever order they were added in.
+ * Affixes: a radix tree that finds every stored prefix (or every stored suffix) of a text in one walk.
+ *   POL-8.1  each() visits exactly the values whose affix begins (or ends) the text, whatever order they were added in.
  */
 
 interface Node<T> {
+  /** Read from the outside in: a suffix is stored reversed. */
   label: string;
   readonly values: T[];
   /** By the first code unit of the child's label. */
   readonly children: Map<number, Node<T>>;
 }
 
-export class Prefixes<T> {
+export class Affixes<T> {
   readonly #root: Node<T> = { label: "", values: [], children: new Map() };
+  readonly #fromEnd: boolean;
 
-  add(prefix: string, value: T): void {
+  constructor(side: "prefix" | "suffix") {
+    this.#fromEnd = side === "suffix";
+  }
+
+  add(affix: string, value: T): void {
     let node = this.#root;
-    let rest = prefix;
+    let rest = this.#fromEnd ? affix.split("").toReversed().join("") : affix;
     while (rest !== "") {
       const child = node.children.get(rest.charCodeAt(0));
       if (child === undefined) {
@@ -30,13 +36,20 @@ export class Prefixes<T> {
   }
 
   each(text: string, visit: (values: readonly T[]) => void): void {
+    const [start, step] = this.#fromEnd ? [text.length - 1, -1] : [0, 1];
     let node = this.#root;
-    let at = 0;
+    let used = 0;
     for (;;) {
       if (node.values.length > 0) visit(node.values);
-      const child = at < text.length ? node.children.get(text.charCodeAt(at)) : undefined;
-      if (child === undefined || !text.startsWith(child.label, at)) return;
-      at += child.label.length;
+      if (used >= text.length) return;
+      const child = node.children.get(text.charCodeAt(start + step * used));
+      if (child === undefined) return;
+      const { label } = child;
+      if (used + label.length > text.length) return;
+      for (let at = 1; at < label.length; at += 1) {
+        if (label.charCodeAt(at) !== text.charCodeAt(start + step * (used + at))) return;
+      }
+      used += label.length;
       node = child;
     }
   }
