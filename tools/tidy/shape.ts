@@ -67,7 +67,7 @@ function state(file: SourceFile): readonly Finding[] {
 function isFillable(statement: string): boolean {
   const parts = /^(?:export\s+)?const\s+[\w$]+\s*(:[\s\S]*?)?=(?!>)\s*([\s\S]*)$/.exec(statement);
   const [type, value] = [parts?.[1] ?? "", parts?.[2] ?? ""];
-  if (/\breadonly\b|\bReadonly/.test(type) || /\bas\s+(?:readonly|Readonly|const\b)/.test(value)) return false;
+  if (/\bnever\[\]|\breadonly\b|\bReadonly/.test(type) || /\bas\s+(?:readonly|Readonly|const\b)/.test(value)) return false;
   if (/^new\s+Weak(?:Map|Set)\b/.test(value)) return true;
   if (/^new\s+(?:Map|Set|Array)\b/.test(value)) return /^new\s+\w+\s*(?:<[^()]*>)?\s*(?:\(\s*\))?\s*$/.test(value);
   return /^\[\s*\]/.test(value) || (/^\{\s*\}/.test(value) && /\bRecord<|\{\s*\[/.test(type));
