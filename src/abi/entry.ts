@@ -29,6 +29,8 @@ export interface BootEntry {
   readonly digest: Digest;
   readonly policy: Digest;
   readonly steps: readonly BootStep[];
+  /** A power cut lost a payload: the records from this seq up to here never counted. */
+  readonly cut?: number;
 }
 
 export interface SpawnEntry {

@@ -21,6 +21,8 @@ export interface Change {
   /** The session's content now; null for a deleted path. */
   readonly now: Digest | null;
   readonly executable: boolean;
+  /** Whether the base was executable: a change of mode alone is a change. */
+  readonly wasExecutable: boolean;
 }
 
 /**
@@ -29,7 +31,7 @@ export interface Change {
  */
 export interface Session {
   readonly pid: Pid;
-  /** The merged view a sandbox binds; null where the driver has none, and then commands are refused. */
+  /** The merged view a sandbox binds, as a path through the sandbox helper's `/proc/PID/root`; null where the driver has none: commands are refused. */
   readonly root: string | null;
   read(path: string): Awaitable<Result<Buffer, SysError>>;
   /** Creates missing folders. `expect` is the digest the caller saw: a mismatch is ESTALE; null means "must not exist"; undefined does not check. */
@@ -40,6 +42,8 @@ export interface Session {
   list(path: string): Awaitable<Result<readonly FileStat[], SysError>>;
   /** Proportional to what changed, not to the workspace. Captures the base of every path it sees for the first time. */
   changes(): Awaitable<Result<readonly Change[], SysError>>;
+  /** These contents are in the workspace now: the session shows the workspace's files there again. A path that changed since keeps its change. */
+  settle(changes: readonly { readonly path: string; readonly now: Digest | null }[]): Awaitable<Result<void, SysError>>;
   /** Forget all changes of the session; the workspace is not touched. */
   discard(): Awaitable<Result<void, SysError>>;
   /** Unmount; the changes stay on disk for the next open. */

@@ -4,7 +4,7 @@ import type { SysError } from "./errno.ts";
 
 export interface SandboxCommand {
   readonly argv: readonly string[];
-  /** The host folder shown as the workspace, read-write: a session's merged view. */
+  /** The folder shown as the workspace, read-write: a session's `root`, or a host folder. */
   readonly root: string;
   /** Relative to the workspace. */
   readonly cwd: string;

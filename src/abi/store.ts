@@ -120,3 +120,18 @@ export interface IndexDriver {
   clear(): void;
   close(): void;
 }
+
+/** Where a swapped-out text lies. */
+export interface SwapSlot {
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** Room for what is not needed now and can be made again from the log: never synced, gone with the kernel. */
+export interface SwapDriver {
+  readonly name: string;
+  put(text: string): SwapSlot;
+  get(slot: SwapSlot): string;
+  free(slot: SwapSlot): void;
+  close(): void;
+}

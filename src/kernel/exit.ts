@@ -11,6 +11,7 @@ import type { Proc } from "./table.ts";
 
 export function exit(core: Core, proc: Proc, status: ExitStatus): void {
   if (proc.state === "zombie") return;
+  core.recorder.swapIn(proc);
   for (const pid of proc.children) {
     const child = core.recorder.table.procs.get(pid);
     if (child === undefined || child.state === "zombie") continue;

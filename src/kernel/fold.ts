@@ -12,6 +12,7 @@ import type {
   CallEntry,
   Entry,
   EvictEntry,
+  FilesEntry,
   Intent,
   OutcomeEntry,
   ParkEntry,
@@ -38,11 +39,14 @@ import { errorText, excerpt, render, stub } from "./window.ts";
 export interface FoldInput {
   value(blob: Digest): Json;
   manifest(digest: Digest): Manifest;
+  /** Brings a swapped-out process back before it changes. */
+  load?(proc: Proc): void;
 }
 
 const derived = labelOf("derived", "workspace");
 
 export function apply(table: Table, entry: Entry, input: FoldInput): void {
+  if ("pid" in entry) load(table, entry.pid, input);
   switch (entry.kind) {
     case "boot":
       table.bootDigest = entry.digest;
@@ -72,10 +76,26 @@ export function apply(table: Table, entry: Entry, input: FoldInput): void {
     case "exit":
       return applyExit(table, entry);
     case "files":
+      return applyFiles(table, entry);
     case "checkpoint":
       return;
     default:
       return unreachable(entry);
+  }
+}
+
+function load(table: Table, pid: Pid, input: FoldInput): void {
+  const proc = table.procs.get(pid);
+  if (proc !== undefined && proc.swapped !== null) input.load?.(proc);
+}
+
+/** The intent counts: after a crash its files may stand in the workspace without an outcome. */
+function applyFiles(table: Table, entry: FilesEntry): void {
+  if (entry.act !== "commit") return;
+  for (const { path, to } of entry.changes) {
+    if (to === null) continue;
+    table.produced.set(to, entry.pid);
+    table.producedPaths.set(path, entry.pid);
   }
 }
 
@@ -116,7 +136,9 @@ function applySpawn(table: Table, entry: SpawnEntry, input: FoldInput): void {
     reserved: { costUsd: 0, tokens: 0, calls: 0, timeMs: 0 },
     held: { costUsd: 0, tokens: 0 },
     children: [],
+    swapped: null,
   });
+  table.live += 1;
   table.procs.get(entry.parent)?.children.push(entry.pid);
 }
 
@@ -202,9 +224,9 @@ function applyOutcome(table: Table, entry: OutcomeEntry, input: FoldInput): void
   const proc = procOf(table, entry.pid);
   const pending = proc.pending.find((call) => call.id === entry.id);
   assert(pending !== undefined, `outcome ${entry.id} has its intent`);
-  proc.label = join(proc.label, entry.label ?? derived);
   if (proc.tape === null) applyAgentOutcome(proc, pending, entry, input);
   else applyBodyOutcome(proc, pending, entry);
+  proc.label = join(proc.label, entry.label ?? derived);
 }
 
 function applyBodyOutcome(proc: Proc, pending: PendingCall, entry: OutcomeEntry): void {
@@ -343,6 +365,7 @@ function applySignal(table: Table, entry: SignalEntry): void {
 function applyExit(table: Table, entry: ExitEntry): void {
   const proc = procOf(table, entry.pid);
   release(table, proc);
+  table.live -= 1;
   proc.state = "zombie";
   proc.park = null;
   proc.exit = entry.status;

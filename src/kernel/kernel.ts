@@ -14,7 +14,7 @@ import { limits } from "../abi/limits.ts";
 import type { Delta } from "../abi/model.ts";
 import type { PolicyEngine } from "../abi/policy.ts";
 import type { ExitStatus, Manifest, Pid, ProcessSummary, Signal } from "../abi/process.ts";
-import type { BlobDriver, LogDriver } from "../abi/store.ts";
+import type { BlobDriver, LogDriver, SwapDriver } from "../abi/store.ts";
 import type { Body } from "../abi/sys.ts";
 import type { ToolDefinition } from "../abi/message.ts";
 import { assert, Panic } from "../lib/assert.ts";
@@ -31,16 +31,16 @@ import { callTable, type CallTable } from "./calls.ts";
 import { Running, type Core, type Cpu } from "./core.ts";
 import { exit } from "./exit.ts";
 import { Halted, Recorder, type EntryListener } from "./recorder.ts";
-import { recoverTable } from "./recover.ts";
 import { Slots } from "./slots.ts";
 import { summaryOf } from "./summary.ts";
-import type { Proc } from "./table.ts";
+import type { Proc, Table } from "./table.ts";
 import { toolsFor } from "./tools.ts";
 import { Trap } from "./trap.ts";
 
 export interface KernelOptions {
   readonly log: LogDriver;
   readonly blobs: BlobDriver;
+  readonly swap: SwapDriver;
   readonly clock: Clock;
   readonly policy: PolicyEngine;
   readonly handlers: readonly CallHandler[];
@@ -79,17 +79,12 @@ export class Kernel {
   readonly #loops = new Set<Promise<void>>();
   #panic: Panic | null = null;
 
-  /** Reads the log and folds it; nothing runs before resume(). */
-  static open(options: KernelOptions): Result<Kernel, SysError> {
-    const table = recoverTable(options.log, options.blobs);
-    if (!table.ok) return table;
-    const recorder = new Recorder(table.value, options.log, options.blobs);
-    const handlers = [...options.handlers];
-    const holder: { kernel: Kernel | null } = { kernel: null };
-    const calls = callTable([...handlers, ...kernelCalls(() => holder.kernel as Kernel)]);
+  /** `table` is the log's fold (recover.ts). Nothing runs before resume(). */
+  static open(options: KernelOptions, table: Table): Result<Kernel, SysError> {
+    const recorder = new Recorder(table, options.log, options.blobs, options.swap);
+    const calls = callTable([...options.handlers, ...kernelCalls(() => kernel)]);
     if (!calls.ok) return calls;
     const kernel = new Kernel(options, recorder, calls.value);
-    holder.kernel = kernel;
     return ok(kernel);
   }
 
@@ -138,11 +133,15 @@ export class Kernel {
   }
 
   spawn(request: SpawnRequest): Result<Pid, SysError> {
+    return this.#writing(() => this.#spawn(request));
+  }
+
+  #spawn(request: SpawnRequest): Result<Pid, SysError> {
     const { table } = this.recorder;
     const parent = table.procs.get(request.parent);
     const checked = parent === undefined ? ok(request.manifest) : this.#attenuated(parent, request.manifest);
     if (!checked.ok) return checked;
-    if (table.procs.size >= limits.processesMax)
+    if (table.live >= limits.processesMax)
       return fail("EAGAIN", `there are ${limits.processesMax} processes; wait for some to end`);
     const manifest = checked.value;
     const cpuName = manifest.cpu ?? parent?.cpu ?? this.#options.defaultCpu;
@@ -187,24 +186,33 @@ export class Kernel {
   signal(pid: Pid, signal: Signal, by: string): Result<void, SysError> {
     const proc = this.#live(pid);
     if (!proc.ok) return proc;
-    this.recorder.record({ kind: "signal", at: this.#options.clock.now(), pid, signal, by });
-    this.#act(proc.value, signal, by);
-    return done;
+    return this.#writing(() => {
+      this.recorder.record({ kind: "signal", at: this.#options.clock.now(), pid, signal, by });
+      this.#act(proc.value, signal, by);
+      return done;
+    });
   }
 
   nice(pid: Pid, weight: number): Result<void, SysError> {
     if (!(weight >= 1 && weight <= 10_000)) return fail("EINVAL", "a weight is a number from 1 to 10000; 100 is the default");
     const proc = this.#live(pid);
     if (!proc.ok) return proc;
-    this.recorder.record({ kind: "weight", at: this.#options.clock.now(), pid, weight });
-    return done;
+    return this.#writing(() => {
+      this.recorder.record({ kind: "weight", at: this.#options.clock.now(), pid, weight });
+      return done;
+    });
   }
 
   /** A person answers what a process is parked on. */
   answer(pid: Pid, answer: Answer): Result<void, SysError> {
+    return this.#writing(() => this.#answer(pid, answer));
+  }
+
+  #answer(pid: Pid, answer: Answer): Result<void, SysError> {
     const found = this.#live(pid);
     if (!found.ok) return found;
     const proc = found.value;
+    this.recorder.swapIn(proc);
     const reason = proc.park;
     if (reason === null) return fail("ENOENT", `process ${pid} waits for no answer; "daimon approve" lists those that do`);
     const at = this.#options.clock.now();
@@ -237,6 +245,17 @@ export class Kernel {
     for (const pid of this.#answerWaiters.keys()) this.#wake(pid);
     await Promise.allSettled(this.#loops);
     if (this.recorder.failure === null) await this.recorder.barrier(false);
+  }
+
+  /** A request from outside meets a dead log as an error, not as an exception. */
+  #writing<T>(work: () => Result<T, SysError>): Result<T, SysError> {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof Halted)) throw error;
+      this.#halt(error.error);
+      return { ok: false, error: error.error };
+    }
   }
 
   #attenuated(parent: Proc, manifest: Manifest): Result<Manifest, SysError> {
@@ -280,6 +299,7 @@ export class Kernel {
     } finally {
       this.#core.active -= 1;
     }
+    if (proc.state === "parked" && !this.#core.stopping) this.recorder.swapOut(proc);
   }
 
   #broke(error: unknown): void {

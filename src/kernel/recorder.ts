@@ -5,17 +5,17 @@
  *   KRN-3.3  Once a write has failed nothing is recorded any more, and so nothing acts.
  */
 import type { Entry } from "../abi/entry.ts";
-import { fail, type SysError } from "../abi/errno.ts";
+import { fail, sysError, type SysError } from "../abi/errno.ts";
 import { limits } from "../abi/limits.ts";
 import type { Manifest } from "../abi/process.ts";
-import type { BlobDriver, LogDriver } from "../abi/store.ts";
-import { Panic } from "../lib/assert.ts";
+import type { BlobDriver, LogDriver, SwapDriver } from "../abi/store.ts";
 import type { Digest } from "../lib/hash.ts";
 import type { Json } from "../lib/json.ts";
 import { done, type Awaitable, type Result } from "../lib/result.ts";
 import { apply, type FoldInput } from "./fold.ts";
 import { serialise, tableDigest } from "./snapshot.ts";
-import type { Table } from "./table.ts";
+import { swapIn, swapOut } from "./swap.ts";
+import type { Proc, Table } from "./table.ts";
 
 export type EntryListener = (entry: Entry, seq: number) => void;
 
@@ -23,16 +23,26 @@ export class Recorder {
   readonly table: Table;
   readonly #log: LogDriver;
   readonly #blobs: BlobDriver;
+  readonly #swap: SwapDriver;
   readonly #input: FoldInput & { prime(blob: Digest, value: Json): void };
   readonly #listeners = new Set<EntryListener>();
-  #bytesSinceRotation = 0;
   #failure: SysError | null = null;
 
-  constructor(table: Table, log: LogDriver, blobs: BlobDriver) {
+  constructor(table: Table, log: LogDriver, blobs: BlobDriver, swap: SwapDriver) {
     this.table = table;
     this.#log = log;
     this.#blobs = blobs;
-    this.#input = foldInput(blobs);
+    this.#swap = swap;
+    this.#input = { ...foldInput(blobs), load: (proc) => swapIn(proc, swap) };
+  }
+
+  /** Free the memory of a process that waits for a person. */
+  swapOut(proc: Proc): void {
+    if (proc.tape === null && proc.swapped === null) swapOut(proc, this.#swap);
+  }
+
+  swapIn(proc: Proc): void {
+    swapIn(proc, this.#swap);
   }
 
   get failure(): SysError | null {
@@ -51,7 +61,8 @@ export class Recorder {
     if (this.#failure !== null) throw new Halted(this.#failure);
     const text = JSON.stringify(entry);
     const seq = this.#log.append(text);
-    this.#bytesSinceRotation += text.length;
+    if (seq < 0)
+      this.#halt(this.#whyNot());
     apply(this.table, entry, this.#input);
     for (const listener of this.#listeners) listener(entry, seq);
   }
@@ -90,8 +101,8 @@ export class Recorder {
    * tick; a power cut that keeps the record and loses the blob only makes the next boot read from further back.
    */
   async rotateIfLarge(now: number, force: boolean): Promise<Result<void, SysError>> {
-    if (this.#failure !== null || (!force && this.#bytesSinceRotation < limits.segmentBytesMax)) return done;
-    this.#bytesSinceRotation = 0;
+    if (this.#failure !== null || (!force && !this.#log.rotateDue)) return done;
+    for (const proc of this.table.procs.values()) this.swapIn(proc);
     const blob = this.#blobs.put(serialise(this.table));
     const entry: Entry = { kind: "checkpoint", at: now, blob, digest: tableDigest(this.table) };
     const rotated = await this.#log.rotate(JSON.stringify(entry));
@@ -101,6 +112,17 @@ export class Recorder {
   on(listener: EntryListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  #whyNot(): SysError {
+    const refused = this.#log.barrier(true);
+    if (!(refused instanceof Promise) && !refused.ok) return refused.error;
+    return sysError("EIO", "the journal takes no more records; look at the disk, then start again");
+  }
+
+  #halt(error: SysError): never {
+    this.#failure ??= error;
+    throw new Halted(this.#failure);
   }
 
   #settled(result: Awaitable<Result<void, SysError>>): Awaitable<Result<void, SysError>> {
@@ -120,13 +142,23 @@ export class Halted extends Error {
   }
 }
 
+/** A blob that the journal names is not there, or is not what it was. */
+export class MissingBlob extends Error {
+  override readonly name = "MissingBlob";
+  readonly error: SysError;
+  constructor(blob: Digest, error: SysError) {
+    super(`blob ${blob}: ${error.message}`);
+    this.error = error;
+  }
+}
+
 /** Reads blobs for the fold; the value just stored is at hand without a second parse. */
 export function foldInput(blobs: BlobDriver): FoldInput & { prime(blob: Digest, value: Json): void } {
   const manifests = new Map<Digest, Manifest>();
   let primed: { readonly blob: Digest; readonly value: Json } | null = null;
   const read = (digest: Digest): Json => {
     const data = blobs.get(digest);
-    if (!data.ok) throw new Panic(`blob ${digest} of the journal: ${data.error.message}`);
+    if (!data.ok) throw new MissingBlob(digest, data.error);
     return JSON.parse(data.value.toString("utf8")) as Json;
   };
   return {

@@ -2,33 +2,95 @@
  * Recover: read the log and fold it, from the newest checkpoint on.
  *   KRN-10.1  A checkpoint whose blob is missing or does not match its digest is passed over, and the log is read from its start.
  *   KRN-10.2  A log that is damaged in the middle is not folded past the damage: opening fails with EUCLEAN.
+ *   KRN-10.3  A power cut can keep a record and lose its payload, both written after the last barrier. Such a record and all behind it
+ *             never counted: the next boot entry says so, and every later fold leaves them out.
+ *   KRN-10.4  A payload missing from before a boot is damage, not a power cut: EUCLEAN.
  */
 import type { CheckpointEntry, Entry } from "../abi/entry.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { BlobDriver, LogDriver } from "../abi/store.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { apply, type FoldInput } from "./fold.ts";
-import { foldInput } from "./recorder.ts";
+import { foldInput, MissingBlob } from "./recorder.ts";
 import { restore, tableDigest } from "./snapshot.ts";
 import { emptyTable, type Table } from "./table.ts";
 
-export function recoverTable(log: LogDriver, blobs: BlobDriver): Result<Table, SysError> {
-  const input = foldInput(blobs);
-  const from = log.resumeFrom;
-  const start = from === 0 ? null : checkpointTable(log, blobs, input, from);
-  return start === null ? foldFrom(log, emptyTable(), 0, input) : foldFrom(log, start, from + 1, input);
+export interface Recovered {
+  readonly table: Table;
+  /** The seq from which the tail never counted; the boot entry must carry it. */
+  readonly cut: number | null;
 }
 
-function foldFrom(log: LogDriver, table: Table, from: number, input: FoldInput): Result<Table, SysError> {
-  for (const record of log.read(from)) {
-    if (!record.ok) return record;
-    const entry = parseEntry(record.value.text);
-    if (entry === null) {
-      return fail("EUCLEAN", `record ${record.value.seq} of the journal is not an entry; run "daimon fsck"`);
-    }
-    apply(table, entry, input);
+export function recoverTable(log: LogDriver, blobs: BlobDriver): Result<Recovered, SysError> {
+  const input = foldInput(blobs);
+  const from = log.resumeFrom;
+  const checkpoint = (): Table | null => (from === 0 ? null : checkpointTable(log, blobs, input, from));
+  if (checkpoint() === null) return foldLog({ log, from: 0, start: emptyTable, input });
+  return foldLog({ log, from: from + 1, start: () => checkpoint() ?? emptyTable(), input });
+}
+
+export interface FoldLog {
+  readonly log: LogDriver;
+  readonly from: number;
+  /** A fresh table, and a fresh observer with it: a fold can have to begin again. */
+  start(): Table;
+  readonly input: FoldInput;
+  /** Sees each entry that counts before it is applied; false stops the fold there. */
+  observe?(table: Table, entry: Entry, seq: number): boolean;
+}
+
+interface VoidRange {
+  readonly from: number;
+  readonly until: number;
+}
+
+/** Folds what counts. A boot that declares a tail void, met after that tail was folded, makes the fold begin again without it. */
+export function foldLog(fold: FoldLog): Result<Recovered, SysError> {
+  const voids: VoidRange[] = [];
+  for (;;) {
+    const pass = foldPass(fold, voids);
+    if (!pass.ok || "table" in pass.value) return pass as Result<Recovered, SysError>;
+    voids.push(pass.value);
   }
-  return ok(table);
+}
+
+function foldPass(fold: FoldLog, voids: readonly VoidRange[]): Result<Recovered | VoidRange, SysError> {
+  const table = fold.start();
+  let cut: number | null = null;
+  for (const record of fold.log.read(fold.from)) {
+    if (!record.ok) return record;
+    const { seq, text } = record.value;
+    if (voids.some((range) => seq >= range.from && seq < range.until)) continue;
+    const entry = parseEntry(text);
+    if (entry === null) return fail("EUCLEAN", `record ${seq} of the journal is not an entry; run "daimon fsck"`);
+    if (entry.kind === "boot" && entry.cut !== undefined && !voids.some((range) => range.until === seq)) {
+      if (cut === null) return ok({ from: entry.cut, until: seq });
+      if (cut === entry.cut) cut = null;
+    }
+    if (cut !== null && entry.kind === "boot") return damaged(cut);
+    if (cut !== null) continue;
+    if (fold.observe?.(table, entry, seq) === false) break;
+    if (!applied(table, entry, fold.input)) cut = seq;
+  }
+  return ok({ table, cut });
+}
+
+function damaged(seq: number): Result<never, SysError> {
+  return fail(
+    "EUCLEAN",
+    `a payload of journal record ${seq} is missing or damaged; "daimon fsck" names it and what can be saved`,
+  );
+}
+
+/** False when a payload is missing; the table is then as it was before the entry. */
+function applied(table: Table, entry: Entry, input: FoldInput): boolean {
+  try {
+    apply(table, entry, input);
+    return true;
+  } catch (error) {
+    if (error instanceof MissingBlob) return false;
+    throw error;
+  }
 }
 
 export function parseEntry(text: string): Entry | null {
@@ -43,8 +105,7 @@ export function parseEntry(text: string): Entry | null {
 function checkpointTable(log: LogDriver, blobs: BlobDriver, input: FoldInput, from: number): Table | null {
   for (const record of log.read(from)) {
     const entry = record.ok ? parseEntry(record.value.text) : null;
-    if (entry?.kind !== "checkpoint") return null;
-    return loadCheckpoint(entry, blobs, input);
+    return entry?.kind === "checkpoint" ? loadCheckpoint(entry, blobs, input) : null;
   }
   return null;
 }
@@ -52,6 +113,11 @@ function checkpointTable(log: LogDriver, blobs: BlobDriver, input: FoldInput, fr
 export function loadCheckpoint(entry: CheckpointEntry, blobs: BlobDriver, input: Pick<FoldInput, "manifest">): Table | null {
   const saved = blobs.get(entry.blob);
   if (!saved.ok) return null;
-  const table = restore(saved.value.toString("utf8"), input);
-  return tableDigest(table) === entry.digest ? table : null;
+  try {
+    const table = restore(saved.value.toString("utf8"), input);
+    return tableDigest(table) === entry.digest ? table : null;
+  } catch (error) {
+    if (error instanceof MissingBlob) return null;
+    throw error;
+  }
 }

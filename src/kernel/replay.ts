@@ -13,9 +13,8 @@ import type { Body } from "../abi/sys.ts";
 import type { Digest } from "../lib/hash.ts";
 import { canonical, type Json } from "../lib/json.ts";
 import { ok, type Result } from "../lib/result.ts";
-import { apply } from "./fold.ts";
 import { foldInput } from "./recorder.ts";
-import { parseEntry } from "./recover.ts";
+import { foldLog } from "./recover.ts";
 import { digestOf, tableDigest } from "./snapshot.ts";
 import { callDigest, emptyTable, type Proc, type Table, type Taped, type TapeValue } from "./table.ts";
 
@@ -39,25 +38,30 @@ export interface ReplayReport {
 }
 
 export function replay(options: ReplayOptions): Result<ReplayReport, SysError> {
-  const table = emptyTable();
-  const input = foldInput(options.blobs);
-  const findings: Finding[] = [];
+  let findings: Finding[] = [];
   let entries = 0;
   let proved = 0;
-  for (const record of options.log.read(0)) {
-    if (!record.ok) return record;
-    const { seq, text } = record.value;
-    if (options.until !== null && seq > options.until) break;
-    const entry = parseEntry(text);
-    if (entry === null) return fail("EUCLEAN", `record ${seq} of the journal is not an entry; run "daimon fsck"`);
-    const claim = claimOf(table, entry, options.pid);
-    if (claim !== null) {
-      proved += 1;
-      if (claim.recorded !== claim.computed) findings.push(differs(seq, claim));
-    }
-    apply(table, entry, input);
-    entries += 1;
-  }
+  const folded = foldLog({
+    log: options.log,
+    from: 0,
+    input: foldInput(options.blobs),
+    start: () => {
+      findings = [];
+      entries = 0;
+      proved = 0;
+      return emptyTable();
+    },
+    observe: (table, entry, seq) => {
+      if (options.until !== null && seq > options.until) return false;
+      const claim = claimOf(table, entry, options.pid);
+      if (claim !== null) proved += 1;
+      if (claim !== null && claim.recorded !== claim.computed) findings.push(differs(seq, claim));
+      entries += 1;
+      return true;
+    },
+  });
+  if (!folded.ok) return folded;
+  const { table } = folded.value;
   return ok({ entries, proved, findings, digest: tableDigest(table), table });
 }
 
@@ -122,16 +126,22 @@ interface RecordedBody {
 
 /** The body's tape as it was when it ended, or as it is now. */
 function recordOf(options: ReplayOptions & { readonly pid: Pid }): Result<RecordedBody, SysError> {
-  const table = emptyTable();
-  const input = foldInput(options.blobs);
-  for (const record of options.log.read(0)) {
-    if (!record.ok) return record;
-    const entry = parseEntry(record.value.text);
-    if (entry === null) break;
-    const proc = entry.kind === "exit" && entry.pid === options.pid ? table.procs.get(entry.pid) : undefined;
-    if (proc !== undefined && entry.kind === "exit") return ok(tapeOf(proc, entry.status));
-    apply(table, entry, input);
-  }
+  let ended: RecordedBody | null = null;
+  const folded = foldLog({
+    log: options.log,
+    from: 0,
+    input: foldInput(options.blobs),
+    start: emptyTable,
+    observe: (table, entry) => {
+      const proc = entry.kind === "exit" && entry.pid === options.pid ? table.procs.get(entry.pid) : undefined;
+      if (proc === undefined || entry.kind !== "exit") return true;
+      ended = tapeOf(proc, entry.status);
+      return false;
+    },
+  });
+  if (!folded.ok) return folded;
+  if (ended !== null) return ok(ended);
+  const { table } = folded.value;
   const proc = table.procs.get(options.pid);
   return proc === undefined ? fail("ENOENT", `the journal has no process ${options.pid}`) : ok(tapeOf(proc, null));
 }

@@ -3,12 +3,14 @@
  *   KRN-2.1  restore(serialise(table)) equals the table.
  *   KRN-2.2  A process's digest covers all its folded state but wall-clock times, so that an undisturbed and a resumed run agree.
  */
+import { assert } from "../lib/assert.ts";
 import { sha256, type Digest } from "../lib/hash.ts";
 import type { FoldInput } from "./fold.ts";
 import type { Proc, Table } from "./table.ts";
 
 /** SHA-256 of a process's state. */
 export function digestOf(proc: Proc): Digest {
+  assert(proc.swapped === null, "a digest covers the whole process");
   const { tokens, costUsd, calls } = proc.spend;
   const tape = proc.tape === null ? null : [...proc.tape];
   return sha256(
@@ -26,20 +28,25 @@ export function tableDigest(table: Table): Digest {
   return sha256(JSON.stringify([table.nextPid, rows]));
 }
 
-interface SavedTable {
+type Kept = "nextPid" | "live" | "bootDigest" | "boots";
+
+interface SavedTable extends Pick<Table, Kept> {
   readonly version: 1;
-  readonly nextPid: number;
-  readonly bootDigest: Digest | null;
-  readonly boots: number;
+  readonly produced: readonly (readonly [Digest, number])[];
+  readonly producedPaths: readonly (readonly [string, number])[];
   readonly procs: readonly (Omit<Proc, "manifest" | "tape"> & { readonly tape: readonly [string, unknown][] | null })[];
 }
 
+/** No process may be swapped out. */
 export function serialise(table: Table): string {
+  const { nextPid, live, bootDigest, boots } = table;
+  const produced = [...table.produced];
+  const producedPaths = [...table.producedPaths];
   const procs = [...table.procs.values()].map((proc) => {
     const { manifest: _, ...rest } = proc;
     return { ...rest, tape: proc.tape === null ? null : [...proc.tape] };
   });
-  return JSON.stringify({ version: 1, nextPid: table.nextPid, bootDigest: table.bootDigest, boots: table.boots, procs });
+  return JSON.stringify({ version: 1, nextPid, live, bootDigest, boots, produced, producedPaths, procs });
 }
 
 /** The text must come from serialise(); the caller has checked its digest. */
@@ -50,5 +57,14 @@ export function restore(text: string, input: Pick<FoldInput, "manifest">): Table
     const tape = row.tape === null ? null : new Map(row.tape as [string, never][]);
     procs.set(row.pid, { ...row, manifest: input.manifest(row.manifestDigest), tape });
   }
-  return { procs, nextPid: saved.nextPid, bootDigest: saved.bootDigest, boots: saved.boots };
+  const { nextPid, live, bootDigest, boots } = saved;
+  return {
+    procs,
+    nextPid,
+    live,
+    bootDigest,
+    boots,
+    produced: new Map(saved.produced),
+    producedPaths: new Map(saved.producedPaths),
+  };
 }

@@ -17,7 +17,7 @@ export function summaryOf(table: Table, proc: Proc): ProcessSummary {
     spend: { ...proc.spend, timeMs: Math.max(0, (proc.endedAt ?? proc.startedAt) - proc.startedAt) },
     windowTokens: proc.windowTokens,
     windowTokensMax: proc.windowTokensMax,
-    pages: proc.pages.length,
+    pages: proc.swapped?.pages ?? proc.pages.length,
     pagesEvicted: proc.pagesEvicted,
     refused: proc.refused,
     startedAt: proc.startedAt,

@@ -7,6 +7,7 @@ import type { Message, Part, ResultPart } from "../abi/message.ts";
 import type { Page } from "../abi/page.ts";
 import type { RuleId, Verb } from "../abi/policy.ts";
 import type { ExitStatus, Manifest, ParkReason, Pid } from "../abi/process.ts";
+import type { SwapSlot } from "../abi/store.ts";
 import { sha256, type Digest } from "../lib/hash.ts";
 import { canonical, type Json } from "../lib/json.ts";
 
@@ -45,7 +46,7 @@ export interface Proc {
   readonly manifestDigest: Digest;
   readonly manifest: Manifest;
   readonly cpu: string;
-  readonly goal: Json;
+  goal: Json;
   readonly session: Pid;
   readonly windowTokensMax: number;
   readonly startedAt: number;
@@ -77,17 +78,24 @@ export interface Proc {
   /** The part of it that is the process's own model call. */
   held: { costUsd: number; tokens: number };
   children: Pid[];
+  /** Set while its goal, window and pending calls lie in the swap. */
+  swapped: (SwapSlot & { readonly pages: number }) | null;
 }
 
 export interface Table {
   readonly procs: Map<Pid, Proc>;
   nextPid: Pid;
+  /** Processes that have not ended. */
+  live: number;
+  /** What processes put into the workspace: by content and by path. */
+  readonly produced: Map<Digest, Pid>;
+  readonly producedPaths: Map<string, Pid>;
   bootDigest: Digest | null;
   boots: number;
 }
 
 export function emptyTable(): Table {
-  return { procs: new Map(), nextPid: 1, bootDigest: null, boots: 0 };
+  return { procs: new Map(), nextPid: 1, live: 0, produced: new Map(), producedPaths: new Map(), bootDigest: null, boots: 0 };
 }
 
 /** The calls of a reply, in order; a call's place here is its N in `PID.STEP.N`. */

@@ -79,8 +79,11 @@ export class Trap {
   #denial(registered: Registered, decision: Decision): SysError {
     const { name, effect } = registered.spec;
     const rule = decision.rules[0] === undefined ? undefined : this.#policy.rule(decision.rules[0]);
+    const because = rule?.reason === null || rule === undefined ? "" : ` (${rule.reason})`;
     const why =
-      rule === undefined ? `no rule permits this ${effect} call` : `rule ${rule.id} of the ${rule.scope} policy forbids it`;
+      rule === undefined
+        ? `no rule permits this ${effect} call`
+        : `rule ${rule.id} of the ${rule.scope} policy forbids it${because}`;
     return sysError("EPERM", `${name} was refused: ${why}; go on without it, or say in your result what you could not do`);
   }
 

@@ -1,7 +1,7 @@
 /**
  * Schema: compile a JSON Schema (2020-12) into a check that says in words what is wrong.
- *   LIB-2.1  A value that does not fit gets one message that names the place, what stands there and what was expected.
- *   LIB-2.2  `pattern` runs on a linear-time engine; `$ref` never leaves the schema.
+ *   LIB-4.1  A value that does not fit gets one message that names the place, what stands there and what was expected.
+ *   LIB-4.2  `pattern` runs on a linear-time engine; `$ref` never leaves the schema.
  */
 import { Ajv2020, type ErrorObject, type Options } from "ajv/dist/2020.js";
 import { RE2JS } from "re2js";
