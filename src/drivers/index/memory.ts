@@ -57,5 +57,5 @@ function fits(row: Row, query: IndexQuery): boolean {
   if (query.pid !== undefined && row.terms.pid !== query.pid) return false;
   if (query.kinds !== undefined && !query.kinds.includes(row.entry.kind)) return false;
   if (query.call !== undefined && !callKeys(query.call).some((key) => row.terms.calls.includes(key))) return false;
-  return phrases(query.text ?? "").every((phrase) => row.words.includes(` ${phrase.join(" ")} `));
+  return phrases(query.text ?? "").every((phrase) => row.words.includes(` ${wordsOf(phrase).join(" ")} `));
 }

@@ -21,7 +21,7 @@ const schema = `
   CREATE INDEX entries_pid ON entries (pid, seq);
   CREATE INDEX entries_kind ON entries (kind, seq);
   CREATE TABLE calls (key TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (key, seq)) STRICT, WITHOUT ROWID;
-  CREATE VIRTUAL TABLE words USING fts5 (words, content='', tokenize='unicode61 remove_diacritics 2');
+  CREATE VIRTUAL TABLE words USING fts5 (body, content='', tokenize='unicode61 remove_diacritics 2');
   PRAGMA user_version = ${schemaVersion};
 `;
 
@@ -135,7 +135,7 @@ function prepareInsert(database: DatabaseSync): Insert {
   return {
     entry: database.prepare("INSERT INTO entries (seq, at, pid, kind, hash, text) VALUES (?, ?, ?, ?, ?, ?)"),
     call: database.prepare("INSERT OR IGNORE INTO calls (key, seq) VALUES (?, ?)"),
-    words: database.prepare("INSERT INTO words (rowid, words) VALUES (?, ?)"),
+    words: database.prepare("INSERT INTO words (rowid, body) VALUES (?, ?)"),
   };
 }
 
@@ -163,7 +163,7 @@ function select(query: IndexQuery): { readonly sql: string; readonly values: SQL
   }
   if (query.text !== undefined) {
     // Every piece is quoted, so that nothing a person types is an operator.
-    const match = phrases(query.text).map((words) => `"${words.join(" ")}"`);
+    const match = phrases(query.text).map((piece) => `"${piece.replaceAll('"', '""')}"`);
     add("seq IN (SELECT rowid FROM words WHERE words MATCH ?)", match.join(" "));
   }
   values.push(query.limit ?? -1);

@@ -31,18 +31,7 @@ function callsOf(entry: Entry): string[] {
       return [`${entry.pid}.${entry.step}`, ...entry.parts.flatMap((part) => (part.type === "call" ? [part.name] : []))];
     case "park":
       return "call" in entry.reason ? [entry.reason.call] : [];
-    case "boot":
-    case "think":
-    case "evict":
-    case "answer":
-    case "signal":
-    case "weight":
-    case "exit":
-    case "files":
-    case "checkpoint":
-      return [];
     default:
-      // An entry of a newer daimon is found by its text.
       return [];
   }
 }
@@ -53,12 +42,9 @@ export function callKeys(call: string): readonly string[] {
   return turn === undefined ? [call] : [call, turn];
 }
 
-/** Each piece of a search between spaces, as a row of words that must follow one another. */
-export function phrases(text: string): readonly (readonly string[])[] {
-  return text
-    .split(/\s+/)
-    .map(wordsOf)
-    .filter((words) => words.length > 0);
+/** The pieces of a search between spaces that have a word in them; a piece's words must follow one another. */
+export function phrases(text: string): readonly string[] {
+  return text.split(/\s+/).filter((piece) => wordsOf(piece).length > 0);
 }
 
 /** Words as SQLite's unicode61 tokenizer sees them: letters and digits, case and accents aside. */
@@ -67,6 +53,7 @@ export function wordsOf(text: string): string[] {
     text
       .normalize("NFD")
       .replace(/\p{M}/gu, "")
+      .normalize("NFC")
       .toLowerCase()
       .match(/[\p{L}\p{N}\p{Co}]+/gu) ?? []
   );

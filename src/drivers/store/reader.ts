@@ -15,7 +15,7 @@ export function* readLog(
   bookmarks: readonly Bookmark[],
   from: number,
   until: number,
-): Generator<Result<LogRecord, SysError>, void> {
+): Generator<Result<LogRecord, SysError>, void, void> {
   if (from >= until) return;
   const listed = listSegments(dir);
   if (!listed.ok) return yield listed;
@@ -41,7 +41,7 @@ export function* readRecords(
   near: Bookmark | null,
   from: number,
   until: number,
-): Generator<Result<LogRecord, SysError>, void> {
+): Generator<Result<LogRecord, SysError>, void, void> {
   const first = segments.findLast((segment) => segment.first <= from)?.first ?? 0;
   const bookmark = near?.first === first ? near : null;
   let seq = bookmark?.seq ?? first;

@@ -9,9 +9,9 @@ import type { SysError } from "../../abi/errno.ts";
 import { emptyHead, storeLimits } from "../../abi/store.ts";
 import type { Digest } from "../../lib/hash.ts";
 import { ok, type Result } from "../../lib/result.ts";
-import type { ByteSource, CursorStop, RecordCursor } from "./cursor.ts";
+import { RecordCursor, type ByteSource, type CursorStop } from "./cursor.ts";
 import { decodeHead, headerBytes, isMark } from "./record.ts";
-import { damaged, openSegment, openSource, type SegmentFile } from "./segment.ts";
+import { damaged, magic, openSegment, openSource, type SegmentFile } from "./segment.ts";
 
 /** Where a record begins, so that a reader need not start at the segment's head. */
 export interface Bookmark {
@@ -95,10 +95,21 @@ function unreadableHead(dir: string, first: number, error: SysError): Result<Tai
   const source = openSource(dir, first);
   if (!source.ok) return source;
   const size = source.value.size();
-  const torn = size < headerBytes || isTorn(source.value, { found: "bad", offset: 0, why: "" });
+  const stop = stopInHead(source.value, size);
+  const torn = stop !== null && isTorn(source.value, stop);
   source.value.close();
   const common = { first, end: noRecord(first), bookmarks: [], unsigned: 0, unborn: [] };
   return ok({ ...common, tornBytes: torn ? size : 0, damage: torn ? null : error });
+}
+
+/** Where a header stops being whole; null where it is whole and says something else. */
+function stopInHead(source: ByteSource, size: number): CursorStop | null {
+  const start = Buffer.alloc(Math.min(size, magic.length));
+  source.readAt(start, 0, start.length, 0);
+  if (!start.equals(magic.subarray(0, start.length))) return { found: "bad", offset: 0, why: "no segment begins here" };
+  if (size <= magic.length) return { found: "short", offset: 0, why: "the header is cut off" };
+  const step = new RecordCursor(source, magic.length, emptyHead).next();
+  return step.found === "record" ? null : step;
 }
 
 /** Offset 0 stands for a segment without a header. */

@@ -144,6 +144,10 @@ export class SegmentWriter {
 
   /** End this segment and start the next with its first record, all durable before the answer. */
   rotate(checkpoint: string): Result<void, SysError> {
+    if (this.#next === this.#first) {
+      this.append(checkpoint);
+      return this.syncNow();
+    }
     this.#sign();
     const ended = this.syncNow();
     if (!ended.ok) return ended;

@@ -125,13 +125,13 @@ export type Salvaged =
   | { readonly found: "gap"; readonly segment: string; readonly offset: number; readonly bytes: number; readonly why: string };
 
 /** Everything readable of a log, in order. */
-export function* salvage(dir: string): Generator<Salvaged, void> {
+export function* salvage(dir: string): Generator<Salvaged, void, void> {
   const listed = listSegments(dir);
   if (!listed.ok) return;
   for (const segment of listed.value) yield* salvageSegment(dir, segment);
 }
 
-function* salvageSegment(dir: string, segment: SegmentFile): Generator<Salvaged, void> {
+function* salvageSegment(dir: string, segment: SegmentFile): Generator<Salvaged, void, void> {
   const { first, name } = segment;
   const source = openSource(dir, first);
   if (!source.ok) return yield { found: "gap", segment: name, offset: 0, bytes: 0, why: source.error.message };
