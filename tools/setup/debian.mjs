@@ -37,17 +37,19 @@ const retryMs = 60 * 60_000;
  * @param {string} verb
  * @param {string} root
  * @param {string} path
+ * @param {boolean} isRoot
+ * @param {(line: string) => void} tell
  */
-export async function completeTools(verb, root, path) {
+export async function completeTools(verb, root, path, isRoot = process.getuid?.() === 0, tell = say) {
   let missing = missingTools(verb, path);
   if (missing.length === 0) return;
   const apt = find("apt-get", path);
   const marker = join(root, ".cache", "debian-failed");
-  if (apt !== null && process.getuid?.() === 0 && !isRecent(marker)) {
-    await install(apt, missing, path, marker);
+  if (apt !== null && isRoot && !isRecent(marker)) {
+    await install(apt, missing, path, marker, tell);
     missing = missingTools(verb, path);
   }
-  if (missing.length > 0) say(advice(missing, apt !== null, process.getuid?.() === 0));
+  if (missing.length > 0) tell(advice(missing, apt !== null, isRoot));
 }
 
 /**
@@ -80,8 +82,9 @@ export function advice(missing, debian, root) {
  * @param {readonly Tool[]} missing
  * @param {string} path
  * @param {string} marker
+ * @param {(line: string) => void} tell
  */
-async function install(apt, missing, path, marker) {
+async function install(apt, missing, path, marker, tell) {
   const started = Date.now();
   const names = missing.map((tool) => tool.package);
   const env = { ...process.env, PATH: path, DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C" };
@@ -101,7 +104,7 @@ async function install(apt, missing, path, marker) {
   /** @param {string[]} some */
   const add = (some) => run(["install", "-y", "--no-install-recommends", ...some]);
 
-  say(`Installing ${names.join(" ")} (apt-get) …`);
+  tell(`Installing ${names.join(" ")} (apt-get) …`);
   if (!hasLists()) await run(["update"]);
   let result = await add(names);
   if (result.code !== 0) {
@@ -114,9 +117,10 @@ async function install(apt, missing, path, marker) {
   const left = missing.filter((tool) => tool.commands.every((command) => find(command, path) === null));
   if (left.length === 0) {
     rmSync(marker, { force: true });
-    return say(`System packages are installed (${seconds(started)}).`);
+    return tell(`System packages are installed (${seconds(started)}).`);
   }
-  say(`apt-get could not install ${left.map((tool) => tool.package).join(" ")}:\n${tail(result.output, 3)}`);
+  const why = tail(result.output, 3);
+  tell(`apt-get could not install ${left.map((tool) => tool.package).join(" ")}${why === "" ? "." : `:\n${why}`}`);
   remember(marker);
 }
 

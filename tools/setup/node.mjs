@@ -14,21 +14,23 @@ const oldest = [22, 18];
 /**
  * @param {string} root
  * @param {string} path
+ * @param {string} current the Node that runs this
+ * @param {(line: string) => void} tell
  * @returns {Promise<string>} an absolute path
  */
-export async function findNode(root, path) {
+export async function findNode(root, path, current = process.execPath, tell = say) {
   const packaged = join(root, "node_modules", "node", "bin", "node");
   if (await runs(packaged)) return packaged;
   if (existsSync(join(root, "node_modules", "node"))) {
-    say("Node's own install step did not run; fetching Node directly …");
+    tell("Node's own install step did not run; fetching Node directly …");
     await npm(root, path, ["rebuild", "node", "--ignore-scripts=false"], "fetching Node");
     if (await runs(packaged)) return packaged;
     await place(root, path, packaged);
     if (await runs(packaged)) return packaged;
   }
-  const host = await hostNode(root, path);
+  const host = await hostNode(root, path, current);
   if (host === null) throw tooOld();
-  say(`Node 24 could not be installed; using the Node of this machine (${host}).`);
+  tell(`Node 24 could not be installed; using the Node of this machine (${host}).`);
   return host;
 }
 
@@ -64,11 +66,12 @@ async function place(root, path, packaged) {
  * The first Node on the path that is new enough, ours left out.
  * @param {string} root
  * @param {string} path
+ * @param {string} current
  */
-async function hostNode(root, path) {
+async function hostNode(root, path, current) {
   const own = join(root, "node_modules");
   const folders = path.split(delimiter).filter((folder) => !folder.startsWith(own));
-  for (const program of new Set([process.execPath, ...folders.map((folder) => join(folder, "node"))])) {
+  for (const program of new Set([current, ...folders.map((folder) => join(folder, "node"))])) {
     if (!program.startsWith(own) && (await runs(program))) return program;
   }
   return null;

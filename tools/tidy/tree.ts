@@ -29,18 +29,23 @@ const bytesMax = 2 * 1024 * 1024;
 const ignored = new Set(["node_modules", ".git", "dist", "coverage", ".cache", ".daimon"]);
 
 export function readTree(root: string): Tree {
-  const sources: SourceFile[] = [];
-  const texts: TextFile[] = [];
+  const files: TextFile[] = [];
   for (const path of list(root)) {
     const file = join(root, path);
     const stat = statSync(file, { throwIfNoEntry: false });
     if (stat === undefined || !stat.isFile() || stat.size > bytesMax) continue;
     const text = readFileSync(file, "utf8");
-    if (text.includes("\0")) continue;
-    if (isSource(path)) sources.push({ path, text, scan: scan(text), header: headerOf(text) });
-    else texts.push({ path, text });
+    if (!text.includes("\0")) files.push({ path, text });
   }
-  return { root, sources, texts };
+  return treeOf(root, files);
+}
+
+/** A tree of files that are already read. */
+export function treeOf(root: string, files: readonly TextFile[]): Tree {
+  const sources = files
+    .filter(({ path }) => isSource(path))
+    .map(({ path, text }) => ({ path, text, scan: scan(text), header: headerOf(text) }));
+  return { root, sources, texts: files.filter(({ path }) => !isSource(path)) };
 }
 
 /** Code that is ours; the example inbox is a document collection even where a document is code. */
