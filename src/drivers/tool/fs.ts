@@ -1,0 +1,552 @@
+/**
+ * Fs: the file calls of a process. All but fs.commit work in the process's own copy-on-write session.
+ *   FIL-13.1  fs.read gives numbered lines, as many as fit one result, says how to read on, and names the lines as its source.
+ *   FIL-13.2  fs.edit replaces text that occurs exactly once, or every occurrence when told to; otherwise it says how often and where.
+ *   FIL-13.3  fs.write refuses an empty text, and a file that is not what the caller last saw when it says what that was.
+ *   FIL-13.4  fs.search runs in time linear in what it reads, bounded in files, bytes and hits, and says when a bound was met.
+ *   FIL-13.5  After a crash, writes are verified by digest before anything is done again.
+ *   FIL-13.6  What a file says is untrusted text, whoever asked for it.
+ */
+import { RE2JS } from "re2js";
+import type { CallContext, CallHandler, CallSpec, CallValue, Verdict } from "../../abi/call.ts";
+import { fail, type SysError } from "../../abi/errno.ts";
+import type { Change, FileStat, Session } from "../../abi/files.ts";
+import type { Label } from "../../abi/label.ts";
+import { limits } from "../../abi/limits.ts";
+import type { Pid } from "../../abi/process.ts";
+import { matches, parseGlob, type Glob } from "../../lib/glob.ts";
+import { sha256, type Digest } from "../../lib/hash.ts";
+import type { JsonSchema } from "../../lib/json.ts";
+import { ok, type Awaitable, type Result } from "../../lib/result.ts";
+import { estimateTokens } from "../../lib/tokens.ts";
+
+export interface Committed {
+  readonly written: readonly string[];
+  readonly merged: readonly string[];
+  /** Where the safety copy lies, for a rollback. */
+  readonly safety: Digest | null;
+}
+
+export interface FsDeps {
+  session(pid: Pid): Awaitable<Result<Session, SysError>>;
+  /** The session's changes as a unified diff. */
+  diff(session: Session, paths: readonly string[] | null): Awaitable<Result<string, SysError>>;
+  /** Plans, journals and performs; conflicts are EEXIST or ESTALE with every path named. */
+  commit(session: Session, paths: readonly string[], context: CallContext): Awaitable<Result<Committed, SysError>>;
+  /** The digests of these paths in the workspace itself; null where nothing is. */
+  workspace(paths: readonly string[]): Awaitable<Result<ReadonlyMap<string, Digest | null>, SysError>>;
+}
+
+interface ReadArgs {
+  readonly path: string;
+  readonly from?: number;
+  readonly to?: number;
+}
+interface WriteArgs {
+  readonly path: string;
+  readonly text: string;
+  readonly expect?: string | null;
+}
+interface EditArgs {
+  readonly path: string;
+  readonly old: string;
+  readonly new: string;
+  readonly all?: boolean;
+}
+interface ListArgs {
+  readonly path?: string;
+  readonly depth?: number;
+  readonly glob?: string;
+}
+interface SearchArgs {
+  readonly query: string;
+  readonly path?: string;
+  readonly glob?: string;
+  readonly regex?: boolean;
+  readonly ignoreCase?: boolean;
+}
+interface PathsArgs {
+  readonly paths?: readonly string[];
+}
+interface CommitArgs {
+  readonly paths: readonly string[];
+}
+
+type Outcome = Result<CallValue, SysError>;
+
+export function fsCalls(deps: FsDeps): readonly CallHandler[] {
+  const on =
+    <A>(act: (session: Session, args: A, context: CallContext) => Awaitable<Outcome>) =>
+    async (args: A, context: CallContext): Promise<Outcome> => {
+      const session = await deps.session(context.pid);
+      return session.ok ? act(session.value, args, context) : session;
+    };
+  const verified =
+    <A>(look: (session: Session, args: A) => Awaitable<Verdict>) =>
+    async (args: A, context: CallContext): Promise<Verdict> => {
+      const session = await deps.session(context.pid);
+      return session.ok ? look(session.value, args) : unknown(session.error.message);
+    };
+  return [
+    { spec: specs.read, perform: on(read) },
+    { spec: specs.write, perform: on(write), verify: verified(verifyWrite) },
+    { spec: specs.edit, perform: on(edit), verify: verified(verifyEdit) },
+    { spec: specs.list, perform: on(list) },
+    { spec: specs.search, perform: on(search) },
+    {
+      spec: specs.diff,
+      perform: on(async (session, args: PathsArgs) => {
+        const text = await deps.diff(session, args.paths ?? null);
+        if (!text.ok) return text;
+        return ok({ value: text.value === "" ? "nothing has changed" : text.value, source: "session diff", label: untrusted });
+      }),
+    },
+    {
+      spec: specs.commit,
+      perform: on(async (session, args: CommitArgs, context) => {
+        const committed = await deps.commit(session, args.paths, context);
+        return committed.ok ? ok({ value: { ...committed.value } }) : committed;
+      }),
+      verify: verified((session, args: CommitArgs) => verifyCommit(session, args, deps)),
+    },
+  ];
+}
+
+const untrusted: Label = { integrity: "untrusted", confidentiality: "workspace" };
+/** Room for the line that names path, lines and digest. */
+const textTokensMax = limits.resultTokensMax - 120;
+const lineCharsMax = 2_000;
+
+async function read(session: Session, args: ReadArgs): Promise<Outcome> {
+  const found = await readText(session, args.path);
+  if (!found.ok) return found;
+  const { text, digest } = found.value;
+  const lines = linesOf(text);
+  const from = args.from ?? 1;
+  const to = Math.min(args.to ?? lines.length, lines.length);
+  if (from > Math.max(1, lines.length)) {
+    return fail("EINVAL", `${args.path} has ${lines.length} lines; \`from\` is ${from}. Ask for a line that is there`);
+  }
+  if (args.to !== undefined && args.to < from) return fail("EINVAL", `\`to\` is ${args.to}, before \`from\`, which is ${from}`);
+  const out: string[] = [];
+  let tokens = 0;
+  let last = from - 1;
+  while (last < to) {
+    const line = lines[last] ?? "";
+    const shown =
+      line.length > lineCharsMax ? `${line.slice(0, lineCharsMax)}… [${line.length - lineCharsMax} more characters]` : line;
+    const numbered = `${last + 1}│ ${shown}`;
+    tokens += estimateTokens(numbered) + 1;
+    if (tokens > textTokensMax && out.length > 0) break;
+    out.push(numbered);
+    last += 1;
+  }
+  if (last < to) out.push(`[read on with fs.read {"path":${JSON.stringify(args.path)},"from":${last + 1}}]`);
+  const range = lines.length === 0 ? "none, the file is empty" : `${from}-${last} of ${lines.length}`;
+  return ok({
+    value: { path: args.path, lines: range, digest, text: out.join("\n") },
+    source: lines.length === 0 ? args.path : `${args.path}#L${from}-L${last}`,
+    label: untrusted,
+  });
+}
+
+async function write(session: Session, args: WriteArgs): Promise<Outcome> {
+  if (args.text === "") return fail("EINVAL", `the text for ${args.path} is empty; give the file's whole new text`);
+  const written = await session.write(args.path, Buffer.from(args.text), args.expect);
+  if (!written.ok) return written;
+  return ok(writtenValue(args));
+}
+
+function writtenValue(args: WriteArgs): CallValue {
+  return { value: { path: args.path, digest: sha256(args.text), lines: linesOf(args.text).length } };
+}
+
+async function edit(session: Session, args: EditArgs): Promise<Outcome> {
+  if (args.old === "") return fail("EINVAL", "`old` is empty; give the text to replace, or use fs.write for a whole file");
+  if (args.old === args.new) return fail("EINVAL", "`old` and `new` are the same; nothing would change");
+  const found = await readText(session, args.path);
+  if (!found.ok) return found;
+  const { text, digest } = found.value;
+  const places = occurrences(text, args.old);
+  if (places.length === 0) return fail("ENOENT", noMatch(args.path, text, args.old));
+  if (places.length > 1 && args.all !== true) {
+    const where = places.slice(0, 10).map((place) => lineAt(text, place));
+    const more = places.length > where.length ? " …" : "";
+    return fail(
+      "EINVAL",
+      `\`old\` occurs ${places.length} times in ${args.path}, at lines ${where.join(", ")}${more}; give more of the text around the one you mean, or set \`all\``,
+    );
+  }
+  const next = text.split(args.old).join(args.new);
+  const written = await session.write(args.path, Buffer.from(next), digest);
+  if (!written.ok) return written;
+  return ok({ value: { path: args.path, digest: written.value, replaced: places.length, line: lineAt(text, places[0] ?? 0) } });
+}
+
+const listEntriesMax = 500;
+const foldersLeftOut = new Set([".git", "node_modules"]);
+
+async function list(session: Session, args: ListArgs): Promise<Outcome> {
+  const glob = parsed(args.glob);
+  if (!glob.ok) return glob;
+  const lines: string[] = [];
+  let cut = false;
+  const depth = args.depth ?? (args.glob === undefined ? 1 : 16);
+  for await (const entry of walk(session, args.path ?? ".", depth)) {
+    if (!entry.ok) return entry;
+    if (glob.value !== null && !matches(glob.value, entry.value.path)) continue;
+    if (lines.length === listEntriesMax) {
+      cut = true;
+      break;
+    }
+    lines.push(entryLine(entry.value));
+  }
+  if (cut) lines.push(`[more than ${listEntriesMax} entries: list a folder below, or narrow it with \`glob\`]`);
+  const text = lines.length === 0 ? "nothing here" : lines.join("\n");
+  return ok({
+    value: { path: args.path ?? ".", entries: lines.length - (cut ? 1 : 0), text },
+    source: args.path ?? ".",
+    label: untrusted,
+  });
+}
+
+const searchHitsMax = 100;
+const searchFilesMax = 20_000;
+const searchFileBytesMax = 2 * 1024 * 1024;
+const searchLineChars = 240;
+const pauseEveryFiles = 32;
+
+async function search(session: Session, args: SearchArgs, context: CallContext): Promise<Outcome> {
+  if (args.query === "") return fail("EINVAL", "`query` is empty; give a text or, with `regex`, an expression to look for");
+  const glob = parsed(args.glob);
+  if (!glob.ok) return glob;
+  const test = tester(args);
+  if (!test.ok) return test;
+  const hits: string[] = [];
+  let files = 0;
+  let skipped = 0;
+  for await (const entry of walk(session, args.path ?? ".", 64)) {
+    if (!entry.ok) return entry;
+    if (context.signal.aborted) return fail("ECANCELED", "the search was cancelled");
+    if (entry.value.type !== "file" || (glob.value !== null && !matches(glob.value, entry.value.path))) continue;
+    if (files === searchFilesMax || hits.length >= searchHitsMax) break;
+    files += 1;
+    if (files % pauseEveryFiles === 0) await new Promise(setImmediate);
+    const data = entry.value.bytes > searchFileBytesMax ? null : await session.read(entry.value.path);
+    if (data === null || !data.ok || data.value.includes(0)) skipped += 1;
+    else collect(data.value.toString("utf8"), entry.value.path, test.value, hits);
+  }
+  const notes = [
+    ...(hits.length >= searchHitsMax
+      ? [`[stopped at ${searchHitsMax} hits: narrow it with \`path\`, \`glob\` or a longer query]`]
+      : []),
+    ...(files === searchFilesMax ? [`[stopped after ${searchFilesMax} files: narrow it with \`path\` or \`glob\`]`] : []),
+    ...(skipped > 0 ? [`[${skipped} binary or large files were left out]`] : []),
+  ];
+  const text = [...(hits.length === 0 ? ["no hit"] : hits), ...notes].join("\n");
+  return ok({
+    value: { query: args.query, hits: hits.length, files, text },
+    source: `search ${JSON.stringify(args.query)}`,
+    label: untrusted,
+  });
+}
+
+const didNot: Verdict = { verdict: "did-not-happen" };
+
+function unknown(why: string): Verdict {
+  return { verdict: "unknown", why };
+}
+
+async function verifyWrite(session: Session, args: WriteArgs): Promise<Verdict> {
+  const data = await session.read(args.path);
+  if (!data.ok) return data.error.errno === "ENOENT" ? didNot : unknown(data.error.message);
+  return sha256(data.value) === sha256(args.text) ? { verdict: "happened", value: writtenValue(args) } : didNot;
+}
+
+/** Only what can be told from the text alone: a text that still has `old` as before, or has `new` and no `old`. */
+async function verifyEdit(session: Session, args: EditArgs): Promise<Verdict> {
+  const found = await readText(session, args.path);
+  if (!found.ok) return found.error.errno === "ENOENT" ? didNot : unknown(found.error.message);
+  const { text, digest } = found.value;
+  const doubt = unknown(`${args.path} does not tell whether the edit was made; read it and decide`);
+  if (args.new.includes(args.old) || args.old.includes(args.new)) return doubt;
+  const after = occurrences(text, args.new);
+  if (text.includes(args.old) === after.length > 0) return doubt;
+  if (after.length === 0) return didNot;
+  const replaced = args.all === true ? after.length : 1;
+  return { verdict: "happened", value: { value: { path: args.path, digest, replaced, line: lineAt(text, after[0] ?? 0) } } };
+}
+
+async function verifyCommit(session: Session, args: CommitArgs, deps: FsDeps): Promise<Verdict> {
+  const changes = await session.changes();
+  if (!changes.ok) return unknown(changes.error.message);
+  const mine = changes.value.filter((change) => change.type !== "folder" && chosen(change, args.paths));
+  const happened: Verdict = { verdict: "happened", value: { value: { written: [...args.paths], merged: [], safety: null } } };
+  // A settled commit leaves no change behind.
+  if (mine.length === 0) return happened;
+  const now = await deps.workspace(mine.map((change) => change.path));
+  if (!now.ok) return unknown(now.error.message);
+  const at = (change: Change): Digest | null => now.value.get(change.path) ?? null;
+  if (mine.every((change) => at(change) === change.now)) return happened;
+  if (mine.every((change) => at(change) === change.base)) return didNot;
+  return unknown(
+    "the workspace holds some of the commit and not the rest; compare with daimon diff, then commit again or roll back",
+  );
+}
+
+function chosen(change: Change, paths: readonly string[]): boolean {
+  return paths.some((path) => path === "." || path === change.path || change.path.startsWith(`${path}/`));
+}
+
+interface Text {
+  readonly text: string;
+  readonly digest: Digest;
+}
+
+async function readText(session: Session, path: string): Promise<Result<Text, SysError>> {
+  const data = await session.read(path);
+  if (!data.ok) return data;
+  const type = binaryType(data.value);
+  if (type !== null)
+    return fail("EINVAL", `${path} is not text but ${type} of ${data.value.length} bytes; it cannot be read as lines`);
+  return ok({ text: data.value.toString("utf8"), digest: sha256(data.value) });
+}
+
+const signatures: readonly (readonly [string, string])[] = [
+  ["89504e47", "a PNG image"],
+  ["ffd8ff", "a JPEG image"],
+  ["47494638", "a GIF image"],
+  ["25504446", "a PDF document"],
+  ["504b0304", "a ZIP archive"],
+  ["1f8b", "a gzip archive"],
+  ["7f454c46", "an ELF program"],
+  ["53514c69746520666f726d6174", "an SQLite database"],
+];
+
+/** What the bytes are when they are not UTF-8 text. */
+function binaryType(data: Buffer): string | null {
+  const head = data.toString("hex", 0, 16);
+  const known = signatures.find(([magic]) => head.startsWith(magic));
+  if (known !== undefined) return known[1];
+  if (data.includes(0)) return "binary data";
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(data);
+    return null;
+  } catch {
+    return "text in another encoding than UTF-8, or binary data,";
+  }
+}
+
+function linesOf(text: string): string[] {
+  if (text === "") return [];
+  const lines = text.split("\n");
+  if (lines.at(-1) === "") lines.pop();
+  return lines.map((line) => (line.endsWith("\r") ? line.slice(0, -1) : line));
+}
+
+function occurrences(text: string, part: string): number[] {
+  const places: number[] = [];
+  for (let at = text.indexOf(part); at !== -1; at = text.indexOf(part, at + part.length)) places.push(at);
+  return places;
+}
+
+function lineAt(text: string, offset: number): number {
+  let line = 1;
+  for (let at = text.indexOf("\n"); at !== -1 && at < offset; at = text.indexOf("\n", at + 1)) line += 1;
+  return line;
+}
+
+/** Says where it would match but for white space, the usual reason. */
+function noMatch(path: string, text: string, old: string): string {
+  const loose = (line: string): string => line.replace(/\s+/g, " ").trim();
+  const first = loose(linesOf(old).find((line) => line.trim() !== "") ?? "");
+  const near = first === "" ? -1 : linesOf(text).findIndex((line) => loose(line) === first);
+  const hint =
+    near === -1
+      ? "read the file again and copy the text exactly"
+      : `line ${near + 1} is the same but for white space; copy it exactly`;
+  return `\`old\` does not occur in ${path}: ${hint}, without the line numbers`;
+}
+
+function parsed(glob: string | undefined): Result<Glob | null, SysError> {
+  if (glob === undefined) return ok(null);
+  const result = parseGlob(glob.includes("/") ? glob : `**/${glob}`);
+  return result.ok ? result : fail("EINVAL", result.error);
+}
+
+type Tester = (line: string) => boolean;
+
+function tester(args: SearchArgs): Result<Tester, SysError> {
+  if (args.regex !== true && args.ignoreCase !== true) return ok((line) => line.includes(args.query));
+  try {
+    const source = args.regex === true ? args.query : RE2JS.quote(args.query);
+    const expression = RE2JS.compile(source, args.ignoreCase === true ? RE2JS.CASE_INSENSITIVE : 0);
+    return ok((line) => expression.matcher(line).find());
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return fail(
+      "EINVAL",
+      `\`query\` is not an expression of the RE2 syntax: ${why}. Look-around and back-references do not exist in it`,
+    );
+  }
+}
+
+function collect(text: string, path: string, test: Tester, hits: string[]): void {
+  const lines = linesOf(text);
+  for (let index = 0; index < lines.length && hits.length < searchHitsMax; index += 1) {
+    const line = lines[index] ?? "";
+    if (test(line))
+      hits.push(`${path}:${index + 1}: ${line.length > searchLineChars ? `${line.slice(0, searchLineChars)}…` : line}`);
+  }
+}
+
+/** Entries below a folder, a folder before what is in it. Version control and installed packages are named, not entered. */
+async function* walk(session: Session, path: string, depth: number): AsyncGenerator<Result<FileStat, SysError>> {
+  const entries = await session.list(path);
+  if (!entries.ok) {
+    const file = entries.error.errno === "EINVAL" ? await session.stat(path) : entries;
+    yield file;
+    return;
+  }
+  for (const entry of entries.value) {
+    yield ok(entry);
+    const name = entry.path.slice(entry.path.lastIndexOf("/") + 1);
+    if (entry.type !== "folder" || depth <= 1 || foldersLeftOut.has(name)) continue;
+    for await (const below of walk(session, entry.path, depth - 1)) if (below.ok) yield below;
+  }
+}
+
+function entryLine(entry: FileStat): string {
+  switch (entry.type) {
+    case "folder":
+      return `${entry.path}/`;
+    case "file":
+      return `${entry.path}  ${entry.bytes} bytes`;
+    case "link":
+      return `${entry.path}  link`;
+    case "other":
+      return `${entry.path}  special file`;
+  }
+}
+
+const path: JsonSchema = { type: "string", minLength: 1, description: "Relative to the workspace, like src/a.ts." };
+const digest: JsonSchema = { type: "string" };
+const line: JsonSchema = { type: "integer", minimum: 1 };
+const glob: JsonSchema = {
+  type: "string",
+  minLength: 1,
+  description: "Only paths that fit, like **/*.md; * is within a folder.",
+};
+
+function object(properties: Readonly<Record<string, JsonSchema>>, required: readonly string[]): JsonSchema {
+  return { type: "object", properties, required: [...required], additionalProperties: false };
+}
+
+const texts = { type: "string" } as const;
+const count = { type: "integer" } as const;
+
+const specs = {
+  read: {
+    name: "fs.read",
+    summary: "Read a text file. Returns numbered lines (`N│ text`), which of how many they are, and the file's digest.",
+    input: object(
+      { path, from: { ...line, description: "First line; 1 by default." }, to: { ...line, description: "Last line." } },
+      ["path"],
+    ),
+    output: object({ path: texts, lines: texts, digest, text: texts }, ["path", "lines", "digest", "text"]),
+    effect: "read",
+    reversible: true,
+    recovery: "pure",
+    roles: { path: "path", from: "option", to: "option" },
+  },
+  write: {
+    name: "fs.write",
+    summary: "Write a whole text file, making folders as needed. Returns its digest. To change a part, use fs.edit.",
+    input: object(
+      {
+        path,
+        text: { type: "string", minLength: 1, description: "The whole new text." },
+        expect: {
+          type: ["string", "null"],
+          description: "The digest you saw; null if the file must not exist yet. Refused if it differs.",
+        },
+      },
+      ["path", "text"],
+    ),
+    output: object({ path: texts, digest, lines: count }, ["path", "digest"]),
+    effect: "write",
+    reversible: true,
+    recovery: "verify",
+    roles: { path: "path", text: "content", expect: "option" },
+  },
+  edit: {
+    name: "fs.edit",
+    summary: "Replace one exact piece of a text file by another. Returns the line and the new digest.",
+    input: object(
+      {
+        path,
+        old: { type: "string", minLength: 1, description: "The exact text, without line numbers; it must occur once." },
+        new: { type: "string", description: "What takes its place." },
+        all: { type: "boolean", description: "Replace every occurrence." },
+      },
+      ["path", "old", "new"],
+    ),
+    output: object({ path: texts, digest, replaced: count, line: count }, ["path", "digest", "replaced"]),
+    effect: "write",
+    reversible: true,
+    recovery: "verify",
+    roles: { path: "path", old: "content", new: "content", all: "option" },
+  },
+  list: {
+    name: "fs.list",
+    summary: "List a folder, or what is below it. Returns one path a line with its size; folders end with /.",
+    input: object({ path, depth: { ...line, maximum: 64, description: "Levels; 1 by default, all with `glob`." }, glob }, []),
+    output: object({ path: texts, entries: count, text: texts }, ["path", "entries", "text"]),
+    effect: "read",
+    reversible: true,
+    recovery: "pure",
+    roles: { path: "path", depth: "option", glob: "option" },
+  },
+  search: {
+    name: "fs.search",
+    summary: "Find lines in text files. Returns `path:line: text`, one a line.",
+    input: object(
+      {
+        query: { type: "string", minLength: 1, description: "The text to find, or an expression in RE2 syntax with `regex`." },
+        path,
+        glob,
+        regex: { type: "boolean" },
+        ignoreCase: { type: "boolean" },
+      },
+      ["query"],
+    ),
+    output: object({ query: texts, hits: count, files: count, text: texts }, ["query", "hits", "files", "text"]),
+    effect: "read",
+    reversible: true,
+    recovery: "pure",
+    roles: { query: "content", path: "path", glob: "option", regex: "option", ignoreCase: "option" },
+  },
+  diff: {
+    name: "fs.diff",
+    summary: "Show what this process changed in its session so far, as a unified diff.",
+    input: object({ paths: { type: "array", items: path, description: "Only these files and folders." } }, []),
+    output: { type: "string" },
+    effect: "read",
+    reversible: true,
+    recovery: "pure",
+    roles: { paths: "path" },
+  },
+  commit: {
+    name: "fs.commit",
+    summary: "Put this process's changes to the named files into the workspace itself. All or nothing; conflicts are named.",
+    input: object({ paths: { type: "array", items: path, minItems: 1, description: "Files and folders to commit." } }, ["paths"]),
+    output: object(
+      { written: { type: "array", items: texts }, merged: { type: "array", items: texts }, safety: { type: ["string", "null"] } },
+      ["written", "merged"],
+    ),
+    effect: "external",
+    reversible: true,
+    recovery: "verify",
+    roles: { paths: "path" },
+  },
+} as const satisfies Record<string, CallSpec>;
