@@ -1,14 +1,255 @@
-/** Command: what policy may know of a shell command without running a shell. (The kernel's view of it; the full rules are being written.) */
+/**
+ * Command: what policy can know of a shell command without running it.
+ * A text pattern on a command line is a convenience, not a border: the border is the sandbox. Hence two questions with opposite caution.
+ *   POL-11.1  A command is simple only if a POSIX shell takes it as one command with fixed words: no operator, redirection, expansion,
+ *             of a variable, substitution, comment, assignment, keyword, newline or control byte; globs may stand in arguments only.
+ *   POL-11.2  subCommands() holds, for every command the line may start, each of its leading word runs with quotes removed and the
+ *             program without its folder; commands behind wrappers (`sudo`, `env`, `sh -c`, `xargs` …) are among them.
+ *   POL-11.3  Where the next word cannot be known before it runs, subCommands() holds the known words and `*`: `*`, `git *`.
+ */
 
-/** One plain command: no operator, substitution, redirection or newline outside quotes. */
+/** What makes a line more than one command with fixed words, outside quotes. */
+const special = new Set("|&;<>()$`\n\r#*?[]{}~!=^%".split(""));
+
+/** Of these, what is harmless inside one command: it names files, options or settings and starts nothing. */
+const harmless = new Set("*?[]{}~=^%#".split(""));
+
 export function isSimpleCommand(command: string): boolean {
-  return /^[\w@%+=:,./ -]+$/.test(command);
+  let quote = "";
+  let words = 0;
+  let inWord = false;
+  let word = "";
+  for (let at = 0; at < command.length; at += 1) {
+    const char = command[at] ?? "";
+    if (isControl(char) && char !== "\t") return false;
+    if (quote === "'") {
+      if (char === "'") quote = "";
+      continue;
+    }
+    if (char === "\\") {
+      if (at + 1 >= command.length || isControl(command[at + 1] ?? "")) return false;
+      at += 1;
+      inWord = true;
+      continue;
+    }
+    if (quote === '"') {
+      if (char === '"') quote = "";
+      else if (char === "$" || char === "`" || char === "!") return false;
+      continue;
+    }
+    if (char === " " || char === "\t") {
+      if (inWord) words += 1;
+      inWord = false;
+      continue;
+    }
+    if (special.has(char) && (words === 0 || !harmless.has(char))) return false;
+    if (char === "#" && !inWord) return false;
+    if (words === 0) word += char;
+    if (char === "'" || char === '"') quote = char;
+    inWord = true;
+  }
+  return quote === "" && (inWord || words > 0) && !keywords.has(word);
 }
 
-/** Every sub-command a shell might run, trimmed; over-approximates. */
+/** C0, DEL, C1, and the separators and direction marks that a reader does not see. */
+function isControl(char: string): boolean {
+  return /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/.test(char);
+}
+
+const keywords = new Set([
+  "if",
+  "then",
+  "else",
+  "elif",
+  "fi",
+  "do",
+  "done",
+  "while",
+  "until",
+  "for",
+  "case",
+  "esac",
+  "select",
+  "function",
+  "time",
+  "coproc",
+  "in",
+]);
+
+/** Programs that run the program named in their arguments. What follows at any word may be a command. */
+const wrappers = new Set(
+  "sudo doas su env nohup nice ionice time timeout xargs exec command builtin eval stdbuf setsid watch parallel find busybox chroot unshare nsenter strace ltrace flock ssh script sh bash dash zsh ksh ash fish npx bunx pnpm yarn docker podman bwrap trap source . coproc".split(
+    " ",
+  ),
+);
+
+/** Of these, the ones whose arguments may themselves be lines of shell. */
+const depthMax = 3;
+/** No deny pattern has more words, so longer runs need not be known. */
+export const patternWordsMax = 32;
+const commandsMax = 4_096;
+const lengthMax = 16_384;
+const substitutionsMax = 64;
+
 export function subCommands(command: string): readonly string[] {
-  return command
-    .split(/[;&|\n`()]+/)
-    .map((part) => part.trim())
-    .filter((part) => part !== "");
+  if (command.length > lengthMax) return ["*"];
+  const found = new Set<string>();
+  collect(command, found, 0);
+  return [...found].sort();
+}
+
+function collect(text: string, found: Set<string>, depth: number): void {
+  for (const words of commandsOf(text, found)) {
+    const start = words.findIndex(
+      (word) => !keywords.has(word.text) && !/^[A-Za-z_]\w*\+?=/.test(word.text) && word.text !== "!",
+    );
+    const head = words[start];
+    if (head === undefined) continue;
+    addRuns(words.slice(start), found);
+    if (!wrappers.has(baseName(head.text))) continue;
+    for (let at = start + 1; at < words.length; at += 1) {
+      addRuns(words.slice(at), found);
+      const inner = words[at]?.text ?? "";
+      if (!/[\s;|&<>()$`]/.test(inner)) continue;
+      if (depth >= depthMax) found.add("*");
+      else collect(inner, found, depth + 1);
+    }
+  }
+}
+
+/** Beyond the bounds nothing is known for certain any more. A word that is expanded may vanish, so the runs go on without it. */
+function addRuns(words: readonly Word[], found: Set<string>): void {
+  if (found.size > commandsMax) found.add("*");
+  let run = "";
+  for (const word of words.slice(0, patternWordsMax)) {
+    if (word.dynamic) {
+      found.add(run === "" ? "*" : `${run} *`);
+      continue;
+    }
+    if (run === "") found.add(word.text);
+    run = run === "" ? baseName(word.text) : `${run} ${word.text}`;
+    found.add(run);
+  }
+}
+
+function baseName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+interface Word {
+  readonly text: string;
+  /** Holds an expansion or a substitution: its text is known only when it runs. */
+  readonly dynamic: boolean;
+}
+
+/**
+ * The commands of a text and of every substitution in it. A substitution is read from its start to the end of the text, with fresh
+ * quotes: that adds commands which do not exist, and never misses one.
+ */
+function commandsOf(text: string, found: Set<string>): readonly (readonly Word[])[] {
+  const starts = [0];
+  const all: (readonly Word[])[] = [];
+  for (let at = 0; at < starts.length; at += 1) {
+    if (at > substitutionsMax) {
+      found.add("*");
+      break;
+    }
+    const scan = new Scan(text, starts[at] ?? 0);
+    all.push(...scan.run());
+    for (const start of scan.substitutions) if (!starts.includes(start)) starts.push(start);
+    if (scan.processSubstitution) found.add("*");
+  }
+  return all;
+}
+
+/** One reading of a line by a shell's rules of quoting. Every operator and newline ends a command; redirections are left out. */
+class Scan {
+  readonly substitutions: number[] = [];
+  processSubstitution = false;
+  readonly #text: string;
+  readonly #all: Word[][] = [];
+  #at: number;
+  #words: Word[] = [];
+  #word = "";
+  #inWord = false;
+  #dynamic = false;
+  #skipWord = false;
+  #quote = "";
+
+  constructor(text: string, start: number) {
+    this.#text = text;
+    this.#at = start;
+  }
+
+  run(): readonly (readonly Word[])[] {
+    for (; this.#at < this.#text.length; this.#at += 1) this.#step(this.#text[this.#at] ?? "", this.#text[this.#at + 1] ?? "");
+    this.#endCommand();
+    return this.#all;
+  }
+
+  #step(char: string, next: string): void {
+    if (this.#quote === "'") {
+      if (char === "'") this.#quote = "";
+      else this.#take(char, false);
+    } else if (char === "\\") this.#escape(next);
+    else if (char === '"') {
+      this.#quote = this.#quote === '"' ? "" : '"';
+      this.#take("", false);
+    } else if (char === "`" || (char === "$" && next === "(")) {
+      this.substitutions.push(this.#at + (char === "`" ? 1 : 2));
+      this.#take("", true);
+    } else if (char === "$") this.#take(char, true);
+    else if (this.#quote === '"') this.#take(char, false);
+    else if (char === "'") {
+      this.#quote = "'";
+      this.#take("", false);
+    } else this.#unquoted(char, next);
+  }
+
+  #unquoted(char: string, next: string): void {
+    if (char === " " || char === "\t") this.#endWord();
+    else if (char === "<" || char === ">" || (char === "&" && next === ">")) this.#redirect(next);
+    else if (";|&()\n\r".includes(char)) this.#endCommand();
+    else if ((char === "{" || char === "}") && !this.#inWord && (next === " " || next === "\n" || next === ""))
+      this.#endCommand();
+    else this.#take(char, (char === "{" && next !== "}") || (this.#words.length === 0 && "*?[~".includes(char)));
+  }
+
+  #escape(next: string): void {
+    this.#at += 1;
+    if (next === "\n") return;
+    if (this.#quote === '"' && !'"\\$`'.includes(next)) this.#take("\\", false);
+    this.#take(next, false);
+  }
+
+  /** `2> file`, `>& 1`, `<<< word`: neither the descriptor nor the target is a word of the command. */
+  #redirect(next: string): void {
+    if (/^[0-9]+$/.test(this.#word)) [this.#word, this.#inWord] = ["", false];
+    this.#endWord();
+    if (next === "(") {
+      this.processSubstitution = true;
+      return;
+    }
+    while ("<>&|-".includes(this.#text[this.#at + 1] ?? " ")) this.#at += 1;
+    this.#skipWord = true;
+  }
+
+  #take(char: string, dynamic: boolean): void {
+    this.#word += char;
+    this.#inWord = true;
+    if (dynamic) this.#dynamic = true;
+  }
+
+  #endWord(): void {
+    if (!this.#inWord) return;
+    if (!this.#skipWord) this.#words.push({ text: this.#word, dynamic: this.#dynamic });
+    [this.#word, this.#inWord, this.#dynamic, this.#skipWord] = ["", false, false, false];
+  }
+
+  #endCommand(): void {
+    this.#endWord();
+    this.#skipWord = false;
+    if (this.#words.length > 0) this.#all.push(this.#words);
+    this.#words = [];
+  }
 }

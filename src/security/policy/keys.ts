@@ -18,7 +18,7 @@ export type IndexKey =
 /** Alternatives: one of them must be a fact of the request. */
 export type KeyList = readonly IndexKey[];
 
-const alternativesMax = 64;
+const alternativesMax = 512;
 
 /** The key lists of a condition that must be true. */
 export function keyLists(expression: Json | undefined): readonly KeyList[] {

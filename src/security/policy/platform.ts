@@ -1,0 +1,221 @@
+/**
+ * Platform: the policy daimon ships, the lowest scope. It permits what stays inside a process's session and can be put back, asks before
+ * the workspace changes, and forbids what would let a text become an instruction or a secret leave. All else is denied by default.
+ *   POL-14.1  Pure and read calls, and writes into the session, are permitted; external and irreversible calls are not.
+ *   POL-14.2  A declared output may be committed; committing anything else asks a person.
+ *   POL-14.3  What instructs an agent or runs by itself (AGENTS.md, .git, shell start files, editor tasks …) is never committed, at any depth.
+ *   POL-14.4  Files that look like secrets are not read, searched, changed or committed, at any depth; their templates (.env.example) may be.
+ */
+import type { PolicyText } from "../../abi/policy.ts";
+import { cedarPattern, cedarString } from "./glob-cedar.ts";
+
+/** Files that an agent, a shell, an editor or a build obeys without being asked. Lower-case; matched at any depth. */
+const obeyedFiles = [
+  "agents.md",
+  "agents.override.md",
+  "claude.md",
+  "claude.local.md",
+  "gemini.md",
+  "skill.md",
+  "program.md",
+  "copilot-instructions.md",
+  ".cursorrules",
+  ".windsurfrules",
+  ".clinerules",
+  ".goosehints",
+  "daimon.yaml",
+  "daimon.yml",
+  "daimon.cedar",
+  ".mcp.json",
+  "mcp.json",
+  "opencode.json",
+  "opencode.jsonc",
+  ".gitmodules",
+  ".gitattributes",
+  ".gitconfig",
+  ".git",
+  ".envrc",
+  ".npmrc",
+  ".yarnrc",
+  ".yarnrc.yml",
+  ".pnp.cjs",
+  ".pypirc",
+  "pip.conf",
+  ".bashrc",
+  ".bash_profile",
+  ".bash_login",
+  ".bash_logout",
+  ".bash_aliases",
+  ".profile",
+  ".zshrc",
+  ".zshenv",
+  ".zprofile",
+  ".zlogin",
+  ".zlogout",
+  ".inputrc",
+  ".vimrc",
+  ".exrc",
+  ".nvimrc",
+  ".tmux.conf",
+  ".xprofile",
+  ".xinitrc",
+  "config.fish",
+  "conftest.py",
+  "sitecustomize.py",
+  "usercustomize.py",
+  ".pre-commit-config.yaml",
+  "lefthook.yml",
+  ".tool-versions",
+  "mise.toml",
+  ".mise.toml",
+];
+
+const obeyedFolders = [
+  ".git",
+  ".daimon",
+  ".claude",
+  ".codex",
+  ".gemini",
+  ".opencode",
+  ".agents",
+  ".cursor",
+  ".windsurf",
+  ".roo",
+  ".continue",
+  ".aider",
+  ".vscode",
+  ".idea",
+  ".zed",
+  ".devcontainer",
+  ".husky",
+  ".githooks",
+  ".config/fish",
+  ".github/workflows",
+  ".github/actions",
+  ".github/instructions",
+  ".ssh",
+];
+
+const secretFiles = [
+  ".env",
+  "*.env",
+  "*.pem",
+  "*.key",
+  "*.p12",
+  "*.pfx",
+  "*.jks",
+  "*.keystore",
+  "*.kdbx",
+  "*.ppk",
+  "id_rsa",
+  "id_dsa",
+  "id_ecdsa",
+  "id_ed25519",
+  ".netrc",
+  "_netrc",
+  ".pgpass",
+  ".my.cnf",
+  ".git-credentials",
+  ".htpasswd",
+  ".npmrc",
+  ".pypirc",
+  ".dockercfg",
+  ".docker/config.json",
+  ".vault-token",
+  ".terraformrc",
+  "credentials.json",
+  "service-account*.json",
+  "client_secret*.json",
+  "*.tfstate",
+  "secrets.yaml",
+  "secrets.yml",
+  "secrets.json",
+  "secrets.toml",
+  ".boto",
+  ".s3cfg",
+  ".rclone.conf",
+];
+
+const secretFolders = [".ssh", ".aws", ".azure", ".gnupg", ".kube", ".config/gcloud", ".config/gh", ".password-store"];
+
+/** Shown to everyone, and named like the secret they stand for. */
+const templates = [".env.example", ".env.sample", ".env.template", ".env.dist", ".env.defaults"];
+
+export const platformFile = "platform.cedar";
+
+/** The shipped policy as Cedar text. */
+export const platformPolicy: PolicyText = { scope: "platform", file: platformFile, text: platformText() };
+
+function platformText(): string {
+  return `// What daimon permits by itself. A forbid here cannot be overruled by another scope; a question (@ask) is settled by a plain permit elsewhere.
+
+// Looking and computing change nothing outside the process.
+@id("platform.pure")
+permit(principal, action in Action::"pure", resource);
+
+@id("platform.read")
+permit(principal, action in Action::"read", resource);
+
+// Writes go to the process's own copy-on-write session; commands run in the sandbox on the same session, without a network.
+@id("platform.write-session")
+permit(principal, action in Action::"write", resource)
+when { context.session };
+
+// Putting a change into the workspace: what the program declared it delivers may go, the rest asks.
+@id("platform.commit-declared")
+permit(principal, action == Action::"fs.commit", resource)
+when { context.declared };
+
+@id("platform.commit-ask")
+@ask("Put this change into the workspace?")
+permit(principal, action == Action::"fs.commit", resource)
+unless { context.declared };
+
+// A file that instructs agents or runs by itself would turn text into authority. Only a person writes it.
+@id("platform.no-commit-of-instructions")
+@reason("the file instructs agents or runs by itself; only a person may change it in the workspace")
+forbid(principal, action == Action::"fs.commit", resource)
+when { context has pathFolded && ${among(obeyedFiles, obeyedFolders)} };
+
+// Secrets have no place in a window: what is read can be quoted. In three rules, so that the index finds the first by its names.
+@id("platform.no-secret-files")
+@reason("the file looks like a secret; what a process reads can leave with its words")
+forbid(principal, action, resource)
+when { context has pathFolded && ${among(secretFiles, [])} };
+
+@id("platform.no-env-files")
+@reason("an .env file holds secrets; read its template (.env.example) instead")
+forbid(principal, action, resource)
+when { context has pathFolded && ${among([".env.*"], [])} }
+unless { context has pathFolded && ${among(templates, [])} };
+
+@id("platform.no-secret-folders")
+@reason("the folder holds credentials; what a process reads can leave with its words")
+forbid(principal, action, resource)
+when { context has pathFolded && ${among([], secretFolders)} };
+`;
+}
+
+/** The name at any depth; a folder with all that lies below it. */
+function among(files: readonly string[], folders: readonly string[]): string {
+  const conditions = [...files.flatMap(fileConditions), ...folders.flatMap(folderConditions)];
+  return `(\n  ${conditions.join(" ||\n  ")}\n)`;
+}
+
+/** A star in a name would cross slashes only towards the careful side: \`.env.*\` then also covers what lies below such a folder. */
+function fileConditions(name: string): readonly string[] {
+  if (name.startsWith("*")) return [`context.pathFolded like ${cedarPattern(name)}`];
+  return [named(name), `context.pathFolded like ${cedarPattern(`*/${name}`)}`];
+}
+
+function folderConditions(name: string): readonly string[] {
+  return [
+    ...fileConditions(name),
+    `context.pathFolded like ${cedarPattern(`${name}/*`)}`,
+    `context.pathFolded like ${cedarPattern(`*/${name}/*`)}`,
+  ];
+}
+
+function named(name: string): string {
+  return name.includes("*") ? `context.pathFolded like ${cedarPattern(name)}` : `context.pathFolded == ${cedarString(name)}`;
+}
