@@ -12,7 +12,8 @@ for (let n = 0; n < Number(tries); n++) {
   const lock = await acquireLock(folder, readIdentity(process.pid), clock, () => randomBytes(4).toString("hex"));
   if (!lock.ok) {
     if (lock.error.errno !== "EBUSY") throw new Error(lock.error.message);
-    await new Promise((wake) => setTimeout(wake, Math.random() * 5));
+    // At once again: the narrower the gaps, the more starters meet in the same microseconds.
+    await new Promise((wake) => setImmediate(wake));
     continue;
   }
   held += 1;
@@ -20,7 +21,7 @@ for (let n = 0; n < Number(tries); n++) {
   fs.writeFileSync(mine, "");
   // Somebody else's mark of a living process beside ours is two holders at once.
   overlaps += marksOfTheLiving().length - 1;
-  await new Promise((wake) => setTimeout(wake, Math.random() * 4));
+  await new Promise((wake) => setTimeout(wake, n % 3));
   overlaps += marksOfTheLiving().length - 1;
   if (Number(crashes) > Math.random()) process.kill(process.pid, "SIGKILL");
   fs.rmSync(mine);

@@ -35,11 +35,11 @@ describe("lock", () => {
   it("BOO-5.1  many processes that start and are killed never hold it at once", async () => {
     const folder = freshFolder();
     const witness = path.join(freshFolder(), "mark");
-    const calm = await Promise.all(Array.from({ length: 6 }, () => contend(folder, witness, 25, 0)));
+    const calm = await Promise.all(Array.from({ length: 6 }, () => contend(folder, witness, 400, 0)));
     expect(calm.map((one) => one.report?.overlaps)).toEqual([0, 0, 0, 0, 0, 0]);
     expect(calm.reduce((sum, one) => sum + (one.report?.held ?? 0), 0)).toBeGreaterThan(6);
     // Now with holders that are killed while they hold: the others take over what is stale, at the same moment.
-    const wild = await Promise.all(Array.from({ length: 8 }, (_, n) => contend(folder, witness, 25, n < 5 ? 0.5 : 0)));
+    const wild = await Promise.all(Array.from({ length: 8 }, (_, n) => contend(folder, witness, 200, n < 5 ? 0.2 : 0)));
     expect(wild.some((one) => one.signal === "SIGKILL")).toBe(true);
     expect(wild.flatMap((one) => (one.report === null ? [] : [one.report.overlaps]))).toSatisfy((list: number[]) =>
       list.every((n) => n === 0),
