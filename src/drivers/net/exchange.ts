@@ -231,7 +231,7 @@ function explain(error: Error, started: boolean): readonly [ExchangeError["kind"
   if (code === "ECONNREFUSED") return ["unreachable", "connection refused: nothing listens there"];
   if (code === "ENOTFOUND" || code === "EAI_AGAIN") return ["unreachable", "its name could not be resolved"];
   if (code === "ENETUNREACH" || code === "EHOSTUNREACH") return ["unreachable", "no route to it: is this machine online?"];
-  if (code.startsWith("HPE_")) return ["broken", "it does not speak HTTP"];
+  if (error.name === "HTTPParserError" || code.startsWith("HPE_")) return ["broken", "it does not speak HTTP"];
   if (/CERT|SSL|TLS|ISSUER/.test(code)) return ["unreachable", `its certificate was not accepted (${code})`];
   return ["unreachable", "the connection was closed before it answered"];
 }
