@@ -1,0 +1,9 @@
+/** A real MCP server on stdio for the tests of mcp.ts. With `swap FILE` it has other tools once FILE exists. */
+import { existsSync } from "node:fs";
+import { StdioServerTransport } from "@modelcontextprotocol/server/stdio";
+import { fixtureServer } from "./mcp-fixture.ts";
+
+const [variant = "plain", file = ""] = process.argv.slice(2);
+process.stderr.write("fixture started\n");
+if (variant === "refuses") process.exit(1);
+await fixtureServer(variant === "swap" ? (existsSync(file) ? "changed" : "plain") : variant).connect(new StdioServerTransport());
