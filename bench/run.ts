@@ -4,7 +4,7 @@
  *   TOOL-7.4  The exit code is 1 where a bound is not met or a bench fails, and an unknown name lists the known ones.
  */
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { cpus, release, totalmem, type } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -117,8 +117,11 @@ function amount(value: number): string {
 }
 
 function benches(): readonly string[] {
-  const files = readdirSync(folder).flatMap((file) => /^([\w-]+)\.ts$/.exec(file)?.[1] ?? []);
-  return files.filter((name) => name !== "run" && name !== "measure").sort();
+  const names = readdirSync(folder).flatMap((file) => /^([\w-]+)\.ts$/.exec(file)?.[1] ?? []);
+  // What a bench is made of may lie beside it; a bench is what can be run.
+  return names
+    .filter((name) => /^export (?:async )?function run\b/m.test(readFileSync(join(folder, `${name}.ts`), "utf8")))
+    .sort();
 }
 
 function reportOf(text: string): Report | null {

@@ -256,7 +256,8 @@ describe("tidy", () => {
   });
 
   test("TOOL-4.14 lists name their benches and examples", () => {
-    const files = { "bench/step.ts": head, "bench/run.ts": head, "examples/01-first/run.sh": "" };
+    const bench = `${head}export async function run(): Promise<Measure[]> {}`;
+    const files = { "bench/step.ts": bench, "bench/part.ts": head, "examples/01-first/run.sh": "" };
     expect(findings({ ...files, "bench/README.md": "step", "examples/README.md": "01-first" })).toEqual([]);
     expect(findings({ ...files, "bench/README.md": "", "examples/README.md": "" })).toEqual([
       "bench/README.md:1 TOOL-4.14",

@@ -57,7 +57,7 @@ function state(file: SourceFile): readonly Finding[] {
   return findings;
 
   function add(line: number, message: string): void {
-    if (file.path.startsWith("src/") || file.path.startsWith("tools/") || file.path.startsWith("bench/")) {
+    if (file.path.startsWith("src/") || file.path.startsWith("tools/")) {
       findings.push(finding("TOOL-4.7", file.path, line, message));
     }
   }

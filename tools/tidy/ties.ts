@@ -116,9 +116,10 @@ function lists(tree: Tree): readonly Finding[] {
       .filter((name) => !text.includes(name))
       .map((name) => finding("TOOL-4.14", `${folder}/README.md`, 1, `does not mention ${name}`));
   };
-  const benches = paths
-    .flatMap((path) => /^bench\/([\w-]+)\.ts$/.exec(path)?.[1] ?? [])
-    .filter((name) => name !== "run" && name !== "measure");
+  const benches = tree.sources.flatMap(({ path, scan }) => {
+    const name = /^bench\/([\w-]+)\.ts$/.exec(path)?.[1];
+    return name !== undefined && /^export (?:async )?function run\b/m.test(scan.code) ? [name] : [];
+  });
   const examples = paths.flatMap((path) => /^examples\/(\d[\w-]*)/.exec(path)?.[1] ?? []);
   return [...missing("bench", benches), ...missing("examples", examples)];
 }
