@@ -167,12 +167,15 @@ export interface ExitEntry {
 export interface FilesEntry {
   readonly kind: "files";
   readonly at: number;
+  /** The owner of the session. */
   readonly pid: Pid;
   readonly act: "commit" | "rollback";
   readonly phase: "intent" | "outcome";
   readonly changes: readonly { readonly path: string; readonly from: Digest | null; readonly to: Digest | null }[];
-  /** Where the safety copy lies. */
+  /** The manifest in the blob store: what stood there, and the steps. Of a rollback, that of the commit it undoes. */
   readonly safety: Digest | null;
+  /** The steps of a rollback; a commit's stand in its safety copy. */
+  readonly steps?: Digest;
 }
 
 /** The whole table, so that a boot need not read what came before. */

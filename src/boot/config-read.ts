@@ -1,7 +1,8 @@
 /**
  * Configuration reader: finds the scopes' files and their standing; the merging is config.ts's.
- *   BOO-3.18  A missing file is an empty scope; one that exists and cannot be read is an error, for it may hold the denies.
- *   BOO-3.19  A link in place of `daimon.yaml` is refused.
+ *   BOO-3.18  A missing file is an empty scope; one that exists and cannot be read is an error, for it may hold the denies;
+ *             a foreign `.mcp.json` that cannot be read is a finding.
+ *   BOO-3.19  A link in place of `daimon.yaml` is refused; the user's and the organisation's files may be links, as dotfile tools make them.
  */
 import { ok, type Result } from "../lib/result.ts";
 import type { Digest } from "../lib/hash.ts";
@@ -28,8 +29,13 @@ export function readConfigSources(
   ] as const;
   const sources: ConfigSource[] = [];
   for (const { file, ...place } of places) {
-    const text = readText(file, limits.configBytesMax);
+    const text = readText(file, limits.configBytesMax, place.scope === "project" ? "refuse" : "follow");
     if (!text.ok && text.error.errno === "ENOENT") continue;
+    if (!text.ok && place.format === "mcp") {
+      // Not our file: its parser tells that it cannot be read, and the boot goes on without its servers.
+      sources.push({ ...place, text: "", trusted: false });
+      continue;
+    }
     if (!text.ok) return { ok: false, error: sysError(text.error.errno, `${place.name}: ${text.error.message}`) };
     const trusted = place.scope !== "project" || trustsConfig(trust, place.name, text.value.digest, produced);
     sources.push({ ...place, text: text.value.text, trusted });

@@ -1,6 +1,7 @@
 /**
  * Read: a boot input's text, and nothing that only looks like one.
- *   BOO-2.7  A link, a folder, a device, a file over its bound and text that is not UTF-8 are refused with their own errors; the open follows no link.
+ *   BOO-2.7  A link, a folder, a device, a file over its bound and text that is not UTF-8 are refused with their own errors; the open follows no link
+ *            unless asked to, which is for folders that only the person or the administrator can write.
  */
 import * as fs from "node:fs";
 import * as path from "node:path";
@@ -15,8 +16,8 @@ export interface SourceText {
   readonly digest: Digest;
 }
 
-export function readText(file: string, bytesMax: number): Result<SourceText, SysError> {
-  const bytes = readBytes(file, bytesMax);
+export function readText(file: string, bytesMax: number, links: "refuse" | "follow" = "refuse"): Result<SourceText, SysError> {
+  const bytes = readBytes(file, bytesMax, links);
   if (!bytes.ok) return bytes;
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes.value);
@@ -26,12 +27,15 @@ export function readText(file: string, bytesMax: number): Result<SourceText, Sys
   }
 }
 
-export function readBytes(file: string, bytesMax: number): Result<Buffer, SysError> {
+export function readBytes(file: string, bytesMax: number, links: "refuse" | "follow" = "refuse"): Result<Buffer, SysError> {
   const name = path.basename(file);
   let descriptor: number;
   try {
     // O_NONBLOCK: a named pipe put here must not hang the boot.
-    descriptor = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
+    descriptor = fs.openSync(
+      file,
+      fs.constants.O_RDONLY | fs.constants.O_NONBLOCK | (links === "refuse" ? fs.constants.O_NOFOLLOW : 0),
+    );
   } catch (cause) {
     return refused(name, cause);
   }

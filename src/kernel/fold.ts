@@ -89,9 +89,21 @@ function load(table: Table, pid: Pid, input: FoldInput): void {
   if (proc !== undefined && proc.swapped !== null) input.load?.(proc);
 }
 
-/** The intent counts: after a crash its files may stand in the workspace without an outcome. */
+/** A commit's intent counts as produced: after a crash its files may stand in the workspace without an outcome. */
 function applyFiles(table: Table, entry: FilesEntry): void {
-  if (entry.act !== "commit") return;
+  if (entry.phase === "intent") {
+    table.unfinished = entry;
+    if (entry.act === "commit") recordProduced(table, entry);
+    return;
+  }
+  table.unfinished = null;
+  const { safety, pid } = entry;
+  if (safety === null) return;
+  const others = table.commits.filter((commit) => commit.safety !== safety || commit.session !== pid);
+  table.commits = entry.act === "commit" ? [...others, { session: pid, safety }] : others;
+}
+
+function recordProduced(table: Table, entry: FilesEntry): void {
   for (const { path, to } of entry.changes) {
     if (to === null) continue;
     table.produced.set(to, entry.pid);

@@ -61,8 +61,7 @@ export class Recorder {
     if (this.#failure !== null) throw new Halted(this.#failure);
     const text = JSON.stringify(entry);
     const seq = this.#log.append(text);
-    if (seq < 0)
-      this.#halt(this.#whyNot());
+    if (seq < 0) this.#halt(this.#whyNot());
     apply(this.table, entry, this.#input);
     for (const listener of this.#listeners) listener(entry, seq);
   }

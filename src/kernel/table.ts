@@ -1,6 +1,7 @@
 /** Table: the process table as the fold keeps it in memory. Only fold.ts changes it. */
 import type { Limits } from "../abi/budget.ts";
 import type { CallId } from "../abi/call.ts";
+import type { FilesEntry } from "../abi/entry.ts";
 import type { SysError } from "../abi/errno.ts";
 import type { Label } from "../abi/label.ts";
 import type { Message, Part, ResultPart } from "../abi/message.ts";
@@ -82,6 +83,11 @@ export interface Proc {
   swapped: (SwapSlot & { readonly pages: number }) | null;
 }
 
+export interface Committed {
+  readonly session: Pid;
+  readonly safety: Digest;
+}
+
 export interface Table {
   readonly procs: Map<Pid, Proc>;
   nextPid: Pid;
@@ -90,12 +96,26 @@ export interface Table {
   /** What processes put into the workspace: by content and by path. */
   readonly produced: Map<Digest, Pid>;
   readonly producedPaths: Map<string, Pid>;
+  /** Commits that stand, oldest first. */
+  commits: readonly Committed[];
+  /** A commit or rollback that was begun and has no outcome: the next kernel finishes it. */
+  unfinished: FilesEntry | null;
   bootDigest: Digest | null;
   boots: number;
 }
 
 export function emptyTable(): Table {
-  return { procs: new Map(), nextPid: 1, live: 0, produced: new Map(), producedPaths: new Map(), bootDigest: null, boots: 0 };
+  return {
+    procs: new Map(),
+    nextPid: 1,
+    live: 0,
+    produced: new Map(),
+    producedPaths: new Map(),
+    commits: [],
+    unfinished: null,
+    bootDigest: null,
+    boots: 0,
+  };
 }
 
 /** The calls of a reply, in order; a call's place here is its N in `PID.STEP.N`. */

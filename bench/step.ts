@@ -1,0 +1,230 @@
+/**
+ * Step: what one governed, durable step costs: window, model reply, schema, capability, policy of 100 rules, budget, label, journal with
+ * fdatasync before the effect, outcome. `--agents N`, `--steps N`, `--http` choose the case; without flags the one with 100 agents × 20 steps.
+ */
+import { closeSync, fdatasyncSync, mkdtempSync, openSync, readdirSync, rmSync, statSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { noLimits } from "../src/abi/budget.ts";
+import type { CallHandler } from "../src/abi/call.ts";
+import type { ModelDriver } from "../src/abi/model.ts";
+import type { Manifest } from "../src/abi/process.ts";
+import { systemClock } from "../src/drivers/clock/system.ts";
+import { openFileBlobs } from "../src/drivers/store/file-blobs.ts";
+import { openSegmentLog } from "../src/drivers/store/segment-log.ts";
+import { memorySwap } from "../src/drivers/store/swap.ts";
+import { Kernel } from "../src/kernel/kernel.ts";
+import { recoverTable } from "../src/kernel/recover.ts";
+import { ok } from "../src/lib/result.ts";
+import { atLeast, atMost, cost, median, sideBySide, told, type BenchOptions, type Measure } from "./measure.ts";
+import { hundredRules } from "./step-policy.ts";
+import { httpModel } from "./step-http.ts";
+
+export const seconds = 90;
+
+interface Case {
+  readonly agents: number;
+  readonly steps: number;
+  readonly http: boolean;
+}
+
+/** CPU and wall time of one whole run, and what it wrote. */
+interface Sample {
+  readonly cpuUs: number;
+  readonly stepsPerSecond: number;
+  readonly bytesPerStep: number;
+}
+
+export async function run({ args }: BenchOptions): Promise<readonly Measure[]> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: { agents: { type: "string" }, steps: { type: "string" }, http: { type: "boolean", default: false } },
+    strict: false,
+  });
+  if (values.http === true) return overHttp();
+  if (values.agents === "1") return alone();
+  if (values.steps !== undefined) return long(Number(values.steps));
+  return concurrent();
+}
+
+async function concurrent(): Promise<readonly Measure[]> {
+  const samples = await rounds(7, { agents: 100, steps: 20, http: false });
+  return [
+    atMost("cpu per step, 100 agents × 20 steps", median(samples.map((sample) => sample.cpuUs)), "µs", 40, "15"),
+    atLeast("steps per second", median(samples.map((sample) => sample.stepsPerSecond)), "1/s", 20_000, "60000"),
+    told("journal bytes per step", median(samples.map((sample) => sample.bytesPerStep)), "B"),
+  ];
+}
+
+/** One agent waits for its own disk: the yardstick is two raw fdatasyncs of a record this size, measured in turn. */
+async function alone(): Promise<readonly Measure[]> {
+  await once({ agents: 1, steps: 200, http: false });
+  const rates = await sideBySide(9, {
+    daimon: async () => (await once({ agents: 1, steps: 400, http: false })).stepsPerSecond,
+    raw: () => rawFsyncs(400),
+  });
+  const ratio = median(rates.daimon) / median(rates.raw);
+  return [
+    atLeast("one agent: steps per second over two raw fdatasyncs a step", ratio, "×", 0.5, "0.8"),
+    told("steps per second", median(rates.daimon), "1/s"),
+    told("two raw fdatasyncs per second", median(rates.raw), "1/s"),
+  ];
+}
+
+function rawFsyncs(steps: number): number {
+  const folder = mkdtempSync(join(tmpdir(), "daimon-bench-"));
+  const file = openSync(join(folder, "raw"), "w");
+  const record = Buffer.alloc(300, "x");
+  const start = performance.now();
+  for (let n = 0; n < steps * 2; n += 1) {
+    writeSync(file, record);
+    fdatasyncSync(file);
+  }
+  const perSecond = (steps * 1_000) / (performance.now() - start);
+  closeSync(file);
+  rmSync(folder, { recursive: true });
+  return perSecond;
+}
+
+async function long(steps: number): Promise<readonly Measure[]> {
+  const agents = 10;
+  const short: number[] = [];
+  const far: Sample[] = [];
+  await once({ agents: 100, steps: 20, http: false });
+  for (let round = 0; round < 5; round += 1) {
+    short.push((await once({ agents: (agents * steps) / 20, steps: 20, http: false })).cpuUs);
+    far.push(await once({ agents, steps, http: false }));
+  }
+  const bytes = median(far.map((sample) => sample.bytesPerStep)) / payloadBytes;
+  return [
+    atMost(`cpu per step at ${steps} steps over 20 steps`, median(far.map((sample) => sample.cpuUs)) / median(short), "×", 1.5, "1.2"),
+    atMost("bytes written over payload", bytes, "×", 3, "1.3"),
+    told("cpu per step", median(far.map((sample) => sample.cpuUs)), "µs"),
+  ];
+}
+
+async function overHttp(): Promise<readonly Measure[]> {
+  const samples = await rounds(5, { agents: 100, steps: 20, http: true });
+  return [
+    atMost("cpu per step against an HTTP model", median(samples.map((sample) => sample.cpuUs)), "µs", 100, "60"),
+    told("steps per second", median(samples.map((sample) => sample.stepsPerSecond)), "1/s"),
+  ];
+}
+
+async function rounds(count: number, which: Case): Promise<readonly Sample[]> {
+  for (let warm = 0; warm < 3; warm += 1) await once(which);
+  const samples: Sample[] = [];
+  for (let round = 0; round < count; round += 1) samples.push(await once(which));
+  return samples;
+}
+
+const argument = "a line of a document that is being copied from here to there ".repeat(2);
+const answer = "stored under its digest; the line before it and the line after it are unchanged ".repeat(2);
+/** What a step is about: the call's argument and its result, as JSON. */
+const payloadBytes = JSON.stringify({ path: "out/12.txt", text: argument }).length + JSON.stringify({ text: answer }).length;
+
+async function once(which: Case): Promise<Sample> {
+  const folder = mkdtempSync(join(tmpdir(), "daimon-bench-"));
+  const model = which.http ? await httpModel(which.steps) : null;
+  const { kernel, close } = openKernel(folder, model?.driver ?? inProcess(which.steps));
+  const spent = await cost(async () => {
+    const pids = Array.from({ length: which.agents }, (_, n) => kernel.spawn({ manifest, goal: `task ${n}`, parent: 0, call: null }));
+    for (const pid of pids) {
+      if (!pid.ok) throw new Error(pid.error.message);
+      const status = await kernel.wait(pid.value);
+      if (!status.ok) throw new Error(status.error.message);
+    }
+  });
+  await close();
+  await model?.close();
+  const journal = join(folder, "journal");
+  const bytes = readdirSync(journal).reduce((sum, name) => sum + statSync(join(journal, name)).size, 0);
+  rmSync(folder, { recursive: true });
+  const steps = which.agents * which.steps;
+  return { cpuUs: (spent.cpuMs * 1_000) / steps, stepsPerSecond: (steps * 1_000) / spent.wallMs, bytesPerStep: bytes / steps };
+}
+
+function openKernel(folder: string, driver: ModelDriver): { readonly kernel: Kernel; close(): Promise<void> } {
+  const log = openSegmentLog({ dir: join(folder, "journal"), now: () => Date.now() });
+  const blobs = openFileBlobs({ dir: join(folder, "blobs") });
+  if (!log.ok || !blobs.ok) throw new Error("the stores cannot be opened");
+  const recovered = recoverTable(log.value, blobs.value);
+  if (!recovered.ok) throw new Error(recovered.error.message);
+  const opened = Kernel.open(
+    {
+      log: log.value,
+      blobs: blobs.value,
+      swap: memorySwap(),
+      clock: systemClock(),
+      policy: hundredRules([store.spec]),
+      handlers: [store],
+      slots: 1_000,
+      cpu: () => ({ driver, model: "bench", price: { inputUsd: 1, outputUsd: 5, cacheReadUsd: 0.1, cacheWriteUsd: 1.25 } }),
+      body: () => null,
+      defaultCpu: "bench",
+    },
+    recovered.value.table,
+  );
+  if (!opened.ok) throw new Error(opened.error.message);
+  const kernel = opened.value;
+  return {
+    kernel,
+    close: async () => {
+      await kernel.close();
+      await log.value.close();
+    },
+  };
+}
+
+const manifest: Manifest = {
+  name: "bench",
+  version: "1",
+  kind: "agent",
+  instructions: "Copy the lines.",
+  cpu: null,
+  calls: ["store.put", "task.done"],
+  output: null,
+  limits: { ...noLimits, tokens: 1e12, calls: 1e9, costUsd: 1e9 },
+  windowTokens: null,
+  stepsMax: 10_000,
+  outputs: [],
+};
+
+const store: CallHandler = {
+  spec: {
+    name: "store.put",
+    summary: "Store a line.",
+    input: {
+      type: "object",
+      properties: { path: { type: "string", maxLength: 200 }, text: { type: "string", maxLength: 10_000 } },
+      required: ["path", "text"],
+      additionalProperties: false,
+    },
+    output: {},
+    effect: "write",
+    reversible: true,
+    recovery: "idempotent",
+    roles: { path: "path", text: "content" },
+  },
+  perform: () => ok({ value: { text: answer } }),
+};
+
+function inProcess(steps: number): ModelDriver {
+  return {
+    name: "bench",
+    remote: false,
+    windowTokens: () => 10_000_000,
+    think: (request) => {
+      /** A goal, then a reply and its results for each step. */
+      const step = (request.messages.length - 1) / 2;
+      const call =
+        step < steps - 1
+          ? ({ type: "call", id: `c${step}`, name: "store.put", args: { path: `out/${step}.txt`, text: argument } } as const)
+          : ({ type: "call", id: `c${step}`, name: "task.done", args: { value: "copied" } } as const);
+      const usage = { inputTokens: 500, outputTokens: 60, cacheReadTokens: 400, cacheWriteTokens: 0, reported: true };
+      return ok({ parts: [call], stop: "calls", usage, model: "bench" });
+    },
+    close: () => {},
+  };
+}

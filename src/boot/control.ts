@@ -1,0 +1,122 @@
+/**
+ * Control: how a command in another terminal reaches the kernel that runs a workspace: a Unix socket in a folder only the user can enter.
+ * One request and one answer a connection, each a line of JSON.
+ *   BOO-11.1  The socket is made with mode 0600 in a folder of mode 0700; a stale one of a dead kernel is replaced under the lock.
+ *   BOO-11.2  A request that is too long, is no JSON, or asks for something unknown is answered with EINVAL, and the kernel goes on.
+ *   BOO-11.3  No kernel behind the socket is ENOENT, so that the caller can start its own.
+ */
+import { chmodSync, rmSync } from "node:fs";
+import { createConnection, createServer, type Socket } from "node:net";
+import { fail, type SysError } from "../abi/errno.ts";
+import type { Signal } from "../abi/process.ts";
+import { isObject, parseJson, type Json } from "../lib/json.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import type { Answer, Kernel } from "../kernel/kernel.ts";
+
+export type ControlRequest =
+  | { readonly op: "signal"; readonly pid: number; readonly signal: Signal; readonly by: string }
+  | { readonly op: "nice"; readonly pid: number; readonly weight: number }
+  | { readonly op: "answer"; readonly pid: number; readonly answer: Answer }
+  | { readonly op: "ping" };
+
+const requestBytesMax = 64 * 1024;
+const answerTimeoutMs = 5_000;
+
+export interface ControlServer {
+  close(): Promise<void>;
+}
+
+export async function serveControl(path: string, kernel: Kernel): Promise<Result<ControlServer, SysError>> {
+  rmSync(path, { force: true });
+  const server = createServer((socket) => serve(socket, kernel));
+  /** Created without rights for others from the first moment: the folder is 0700, the mask covers the socket itself. */
+  const before = process.umask(0o177);
+  const listening = await new Promise<Error | null>((resolve) => {
+    server.once("error", resolve);
+    server.listen(path, () => resolve(null));
+  });
+  process.umask(before);
+  if (listening !== null)
+    return fail("EIO", "the control socket cannot be made; other terminals cannot reach this kernel", listening.message);
+  chmodSync(path, 0o600);
+  server.unref();
+  return ok({
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        rmSync(path, { force: true });
+      }),
+  });
+}
+
+function serve(socket: Socket, kernel: Kernel): void {
+  let text = "";
+  socket.setEncoding("utf8");
+  socket.setTimeout(answerTimeoutMs, () => socket.destroy());
+  socket.on("error", () => socket.destroy());
+  socket.on("data", (piece: string) => {
+    text += piece;
+    const end = text.indexOf("\n");
+    if (end === -1 && text.length <= requestBytesMax) return;
+    const answer = end === -1 ? fail("EINVAL", "the request is too long") : answerTo(text.slice(0, end), kernel);
+    socket.end(`${JSON.stringify(answer)}\n`);
+  });
+}
+
+function answerTo(line: string, kernel: Kernel): Result<Json, SysError> {
+  const request = parseJson(line);
+  if (!isObject(request)) return fail("EINVAL", "a request is a line of JSON");
+  const { op, pid } = request;
+  if (op === "ping") return ok("pong");
+  if (typeof pid !== "number") return fail("EINVAL", "a request names a process by its number");
+  const nothing = (result: Result<void, SysError>): Result<Json, SysError> => (result.ok ? ok(null) : result);
+  if (op === "signal" && isSignal(request["signal"])) return nothing(kernel.signal(pid, request["signal"], text(request["by"])));
+  if (op === "nice" && typeof request["weight"] === "number") return nothing(kernel.nice(pid, request["weight"]));
+  if (op === "answer" && isObject(request["answer"])) return nothing(kernel.answer(pid, answerOf(request["answer"])));
+  return fail("EINVAL", `there is no request ${JSON.stringify(op)} of this form`);
+}
+
+function isSignal(value: Json | undefined): value is Signal {
+  return value === "stop" || value === "continue" || value === "interrupt" || value === "kill";
+}
+
+function text(value: Json | undefined): string {
+  return typeof value === "string" ? value.slice(0, 200) : "";
+}
+
+function answerOf(value: { readonly [key: string]: Json }): Answer {
+  const raise = isObject(value["raise"]) ? value["raise"] : null;
+  const numbers =
+    raise === null ? null : Object.fromEntries(Object.entries(raise).filter(([, limit]) => typeof limit === "number"));
+  const said = value["text"];
+  return {
+    allow: value["allow"] === true,
+    text: typeof said === "string" ? said.slice(0, 10_000) : "",
+    by: text(value["by"]),
+    raise: numbers,
+  };
+}
+
+/** Ask the running kernel. ENOENT when there is none. */
+export function askKernel(path: string, request: ControlRequest): Promise<Result<Json, SysError>> {
+  return new Promise((resolve) => {
+    let received = "";
+    const socket = createConnection(path);
+    socket.setEncoding("utf8");
+    socket.setTimeout(answerTimeoutMs, () => {
+      socket.destroy();
+      resolve(fail("ETIMEDOUT", "the running kernel does not answer; try again, or look at it with daimon ps"));
+    });
+    socket.on("connect", () => socket.write(`${JSON.stringify(request)}\n`));
+    socket.on("data", (piece: string) => (received += piece));
+    socket.on("error", () => resolve(fail("ENOENT", "no kernel runs in this workspace")));
+    socket.on("end", () => resolve(readAnswer(received)));
+  });
+}
+
+function readAnswer(received: string): Result<Json, SysError> {
+  const answer = parseJson(received);
+  if (isObject(answer) && answer["ok"] === true) return ok(answer["value"] ?? null);
+  if (isObject(answer) && isObject(answer["error"])) return err(answer["error"] as unknown as SysError);
+  return fail("EPROTO", "the running kernel's answer cannot be read");
+}

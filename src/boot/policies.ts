@@ -1,0 +1,148 @@
+/**
+ * Policies: gather the policy of every scope, have Cedar check it, and compile it.
+ *   BOO-10.1  A policy file with an error refuses the boot, with file, line and what to do.
+ *   BOO-10.2  What Cedar parsed is cached by a digest of all sources, the schema and Cedar's version; a cache that does not fit is made anew.
+ *   BOO-10.3  Of a project that nobody trusted only forbids count.
+ */
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { BootStep } from "../abi/entry.ts";
+import type { CallSpec } from "../abi/call.ts";
+import { sysError, type SysError } from "../abi/errno.ts";
+import type { Finding } from "../abi/finding.ts";
+import { limits } from "../abi/limits.ts";
+import type { PolicyEngine, PolicySet, PolicyText } from "../abi/policy.ts";
+import { sha256, type Digest } from "../lib/hash.ts";
+import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import { compilePolicies } from "../security/policy/engine.ts";
+import { policySchema } from "../security/policy/schema.ts";
+import { shorthandToCedar, type ShorthandEntry } from "../security/policy/shorthand.ts";
+import type { Config, FromFile } from "./config.ts";
+import type { Layout } from "./layout.ts";
+import { bootStep } from "./measure.ts";
+import { readText } from "./read.ts";
+
+export interface PolicyRequestOptions {
+  readonly layout: Layout;
+  readonly config: Config;
+  readonly specs: readonly CallSpec[];
+  readonly engine: "compiled" | "cedar";
+  readonly tick: () => number;
+}
+
+export interface LoadedPolicies {
+  readonly engine: PolicyEngine;
+  readonly steps: readonly BootStep[];
+  readonly findings: readonly Finding[];
+}
+
+export async function loadPolicies(options: PolicyRequestOptions): Promise<Result<LoadedPolicies, SysError>> {
+  const { config } = options;
+  const since = options.tick();
+  const texts = gather(options);
+  if (!texts.ok) return texts;
+  const schema = policySchema(options.specs);
+  const set = await parsed(options, texts.value, schema);
+  if (!set.ok) return set;
+  const usable = withoutHeldBack(set.value, config);
+  const steps = texts.value.map(({ scope, file, text }) =>
+    bootStep(`policy:${scope}:${file}`, sha256(text), since, options.tick()),
+  );
+  const engine =
+    options.engine === "cedar" ? (await import("../drivers/policy/cedar.ts")).cedarEngine(usable) : compilePolicies(usable);
+  return engine.ok ? ok({ engine: engine.value, steps, findings: set.value.warnings }) : engine;
+}
+
+/** Permits of a file that may only restrict are left out. */
+function withoutHeldBack(set: PolicySet, config: Config): PolicySet {
+  const held = new Set(config.policy.files.filter((file) => file.restrictOnly).map((file) => basename(file.path)));
+  if (held.size === 0) return set;
+  return {
+    ...set,
+    rules: set.rules.filter((rule) => rule.effect === "forbid" || rule.scope !== "project" || !held.has(rule.file)),
+  };
+}
+
+function gather(options: PolicyRequestOptions): Result<readonly PolicyText[], SysError> {
+  const { layout, config } = options;
+  const platform = fileURLToPath(new URL("../security/policy/platform.cedar", import.meta.url));
+  const texts: PolicyText[] = [{ scope: "platform", file: "platform.cedar", text: readFileSync(platform, "utf8") }];
+  const own = [
+    { scope: "organisation", file: join(layout.organisation.folder, "policy.cedar"), name: "/etc/daimon/policy.cedar" },
+    { scope: "user", file: join(layout.user.folder, "policy.cedar"), name: "~/.config/daimon/policy.cedar" },
+  ] as const;
+  for (const { scope, file, name } of own) {
+    const read = readText(file, limits.configBytesMax);
+    if (read.ok) texts.push({ scope, file: name, text: read.value.text });
+    else if (read.error.errno !== "ENOENT") return err(sysError(read.error.errno, `${name}: ${read.error.message}`));
+  }
+  for (const file of config.policy.files) {
+    const read = readText(file.path, limits.configBytesMax);
+    if (!read.ok)
+      return err(
+        sysError(
+          read.error.errno,
+          `${file.origin.file}:${file.origin.line}: policy file ${basename(file.path)}: ${read.error.message}`,
+        ),
+      );
+    texts.push({ scope: file.origin.scope, file: basename(file.path), text: read.value.text });
+  }
+  return shorthands(options, texts);
+}
+
+function shorthands({ config, specs }: PolicyRequestOptions, texts: PolicyText[]): Result<readonly PolicyText[], SysError> {
+  const { allow, ask, deny } = config.policy;
+  const files = new Map([...allow, ...ask, ...deny].map((item) => [`${item.origin.scope} ${item.origin.file}`, item.origin]));
+  for (const { scope, file } of files.values()) {
+    const of = (list: readonly FromFile[]): readonly ShorthandEntry[] =>
+      list
+        .filter((item) => item.origin.scope === scope && item.origin.file === file)
+        .map((item) => ({ text: item.value, line: item.origin.line }));
+    const compiled = shorthandToCedar({ allow: of(allow), ask: of(ask), deny: of(deny) }, { scope, file, calls: specs });
+    if (!compiled.ok) return compiled;
+    texts.push(compiled.value);
+  }
+  return ok(texts);
+}
+
+async function parsed(
+  options: PolicyRequestOptions,
+  texts: readonly PolicyText[],
+  schema: JsonObject,
+): Promise<Result<PolicySet, SysError>> {
+  const { policyKey } = await import("../drivers/policy/key.ts");
+  const key = policyKey(texts, schema);
+  const file = join(options.layout.cache, `policy-${key}.json`);
+  const cached = readCache(file, key);
+  if (cached !== null) return ok(cached);
+  const { parsePolicies } = await import("../drivers/policy/cedar.ts");
+  const set = parsePolicies(texts, schema);
+  if (set.ok) writeCache(file, set.value);
+  return set;
+}
+
+interface Sealed {
+  readonly digest: Digest;
+  readonly set: PolicySet;
+}
+
+/** The cache lies where only the user writes; the digest is against accident, the key against age. */
+function readCache(file: string, key: string): PolicySet | null {
+  const read = readText(file, limits.recordBytesMax);
+  const sealed = read.ok ? parseJson(read.value.text) : undefined;
+  if (!isObject(sealed) || !isObject(sealed["set"]) || sealed["digest"] !== sha256(JSON.stringify(sealed["set"]))) return null;
+  return sealed["set"]["key"] === key ? (sealed["set"] as unknown as PolicySet) : null;
+}
+
+/** A cache that cannot be written costs the next boot its time and nothing else. */
+function writeCache(file: string, set: PolicySet): void {
+  const sealed: Sealed = { digest: sha256(JSON.stringify(set)), set };
+  try {
+    writeFileSync(`${file}.new`, JSON.stringify(sealed), { mode: 0o600 });
+    renameSync(`${file}.new`, file);
+  } catch {
+    return;
+  }
+}

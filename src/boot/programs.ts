@@ -1,0 +1,101 @@
+/**
+ * Programs: find a program by name or path, and give its body a name that outlives the kernel.
+ *   BOO-13.1  A name without a slash is looked for in the workspace's `programs/`, then among the shipped ones; a path is the workspace's.
+ *   BOO-13.2  A process names its program by where it was found and by its digest: after a restart another content is refused with EKEYREJECTED.
+ *   BOO-13.3  A program of a workspace runs only as data: Markdown. A module is code and needs the person's trust in it.
+ */
+import { readFileSync } from "node:fs";
+import * as path from "node:path";
+import { fileURLToPath } from "node:url";
+import type { BootStep } from "../abi/entry.ts";
+import { fail, type SysError } from "../abi/errno.ts";
+import type { Program } from "../abi/program.ts";
+import type { Body } from "../abi/sys.ts";
+import { sha256, type Digest } from "../lib/hash.ts";
+import { ok, type Result } from "../lib/result.ts";
+import { loadProgram } from "../programs/load.ts";
+import { nodeFiles } from "../programs/node-files.ts";
+import { runPasses } from "../programs/passes.ts";
+import type { Layout } from "./layout.ts";
+import { bootStep } from "./measure.ts";
+import type { Trust } from "./trust.ts";
+
+export interface FoundProgram {
+  readonly program: Program;
+  /** The body's name in a manifest: `PLACE@DIGEST`. */
+  readonly bodyName: string;
+  readonly step: BootStep;
+}
+
+export interface Programs {
+  find(name: string): Promise<Result<FoundProgram, SysError>>;
+  /** Make the bodies of processes that live in the journal known again. */
+  restore(bodyNames: Iterable<string>): Promise<readonly SysError[]>;
+  body(bodyName: string): Body | null;
+}
+
+const shipped = fileURLToPath(new URL("../../programs", import.meta.url));
+
+export function openPrograms(layout: Layout, trust: Trust, tick: () => number): Programs {
+  const bodies = new Map<string, Body>();
+  const load = async (place: string): Promise<Result<FoundProgram, SysError>> => {
+    const since = tick();
+    const loaded = await loadProgram(fileOf(layout, place), nodeFiles);
+    if (!loaded.ok) return loaded;
+    const { program, file } = loaded.value;
+    const digest = sha256(readFileSync(file));
+    if (!place.startsWith("daimon:") && /\.[cm]?[jt]s$/.test(file) && !trust.accepts(path.relative(layout.root, file), digest)) {
+      const name = path.relative(layout.root, file);
+      return fail(
+        "EKEYREJECTED",
+        `${name} is code and would run with your rights; read it, then accept it with: daimon config trust ${name}`,
+      );
+    }
+    const bodyName = `${place}@${digest}`;
+    bodies.set(bodyName, program.body ?? runPasses(program));
+    return ok({ program, bodyName, step: bootStep(`program:${program.name}`, digest, since, tick()) });
+  };
+  return {
+    find: async (name) => {
+      for (const place of placesOf(name)) {
+        const found = await load(place);
+        if (found.ok || found.error.errno !== "ENOENT") return found;
+      }
+      return fail(
+        "ENOENT",
+        `there is no program ${JSON.stringify(name)}; name a shipped one such as brief, or a folder or file of this workspace`,
+      );
+    },
+    restore: async (names) => {
+      const problems: SysError[] = [];
+      for (const name of new Set(names)) {
+        const found = await load(placeOf(name));
+        if (!found.ok) problems.push(found.error);
+        else if (found.value.bodyName !== name) problems.push(changed(name));
+      }
+      return problems;
+    },
+    body: (name) => bodies.get(name) ?? null,
+  };
+}
+
+/** `daimon:NAME` is shipped; anything else is relative to the workspace. */
+function placesOf(name: string): readonly string[] {
+  return name.includes("/") || name.endsWith(".md") || name.endsWith(".ts") ? [name] : [`programs/${name}`, `daimon:${name}`];
+}
+
+function fileOf(layout: Layout, place: string): string {
+  return place.startsWith("daimon:") ? path.join(shipped, place.slice("daimon:".length)) : path.resolve(layout.root, place);
+}
+
+function placeOf(bodyName: string): string {
+  return bodyName.slice(0, bodyName.lastIndexOf("@"));
+}
+
+function changed(bodyName: string): SysError {
+  const digest: Digest = bodyName.slice(bodyName.lastIndexOf("@") + 1);
+  return {
+    errno: "EKEYREJECTED",
+    message: `program ${placeOf(bodyName)} changed since its process started (it was ${digest.slice(0, 12)}…); put it back, or end the process with daimon kill`,
+  };
+}

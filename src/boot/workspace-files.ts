@@ -1,0 +1,203 @@
+/**
+ * Workspace files: diff, commit and rollback of a session, planned by the decider, journaled, then performed.
+ *   BOO-16.1  A commit's plan and safety copy are durable before the first write; its outcome is journaled after the last.
+ *   BOO-16.2  A commit or rollback that a crash cut short is finished by the next kernel, and finishing it twice changes nothing.
+ *   BOO-16.3  A rollback undoes the session's commits, newest first, then sets the session's own changes aside with a safety copy.
+ *   BOO-16.4  Conflicts are named one by one with their reason, and nothing is written.
+ */
+import type { FilesEntry } from "../abi/entry.ts";
+import { fail, type SysError } from "../abi/errno.ts";
+import type { Change, Session } from "../abi/files.ts";
+import type { Pid } from "../abi/process.ts";
+import type { BlobDriver } from "../abi/store.ts";
+import { apply, discardSafely, gather, keepContents, keepManifest, readManifest } from "../drivers/files/commit.ts";
+import { planCommit, selected, type Conflict, type Step } from "../files/commit.ts";
+import { unifiedDiff } from "../files/diff.ts";
+import { planRollback, safetyOf, type Safety } from "../files/rollback.ts";
+import type { Recorder } from "../kernel/recorder.ts";
+import type { Digest } from "../lib/hash.ts";
+import { done, err, ok, type Result } from "../lib/result.ts";
+
+export interface FilesDeps {
+  /** The workspace's folder. */
+  readonly lower: string;
+  readonly blobs: BlobDriver;
+  readonly now: () => number;
+  readonly recorder: () => Recorder;
+}
+
+export interface CommitOptions {
+  /** Files and folders; null commits everything. */
+  readonly paths: readonly string[] | null;
+  readonly resolutions: Readonly<Record<string, "ours" | "theirs">>;
+}
+
+export interface CommitResult {
+  readonly written: readonly string[];
+  readonly merged: readonly string[];
+  readonly skipped: readonly string[];
+  readonly safety: Digest | null;
+}
+
+export interface CommitConflicts extends SysError {
+  readonly conflicts: readonly Conflict[];
+}
+
+export interface RollbackResult {
+  readonly restored: readonly string[];
+  /** The safety copy of the session's own changes; null when it had none. */
+  readonly safety: Digest | null;
+}
+
+/** A commit's manifest: the safety copy, and the steps for finishing it after a crash. */
+type CommitManifest = Safety & { readonly steps: readonly Step[] };
+
+export async function diffSession(
+  session: Session,
+  paths: readonly string[] | null,
+  blobs: BlobDriver,
+): Promise<Result<string, SysError>> {
+  const changes = await session.changes();
+  if (!changes.ok) return changes;
+  const files = [];
+  for (const change of changes.value) {
+    if (!selected(change.path, paths) || change.type === "folder") continue;
+    const after = change.now === null ? null : await session.read(change.path);
+    files.push({
+      path: change.path,
+      before: change.base === null ? null : contentOf(blobs, change.base),
+      after: after === null ? null : after.ok ? after.value : new Uint8Array([0]),
+      executableBefore: change.executable,
+      executableAfter: change.executable,
+    });
+  }
+  return ok(unifiedDiff(files));
+}
+
+export async function commitSession(
+  session: Session,
+  options: CommitOptions,
+  deps: FilesDeps,
+): Promise<Result<CommitResult, CommitConflicts | SysError>> {
+  const changes = await session.changes();
+  if (!changes.ok) return changes;
+  const chosen = changes.value.filter((change) => selected(change.path, options.paths));
+  const missing = unknownPath(options.paths, changes.value);
+  if (missing !== null) return fail("ENOENT", `${missing} is not changed in this session; "daimon diff" shows what is`);
+  const kept = await keepContents(session, chosen, deps.blobs);
+  if (!kept.ok) return kept;
+  const workspace = gather(
+    deps.lower,
+    chosen.map((change) => change.path),
+    deps.blobs,
+  );
+  if (!workspace.ok) return workspace;
+  const content = (digest: Digest): Uint8Array | null => contentOf(deps.blobs, digest);
+  const decision = planCommit({ changes: chosen, workspace: workspace.value, ...options, content });
+  if (!decision.ok) return err(conflictError(decision.conflicts));
+  const { steps, merged, skipped } = decision.plan;
+  if (steps.length === 0) return ok({ written: [], merged: [], skipped, safety: null });
+  for (const { text } of merged) deps.blobs.put(text);
+  const manifest: CommitManifest = { ...safetyOf(session.pid, steps), steps };
+  const safety = await keepManifest(manifest, deps.blobs);
+  if (!safety.ok) return safety;
+  const performed = await perform(deps, { pid: session.pid, act: "commit", safety: safety.value, steps });
+  if (!performed.ok) return performed;
+  return ok({ written: steps.map((step) => step.path), merged: merged.map(({ path }) => path), skipped, safety: safety.value });
+}
+
+/** A path that a person or a process named and that selects nothing is a mistake, not an empty commit. */
+function unknownPath(paths: readonly string[] | null, changes: readonly Change[]): string | null {
+  return paths?.find((path) => !changes.some((change) => selected(change.path, [path]))) ?? null;
+}
+
+function conflictError(conflicts: readonly Conflict[]): CommitConflicts {
+  const lines = conflicts.map((conflict) => `${conflict.path}: ${conflict.message}`);
+  const message = `${conflicts.length} conflict(s), so nothing was written:\n${lines.join("\n")}`;
+  return { errno: "ESTALE", message, conflicts };
+}
+
+interface Act {
+  readonly pid: Pid;
+  readonly act: FilesEntry["act"];
+  readonly safety: Digest;
+  readonly steps: readonly Step[];
+  readonly stepsDigest?: Digest;
+}
+
+/** Intent, durable; the steps; outcome. A failed apply has put back what it did, and its outcome says that nothing changed. */
+async function perform(deps: FilesDeps, act: Act): Promise<Result<void, SysError>> {
+  const recorder = deps.recorder();
+  const changes = act.steps.map((step) => ({
+    path: step.path,
+    from: "from" in step ? step.from : null,
+    to: step.op === "write" ? step.to : null,
+  }));
+  const entry = { kind: "files", pid: act.pid, act: act.act, changes, safety: act.safety } as const;
+  const steps = act.stepsDigest === undefined ? {} : { steps: act.stepsDigest };
+  recorder.record({ ...entry, at: deps.now(), phase: "intent", ...steps });
+  const durable = await recorder.barrier(true);
+  if (!durable.ok) return durable;
+  const applied = apply(deps.lower, act.steps, deps.blobs);
+  const outcome = applied.ok ? entry : { ...entry, changes: [], safety: null };
+  recorder.record({ ...outcome, at: deps.now(), phase: "outcome" });
+  return applied;
+}
+
+export async function rollbackSession(session: Session, deps: FilesDeps): Promise<Result<RollbackResult, SysError>> {
+  const restored: string[] = [];
+  const commits = deps.recorder().table.commits.filter((commit) => commit.session === session.pid);
+  for (const { safety } of commits.toReversed()) {
+    const undone = await undoCommit(session.pid, safety, deps);
+    if (!undone.ok) return undone;
+    restored.push(...undone.value);
+  }
+  const changes = await session.changes();
+  if (!changes.ok) return changes;
+  if (changes.value.length === 0) return ok({ restored, safety: null });
+  const safety = await discardSafely(session, deps.blobs);
+  return safety.ok ? ok({ restored, safety: safety.value }) : safety;
+}
+
+async function undoCommit(pid: Pid, safety: Digest, deps: FilesDeps): Promise<Result<readonly string[], SysError>> {
+  const manifest = readManifest(safety, deps.blobs);
+  if (!manifest.ok) return manifest;
+  /** commitSession() wrote it, and its digest proves that nobody changed it. */
+  const saved = manifest.value as CommitManifest;
+  const workspace = gather(
+    deps.lower,
+    saved.entries.map((entry) => entry.path),
+    deps.blobs,
+  );
+  if (!workspace.ok) return workspace;
+  const { steps, conflicts } = planRollback(saved, workspace.value);
+  if (conflicts.length > 0) {
+    const lines = conflicts.map((conflict) => conflict.message);
+    return fail("ESTALE", `${conflicts.length} conflict(s), so nothing was put back:\n${lines.join("\n")}`);
+  }
+  const stepsDigest = await keepManifest({ steps }, deps.blobs);
+  if (!stepsDigest.ok) return stepsDigest;
+  const performed = await perform(deps, { pid, act: "rollback", safety, steps, stepsDigest: stepsDigest.value });
+  return performed.ok ? ok(steps.map((step) => step.path)) : performed;
+}
+
+/** What a crash cut short, before any process runs again. */
+export async function finishFiles(deps: FilesDeps): Promise<Result<void, SysError>> {
+  const recorder = deps.recorder();
+  const { unfinished } = recorder.table;
+  const digest = unfinished?.act === "rollback" ? unfinished.steps : unfinished?.safety;
+  if (unfinished === null || digest === undefined || digest === null) return done;
+  const manifest = readManifest(digest, deps.blobs);
+  if (!manifest.ok) return manifest;
+  const { steps } = manifest.value as { readonly steps: readonly Step[] };
+  const applied = apply(deps.lower, steps, deps.blobs);
+  const outcome = applied.ok ? unfinished : { ...unfinished, changes: [], safety: null };
+  const { steps: _, ...entry } = outcome;
+  recorder.record({ ...entry, at: deps.now(), phase: "outcome" });
+  return applied;
+}
+
+function contentOf(blobs: BlobDriver, digest: Digest): Uint8Array | null {
+  const data = blobs.get(digest);
+  return data.ok ? data.value : null;
+}
