@@ -374,6 +374,23 @@ describe("config", () => {
     });
   });
 
+  it("BOO-3.18  an unreadable .mcp.json is a finding and the boot goes on", async () => {
+    const layout = freshLayout();
+    fs.mkdirSync(layout.mcp);
+    const trust = readTrust(layout);
+    const sources = trust.ok ? readConfigSources(layout, trust.value, new Set()) : trust;
+    expect((await load(...(sources.ok ? sources.value : []))).findings).toMatchObject([{ rule: "BOO-3.8", where: ".mcp.json" }]);
+  });
+
+  it("BOO-3.19  the user's file may be a link", () => {
+    const layout = freshLayout();
+    put(path.join(layout.user.folder, "dotfiles.yaml"), "cpu: mine");
+    fs.symlinkSync("dotfiles.yaml", layout.user.config);
+    const trust = readTrust(layout);
+    const sources = trust.ok ? readConfigSources(layout, trust.value, new Set()) : trust;
+    expect(sources).toMatchObject({ ok: true, value: [{ scope: "user", text: "cpu: mine" }] });
+  });
+
   it("BOO-3.19  a link in place of daimon.yaml is refused", () => {
     const layout = freshLayout();
     put(path.join(layout.root, "other.yaml"), "cpu: a");
