@@ -1,6 +1,6 @@
 /**
  * Suggest: the known word nearest to a mistyped one.
- *   BOO-1.5  A suggestion is at most a third of the word away (one change at least); ties go to the earlier candidate; far words get none.
+ *   BOO-8.5  A suggestion is at most a third of the word away (one change at least); ties go to the earlier candidate; far words get none.
  */
 
 export function nearest(word: string, candidates: Iterable<string>): string | null {

@@ -1,9 +1,9 @@
 /**
  * Units: the quantities people write in a configuration file or after an option, as exact numbers.
- *   BOO-1.1  A duration is milliseconds: `500ms`, `90s`, `10m`, `1h30m`, `2d`; a bare number is refused, its unit being unknown.
- *   BOO-1.2  A size is bytes: `4096`, `512 KiB`, `1 GiB`; `kB`, `MB`, `GB` are powers of 1,000.
- *   BOO-1.3  A count may use `_` and `,` between groups of three digits, and `k` or `M`; an amount is `2`, `2 USD`, `$2` or `50 cents`.
- *   BOO-1.4  What is negative, not finite, or beyond exact integers is refused, never clamped.
+ *   BOO-8.1  A duration is milliseconds: `500ms`, `90s`, `10m`, `1h30m`, `2d`; a bare number is refused, its unit being unknown.
+ *   BOO-8.2  A size is bytes: `4096`, `512 KiB`, `1 GiB`; `kB`, `MB`, `GB` are powers of 1,000.
+ *   BOO-8.3  A count may use `_` and `,` between groups of three digits, and `k` or `M`; an amount is `2`, `2 USD`, `$2` or `50 cents`.
+ *   BOO-8.4  What is negative, not finite, or beyond exact integers is refused, never clamped.
  */
 
 /** Milliseconds, or null where the text is no duration. */

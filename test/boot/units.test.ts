@@ -5,7 +5,7 @@ import { mayHideCharacters, unseen } from "../../src/boot/unseen.ts";
 import { parseBytes, parseCount, parseDuration, parseUsd } from "../../src/boot/units.ts";
 
 describe("units", () => {
-  it("BOO-1.1  a duration is milliseconds", () => {
+  it("BOO-8.1  a duration is milliseconds", () => {
     const cases = {
       "500ms": 500,
       "90s": 90_000,
@@ -19,13 +19,13 @@ describe("units", () => {
     for (const text of ["", "10", "m", "5m1h", "1s1s", "1h 5", "ten"]) expect(parseDuration(text), text).toBeNull();
   });
 
-  it("BOO-1.2  a size is bytes", () => {
+  it("BOO-8.2  a size is bytes", () => {
     const cases = { "4096": 4096, "512 KiB": 524_288, "1 GiB": 1_073_741_824, "1GB": 1e9, "10 kB": 10_000, "1.5 MiB": 1_572_864 };
     for (const [text, bytes] of Object.entries(cases)) expect(parseBytes(text), text).toBe(bytes);
     for (const text of ["", "1 XB", "GiB", "1 Gb/s", "-1"]) expect(parseBytes(text), text).toBeNull();
   });
 
-  it("BOO-1.3  counts and amounts take the marks people write", () => {
+  it("BOO-8.3  counts and amounts take the marks people write", () => {
     const counts = { "1_000_000": 1e6, "1,000": 1000, "32k": 32_000, "1.5M": 1_500_000, "7": 7 };
     for (const [text, count] of Object.entries(counts)) expect(parseCount(text), text).toBe(count);
     const amounts = { "2": 2, "2 USD": 2, "$2.50": 2.5, "50 cents": 0.5, "1_000 USD": 1000 };
@@ -34,7 +34,7 @@ describe("units", () => {
     for (const text of ["2 EUR", "$", "$2 USD", "free"]) expect(parseUsd(text), text).toBeNull();
   });
 
-  it("BOO-1.4  what is negative, infinite or inexact is refused", () => {
+  it("BOO-8.4  what is negative, infinite or inexact is refused", () => {
     for (const parse of [parseDuration, parseBytes, parseCount, parseUsd]) {
       for (const text of ["-1", "-1s", "Infinity", "NaN", `1${"0".repeat(400)}`, `1${"0".repeat(20)}d`, "99999999999999999 GiB"])
         expect(parse(text), text).toBeNull();
@@ -47,7 +47,7 @@ describe("units", () => {
     }
   });
 
-  it("BOO-1.5  a near word gets its suggestion, a far one none", () => {
+  it("BOO-8.5  a near word gets its suggestion, a far one none", () => {
     const words = ["budget", "models", "policy", "sandbox"];
     expect(nearest("buget", words)).toBe("budget");
     expect(nearest("bugdet", words)).toBe("budget");
@@ -61,7 +61,7 @@ describe("units", () => {
 describe("unseen", () => {
   const kinds = (text: string): readonly string[] => [...unseen(text)].map((found) => found.kind);
 
-  it("BOO-1.6  finds every control, bidi mark, zero-width, tag and separator character", () => {
+  it("BOO-8.6  finds every control, bidi mark, zero-width, tag and separator character", () => {
     const bad = {
       control: ["\u0000", "\u001b", "\u007f", "\u009b", "\r"],
       bidi: ["\u061c", "\u200e", "\u200f", "\u202a", "\u202e", "\u2066", "\u2069"],
@@ -77,7 +77,7 @@ describe("unseen", () => {
     expect(mayHideCharacters("plain text\twith\nlines, Größe, 漢字, שלום")).toBe(false);
   });
 
-  it("BOO-1.7  leaves emoji sequences, flags, selectors and CRLF alone", () => {
+  it("BOO-8.7  leaves emoji sequences, flags, selectors and CRLF alone", () => {
     for (const text of ["👨‍👩‍👧", "❤️", "1️⃣", "🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}", "a\r\nb", "👍🏽"])
       expect(kinds(text), text).toEqual([]);
     expect(kinds("a\ufe0f\ufe0f")).toEqual(["zero-width"]);
