@@ -78,7 +78,12 @@ const allErrnos: readonly Errno[] = ["EACCES", "EDQUOT", "EAGAIN", "EINVAL", "E2
 
 export function modelContract(subject: ModelSubject): void {
   const can = (feature: Feature): boolean => subject.can.includes(feature);
-  const scripted = test.runIf(can("script"));
+  /** A test that needs a feature is skipped, with the reason, where the subject lacks it. */
+  const needs = (feature: Feature, title: string, body: () => Promise<void>): void =>
+    test(title, async (context) => {
+      context.skip(!can(feature), `${subject.name} cannot ${feature}`);
+      await body();
+    });
 
   describe(`model contract: ${subject.name}`, () => {
     test("MOD-0.1 MOD-0.3 a reply to a plain question is well formed", async () => {
@@ -156,7 +161,7 @@ export function modelContract(subject: ModelSubject): void {
       });
     }
 
-    scripted("MOD-0.6 a contract does not keep a model from calling first", async () => {
+    needs("script", "MOD-0.6 a contract does not keep a model from calling first", async () => {
       const schema = contracts[0]?.schema ?? {};
       await using(
         subject,
@@ -172,7 +177,7 @@ export function modelContract(subject: ModelSubject): void {
       );
     });
 
-    scripted("MOD-0.7 several calls of one reply, and their results, make the round trip", async () => {
+    needs("script", "MOD-0.7 several calls of one reply, and their results, make the round trip", async () => {
       const calls = [
         { name: "fs.read", args: { path: "a.md" } },
         { name: "mcp.weather-server.get_forecast", args: { city: "Zürich", days: [1, 2], exact: { deep: true } } },
@@ -192,7 +197,7 @@ export function modelContract(subject: ModelSubject): void {
       });
     });
 
-    scripted("MOD-0.3 usage arrives with its cache figures", async () => {
+    needs("script", "MOD-0.3 usage arrives with its cache figures", async () => {
       const usage = { inputTokens: 1_000, outputTokens: 50, cacheReadTokens: 600, cacheWriteTokens: 300 };
       await using(
         subject,
@@ -209,7 +214,7 @@ export function modelContract(subject: ModelSubject): void {
       );
     });
 
-    test.runIf(can("opaque"))("MOD-0.5 a block only its own provider understands goes back verbatim and in place", async () => {
+    needs("opaque", "MOD-0.5 a block only its own provider understands goes back verbatim and in place", async () => {
       const turns = [{ opaque: "let me think", calls: [{ name: "fs.read", args: { path: "a.md" } }] }, { text: "ok" }];
       await using(subject, turns, async ({ driver, sent }) => {
         const first = await think(driver, ask(subject, 1, [user("Read")], { tools }), { onDelta: () => undefined });
@@ -226,7 +231,7 @@ export function modelContract(subject: ModelSubject): void {
       });
     });
 
-    test.runIf(can("hang"))("MOD-0.4 a request cancelled under way is ECANCELED", async () => {
+    needs("hang", "MOD-0.4 a request cancelled under way is ECANCELED", async () => {
       for (const onDelta of [null, () => undefined]) {
         await using(subject, [{ hang: true }], async ({ driver }) => {
           const abort = new AbortController();
@@ -238,7 +243,7 @@ export function modelContract(subject: ModelSubject): void {
     });
 
     for (const errno of subject.errnos ?? allErrnos) {
-      test.runIf(can("fail"))(`MOD-0.8 a failure is ${errno}, named, and holds no key`, async () => {
+      needs("fail", `MOD-0.8 a failure is ${errno}, named, and holds no key`, async () => {
         await using(
           subject,
           Array.from({ length: 8 }, () => ({ fail: errno })),

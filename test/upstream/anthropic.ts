@@ -126,7 +126,7 @@ function content(turn: ReplyTurn, body: Record<string, unknown>): Json {
   else if (turn.text !== undefined) blocks.push({ type: "text", text: turn.text });
   if (turn.refusal !== undefined) blocks.push({ type: "text", text: turn.refusal });
   turn.calls?.forEach(({ name, args }, n) =>
-    blocks.push({ type: "tool_use", id: `toolu_${n}`, name, input: isRaw(args) ? {} : (args as Json) }),
+    blocks.push({ type: "tool_use", id: `toolu_${n}`, name, input: isRaw(args) ? {} : args }),
   );
   return blocks;
 }

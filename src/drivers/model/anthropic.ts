@@ -27,6 +27,7 @@ import {
   objectArgs,
   onceFor,
   readArgs,
+  str,
   wireName,
   type Counted,
 } from "./wire.ts";
@@ -237,7 +238,7 @@ function anthropicReader(request: ModelRequest, nameOf: (wire: string) => string
   function startBlock(index: number, wire: JsonObject): void {
     state.content[index] = { wire, json: wire.type === "tool_use" ? "" : null };
     if (wire.type === "text") show(wire.text);
-    if (wire.type === "tool_use" && wire.name !== answerTool) onDelta({ type: "call", name: nameOf(String(wire.name)) });
+    if (wire.type === "tool_use" && wire.name !== answerTool) onDelta({ type: "call", name: nameOf(str(wire.name)) });
   }
 
   function growBlock(index: number, delta: JsonObject): void {
@@ -245,13 +246,13 @@ function anthropicReader(request: ModelRequest, nameOf: (wire: string) => string
     if (known === undefined) return;
     if (delta.type === "text_delta") show(delta.text);
     if (delta.type === "input_json_delta") {
-      known.json = (known.json ?? "") + String(delta.partial_json);
+      known.json = (known.json ?? "") + str(delta.partial_json);
       if (known.wire.name === answerTool) show(delta.partial_json);
       return;
     }
-    const field = growing[String(delta.type)];
+    const field = growing[str(delta.type)];
     if (field === undefined) return;
-    known.wire = { ...known.wire, [field]: String(known.wire[field] ?? "") + String(delta[field] ?? "") };
+    known.wire = { ...known.wire, [field]: str(known.wire[field]) + str(delta[field]) };
   }
 
   return {
@@ -277,8 +278,8 @@ function anthropicReader(request: ModelRequest, nameOf: (wire: string) => string
           const error = isObject(data.error) ? data.error : {};
           return {
             status: null,
-            type: String(error.type ?? ""),
-            message: String(error.message ?? ""),
+            type: str(error.type),
+            message: str(error.message),
             retryAfterMs: null,
             retry: null,
           };
@@ -325,7 +326,7 @@ function usePart(wire: JsonObject, json: string | null, cut: boolean, nameOf: (w
       : json === "" && isObject(wire.input) && Object.keys(wire.input).length > 0
         ? wire.input
         : readArgs(json, cut);
-  return callPart(String(wire.id), nameOf(String(wire.name)), args);
+  return callPart(str(wire.id), nameOf(str(wire.name)), args);
 }
 
 /** The text that was shown, unless nothing was. */

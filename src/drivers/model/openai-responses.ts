@@ -27,6 +27,7 @@ import {
   objectArgs,
   onceFor,
   readArgs,
+  str,
   wireName,
   type Counted,
 } from "./wire.ts";
@@ -159,9 +160,7 @@ function replyOf(
         if (typeof text === "string" && text !== "") parts.push({ type: "text", text });
       }
     } else if (item.type === "function_call") {
-      parts.push(
-        callPart(String(item.call_id ?? item.id), nameOf(String(item.name)), readArgs(String(item.arguments ?? ""), cut)),
-      );
+      parts.push(callPart(str(item.call_id ?? item.id), nameOf(str(item.name)), readArgs(str(item.arguments), cut)));
     } else parts.push({ type: "opaque", dialect: dialectName, value: item });
   }
   if (cut) {
@@ -187,7 +186,7 @@ function responsesReader(request: ModelRequest, nameOf: (wire: string) => string
           return null;
         case "response.output_item.added":
           if (isObject(data.item) && data.item.type === "function_call")
-            onDelta({ type: "call", name: nameOf(String(data.item.name)) });
+            onDelta({ type: "call", name: nameOf(str(data.item.name)) });
           return null;
         case "response.output_item.done":
           if (isObject(data.item)) items[Number(data.output_index)] = data.item;

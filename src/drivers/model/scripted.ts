@@ -36,9 +36,9 @@ export type Act =
       readonly model?: string;
     }
   | { readonly act: "fail"; readonly errno: Errno; readonly message: string }
-  | { readonly act: "delay"; readonly ms: number; readonly then: Act }
+  | { readonly act: "delay"; readonly ms: number; readonly next: Act }
   | { readonly act: "hang" }
-  | { readonly act: "lie"; readonly lie: Lie; readonly then: Act };
+  | { readonly act: "lie"; readonly lie: Lie; readonly next: Act };
 
 /** `n` counts the requests of this driver from 0. */
 export type Script = (request: ModelRequest, n: number) => Act;
@@ -99,11 +99,11 @@ function perform(act: Act, request: ModelRequest, io: ThinkIo, clock: Clock): Aw
     case "fail":
       return fail(act.errno, act.message);
     case "delay":
-      return wait(act.ms, io, clock, () => perform(act.then, request, io, clock));
+      return wait(act.ms, io, clock, () => perform(act.next, request, io, clock));
     case "hang":
       return wait(null, io, clock, cancelled);
     case "lie": {
-      const told = perform(act.then, request, { ...io, onDelta: null }, clock);
+      const told = perform(act.next, request, { ...io, onDelta: null }, clock);
       const lied = (result: Result<ModelReply, SysError>): Result<ModelReply, SysError> => {
         if (!result.ok) return result;
         const reply = distort(act.lie, result.value);

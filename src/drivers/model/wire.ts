@@ -57,6 +57,11 @@ export interface Counted {
   readonly cacheWrite: number;
 }
 
+/** A field that should be text; anything else is none. */
+export function str(value: Json | undefined): string {
+  return typeof value === "string" ? value : "";
+}
+
 /** Whole, non-negative, or null. */
 export function count(value: Json | undefined): number | null {
   return typeof value === "number" && Number.isFinite(value) && value >= 0 ? Math.round(value) : null;

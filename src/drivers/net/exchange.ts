@@ -56,7 +56,7 @@ export function exchange(dispatcher: Dispatcher, request: ExchangeRequest, clock
       {
         origin: request.origin,
         path: request.path,
-        method: request.method as Dispatcher.HttpMethod,
+        method: request.method,
         headers: request.headers,
         body: request.body,
         headersTimeout: 0,

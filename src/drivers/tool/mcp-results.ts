@@ -32,10 +32,10 @@ function blockText(block: JsonObject): string {
     case "resource":
       return isObject(block.resource) ? resourceText(block.resource) : "";
     case "resource_link":
-      return `(link: ${String(block.uri).slice(0, limits.quoteCharsMax)})`;
+      return `(link: ${str(block.uri).slice(0, limits.quoteCharsMax)})`;
     case "image":
     case "audio":
-      return `(${String(block.mimeType).slice(0, 100)}, ${base64Bytes(block.data)} bytes: not text)`;
+      return `(${str(block.mimeType).slice(0, 100)}, ${base64Bytes(block.data)} bytes: not text)`;
     default:
       return `(a block of a kind daimon does not know)`;
   }
@@ -43,9 +43,13 @@ function blockText(block: JsonObject): string {
 
 function resourceText(resource: JsonObject): string {
   if (typeof resource.text === "string") return resource.text;
-  return `(${String(resource.uri).slice(0, limits.quoteCharsMax)}, ${base64Bytes(resource.blob)} bytes: not text)`;
+  return `(${str(resource.uri).slice(0, limits.quoteCharsMax)}, ${base64Bytes(resource.blob)} bytes: not text)`;
 }
 
 function base64Bytes(data: Json | undefined): number {
   return typeof data === "string" ? Math.floor((data.length * 3) / 4) : 0;
+}
+
+function str(value: Json | undefined): string {
+  return typeof value === "string" ? value : "";
 }

@@ -36,13 +36,7 @@ export function toolCalls(server: string, tools: readonly Json[], rules: Readonl
 
 /** Text of others as it may be shown: no control bytes, and nothing a person would not see but a model would read. */
 export function visible(text: string): string {
-  return text
-    .replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, " ")
-    .replace(
-      /[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff]/g,
-      "",
-    )
-    .replace(/[\u{e0000}-\u{e0fff}]/gu, "");
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, " ").replace(/\p{Default_Ignorable_Code_Point}/gu, "");
 }
 
 function specOf(server: string, name: string, tool: JsonObject, rule: ToolRule): CallSpec {

@@ -14,7 +14,7 @@ import { fail, type SysError } from "../../abi/errno.ts";
 import type { Finding } from "../../abi/finding.ts";
 import { limits } from "../../abi/limits.ts";
 import { sha256, type Digest } from "../../lib/hash.ts";
-import { canonical, isObject, type Json, type JsonObject } from "../../lib/json.ts";
+import { canonical, type Json, type JsonObject } from "../../lib/json.ts";
 import { ok, type Result } from "../../lib/result.ts";
 import { toolCalls, visible, type ToolRule } from "./mcp-tools.ts";
 import { boundText, readResult } from "./mcp-results.ts";
@@ -90,7 +90,7 @@ class Line {
     const { name } = this.#config;
     try {
       const result = await ready.value.client.callTool(
-        { name: tool, arguments: args as Record<string, unknown> },
+        { name: tool, arguments: args },
         { signal: context.signal, timeout: limits.mcpCallTimeoutMs },
       );
       return ok(readResult(name, tool, result as unknown as JsonObject));
@@ -162,7 +162,7 @@ async function openTransport(transport: McpTransport): Promise<readonly [Transpo
   if (transport.type === "http") {
     const { StreamableHTTPClientTransport } = await import("@modelcontextprotocol/client");
     const options = { requestInit: { headers: { ...transport.headers } }, redirectPolicy: "same-origin" as const };
-    return [new StreamableHTTPClientTransport(new URL(transport.url), options) as unknown as Transport, () => ""];
+    return [new StreamableHTTPClientTransport(new URL(transport.url), options), () => ""];
   }
   const { StdioClientTransport } = await import("@modelcontextprotocol/client/stdio");
   const { command, args, env, cwd } = transport;
@@ -176,7 +176,7 @@ async function openTransport(transport: McpTransport): Promise<readonly [Transpo
   });
   let tail = "";
   stdio.stderr?.on("data", (chunk: Buffer) => (tail = (tail + chunk.toString("utf8")).slice(-2 * limits.quoteCharsMax)));
-  return [stdio as unknown as Transport, () => visible(tail).trim().slice(-limits.quoteCharsMax)];
+  return [stdio, () => visible(tail).trim().slice(-limits.quoteCharsMax)];
 }
 
 /** Errors a server sends are its words and become a value; everything else is ours. */
@@ -239,9 +239,9 @@ function hostOf(url: string): string {
   return URL.parse(url)?.host ?? "an address that is not one";
 }
 
+/** The order in which a server lists its tools says nothing. */
 function digestOf(tools: readonly Json[]): Digest {
-  const named = tools.filter(isObject).toSorted((a, b) => (String(a.name) < String(b.name) ? -1 : 1));
-  return sha256(canonical(named));
+  return sha256(tools.map(canonical).sort().join("\n"));
 }
 
 /** A connection that is gone already cannot be closed any better. */

@@ -351,7 +351,7 @@ test("MOD-6.2 the head, the last turn and the end of the request are marked for 
     ];
     upstream.push({ kind: "reply", text: "ok" });
     await reply(driver, { ...base, tools: [readTool], messages: [user("go"), ...turn(1), ...turn(2), ...turn(3)] });
-    const { system, messages } = upstream.seen[0]?.body as {
+    const { system, messages } = (upstream.seen[0]?.body ?? {}) as {
       system: { cache_control?: unknown }[];
       messages: { role: string; content: { cache_control?: unknown }[] }[];
     };
@@ -365,6 +365,72 @@ test("MOD-6.2 the head, the last turn and the end of the request are marked for 
       [false],
       [true],
     ]);
+  });
+});
+
+test("MOD-6.1 thinking goes back verbatim, in place and in order, and blocks of other providers do not", async () => {
+  await withBench(async ({ upstream, deps }) => {
+    const driver = must(anthropicDriver({ apiKey: secret, baseUrl: upstream.origin }, deps));
+    upstream.push(
+      { kind: "reply", thinking: "hm, ünï", text: "so", calls: [{ name: "fs__read", args: {} }] },
+      { kind: "reply", text: "ok" },
+    );
+    const first = await reply(driver, { ...base, tools: [readTool] }, watched);
+    expect(first.parts.map((part) => part.type)).toEqual(["opaque", "text", "call"]);
+    const foreign = { type: "opaque", dialect: "openai-responses", value: { type: "reasoning" } } as const;
+    const result = { type: "result", id: "toolu_0", name: "fs.read", ok: true, text: "r", page: "1.1.0" } as const;
+    const messages: Message[] = [
+      ...base.messages,
+      { role: "assistant", parts: [foreign, ...first.parts], tokens: 1 },
+      { role: "tool", parts: [result], tokens: 1 },
+    ];
+    await reply(driver, { ...base, tools: [readTool], messages });
+    const sent = upstream.seen[1]?.body.messages as { content: unknown[] }[];
+    expect(sent[1]?.content).toEqual([
+      { type: "thinking", thinking: "hm, ünï", signature: "signed" },
+      { type: "text", text: "so" },
+      { type: "tool_use", id: "toolu_0", name: "fs__read", input: {} },
+    ]);
+  });
+});
+
+test("MOD-7.1 reasoning goes back verbatim and in place, with nothing kept at the provider", async () => {
+  await withBench(async ({ upstream, deps }) => {
+    const driver = must(openAiDriver({ apiKey: secret, baseUrl: `${upstream.origin}/v1` }, deps));
+    upstream.push({ kind: "reply", thinking: "hm", calls: [{ name: "fs__read", args: {} }] }, { kind: "reply", text: "ok" });
+    const first = await reply(driver, { ...base, tools: [readTool] }, watched);
+    const result = { type: "result", id: "call_0", name: "fs.read", ok: true, text: "r", page: "1.1.0" } as const;
+    const messages: Message[] = [
+      ...base.messages,
+      { role: "assistant", parts: first.parts, tokens: 1 },
+      { role: "tool", parts: [result], tokens: 1 },
+    ];
+    await reply(driver, { ...base, tools: [readTool], messages });
+    const { input, store, include } = upstream.seen[1]?.body ?? {};
+    expect((input as unknown[]).slice(1)).toEqual([
+      { type: "reasoning", id: "rs_1", summary: [], encrypted_content: "sealed" },
+      { type: "function_call", call_id: "call_0", name: "fs__read", arguments: "{}" },
+      { type: "function_call_output", call_id: "call_0", output: "r" },
+    ]);
+    expect([store, include]).toEqual([false, ["reasoning.encrypted_content"]]);
+  });
+});
+
+test("MOD-8.3 MOD-7.2 a contract is strict where the schema allows it", async () => {
+  await withBench(async ({ upstream, deps }) => {
+    const strict = { type: "object", properties: { n: { type: "integer" } }, required: ["n"], additionalProperties: false };
+    const chat = must(openAiDriver({ apiKey: secret, baseUrl: `${upstream.origin}/v1`, dialect: "chat" }, deps));
+    const responses = must(openAiDriver({ apiKey: secret, baseUrl: `${upstream.origin}/v1` }, deps));
+    upstream.push(...Array.from({ length: 4 }, (): Turn => ({ kind: "reply", text: `{"n":1}` })));
+    for (const output of [strict, { type: "object" }]) {
+      await reply(chat, { ...base, output });
+      await reply(responses, { ...base, output });
+    }
+    const bodies = upstream.seen.map((seen) => seen.body);
+    expect(bodies[0]).toMatchObject({ response_format: { type: "json_schema", json_schema: { schema: strict, strict: true } } });
+    expect(bodies[1]).toMatchObject({ text: { format: { type: "json_schema", schema: strict, strict: true } } });
+    expect(bodies[2]).toMatchObject({ response_format: { json_schema: { strict: false } } });
+    expect(bodies[3]).toMatchObject({ text: { format: { strict: false } } });
   });
 });
 

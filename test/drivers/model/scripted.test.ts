@@ -50,7 +50,7 @@ test("MOD-12.1 the script sees each request and its number", () => {
 
 test("MOD-12.2 a delay waits for the clock, and ends at once when cancelled", async () => {
   const clock = new FakeClock(0);
-  const driver = scriptedDriver(() => ({ act: "delay", ms: 1_000, then: say("late") }), { clock });
+  const driver = scriptedDriver(() => ({ act: "delay", ms: 1_000, next: say("late") }), { clock });
   let done = false;
   const thinking = Promise.resolve(driver.think(request, quiet)).then((result) => {
     done = true;
@@ -68,7 +68,7 @@ test("MOD-12.2 a delay waits for the clock, and ends at once when cancelled", as
 });
 
 test("MOD-12.2 every lie is told", () => {
-  const lie = (kind: Lie, then: Act = call({ name: "a.b", args: { x: 1 } })): ModelReply => now({ act: "lie", lie: kind, then });
+  const lie = (kind: Lie, next: Act = call({ name: "a.b", args: { x: 1 } })): ModelReply => now({ act: "lie", lie: kind, next });
   expect(lie("zero-usage").usage).toMatchObject({ inputTokens: 0, outputTokens: 0, reported: true });
   expect(lie("wrong-stop").stop).toBe("end");
   expect(lie("wrong-stop", say("x")).stop).toBe("calls");

@@ -97,7 +97,7 @@ export const localSubjects: readonly ModelSubject[] = [
 function upstreamTurn(turn: ContractTurn): Turn {
   if ("hang" in turn) return { kind: "hang" };
   if ("fail" in turn) return failingTurn(turn.fail);
-  const { text, calls, opaque, usage } = turn as ContractReply;
+  const { text, calls, opaque, usage } = turn;
   return {
     kind: "reply",
     ...(text === undefined ? {} : { text }),
@@ -153,7 +153,7 @@ function scriptedAct(turn: ContractTurn | undefined): Act {
   if ("hang" in turn) return { act: "hang" };
   if ("fail" in turn) return { act: "fail", errno: turn.fail, message: "the script says that this request fails" };
   const { parts, usage } = recordedReply(turn);
-  return { act: "reply", parts, ...((turn as ContractReply).usage === undefined ? {} : { usage }) };
+  return { act: "reply", parts, ...(turn.usage === undefined ? {} : { usage }) };
 }
 
 function recordedReply(turn: ContractTurn): ModelReply {

@@ -47,7 +47,9 @@ test("NET-1.4 a whole answer arrives with its status, headers and body", async (
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", () =>
-      response.writeHead(201, { "X-Two": ["a", "b"] }).end(`${request.headers["x-a"]} ${Buffer.concat(chunks).toString()}`),
+      response
+        .writeHead(201, { "X-Two": ["a", "b"] })
+        .end(`${String(request.headers["x-a"])} ${Buffer.concat(chunks).toString()}`),
     );
   };
   await served(echo, async (client, request) => {

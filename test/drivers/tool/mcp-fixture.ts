@@ -68,7 +68,7 @@ export function fixtureServer(variant: string): Server {
   server.setRequestHandler("tools/list", () => ({ tools: (variants[variant] ?? []) as never }));
   server.setRequestHandler(
     "tools/call",
-    (request) => answer(request.params.name, (request.params.arguments ?? {}) as JsonObject) as never,
+    (request) => answer(server, request.params.name, (request.params.arguments ?? {}) as JsonObject) as never,
   );
   return server;
 }
@@ -111,5 +111,5 @@ async function asks(server: Server): Promise<JsonObject> {
     () => "answered",
     () => "refused",
   );
-  return text(JSON.stringify({ capabilities: server.getClientCapabilities() ?? {}, asked }) as string);
+  return text(JSON.stringify({ capabilities: server.getClientCapabilities() ?? {}, asked }));
 }

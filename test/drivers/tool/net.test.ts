@@ -80,7 +80,7 @@ test("NET-4.3 what is not text is named, not shown", async () => {
 
 test("NET-4.1 a method, headers and a body are sent", async () => {
   await served(
-    (request, response, body) => void response.end(`${request.method} ${request.headers["x-token"]} ${body}`),
+    (request, response, body) => void response.end(`${request.method} ${String(request.headers["x-token"])} ${body}`),
     async (origin) => {
       const args = { url: origin, method: "POST", headers: { "X-Token": "t" }, body: "ünï" };
       expect((await value(fetcher(), args)).text).toBe("POST t ünï");
