@@ -28,8 +28,16 @@ export interface Archived {
   readonly bytesAfter: number;
 }
 
+/** To the Zstandard format (RFC 8878). */
+export type Compress = (content: Buffer) => Buffer;
+
+interface Sizes {
+  readonly before: number;
+  readonly after: number;
+}
+
 /** Compress every closed plain segment. The last one is being written and stays; a reader finds the others where they were. */
-export function archiveSegments(dir: string): Result<Archived, SysError> {
+export function archiveSegments(dir: string, compress: Compress = zstdCompressSync): Result<Archived, SysError> {
   const listed = listSegments(dir);
   if (!listed.ok) return listed;
   const segments: string[] = [];
@@ -38,7 +46,7 @@ export function archiveSegments(dir: string): Result<Archived, SysError> {
   for (const segment of listed.value.slice(0, -1)) {
     if (segment.archived) continue;
     try {
-      const sizes = archiveSegment(dir, segment);
+      const sizes = archiveSegment(dir, segment, compress);
       if (!sizes.ok) return sizes;
       segments.push(segment.name);
       bytesBefore += sizes.value.before;
@@ -50,14 +58,11 @@ export function archiveSegments(dir: string): Result<Archived, SysError> {
   return ok({ segments, bytesBefore, bytesAfter });
 }
 
-function archiveSegment(
-  dir: string,
-  { name }: SegmentFile,
-): Result<{ readonly before: number; readonly after: number }, SysError> {
+function archiveSegment(dir: string, { name }: SegmentFile, compress: Compress): Result<Sizes, SysError> {
   const plain = join(dir, name);
   const part = join(dir, `${name}.zst.part`);
   const content = readFileSync(plain);
-  const packed = zstdCompressSync(content);
+  const packed = compress(content);
   if (existsSync(part)) unlinkSync(part);
   const fd = createFile(part);
   try {

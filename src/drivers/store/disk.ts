@@ -3,6 +3,7 @@
  *   STO-1.5  Files and folders are private (0600, 0700), created where nothing is, and never opened through a symbolic link.
  */
 import { closeSync, constants, fstatSync, fsyncSync, mkdirSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
 import { sysError, type SysError } from "../../abi/errno.ts";
 import { storeLimits } from "../../abi/store.ts";
@@ -10,8 +11,13 @@ import type { ByteSource } from "./cursor.ts";
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_DIRECTORY } = constants;
 
+/** Its name is durable too, and so are those of the folders made above it. */
 export function makeFolder(path: string): void {
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+  const highest = mkdirSync(path, { recursive: true, mode: 0o700 });
+  if (highest !== undefined) {
+    const above = dirname(resolve(highest));
+    for (let made = resolve(path); made !== above && made !== dirname(made); made = dirname(made)) syncFolder(dirname(made));
+  }
   // Opening fails where a link stands in the folder's place.
   closeSync(openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
 }

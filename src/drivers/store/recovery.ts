@@ -41,7 +41,7 @@ export function readTail(dir: string, segments: readonly SegmentFile[]): Result<
   let tornBytes = 0;
   let damage: SysError | null = null;
   for (const segment of segments.toReversed()) {
-    const tail = readSegmentTail(dir, segment.first);
+    const tail = readSegmentTail(dir, segment.first, unborn.length > 0);
     if (!tail.ok) return tail;
     tornBytes += tail.value.tornBytes;
     damage = tail.value.damage ?? damage;
@@ -54,7 +54,8 @@ export function readTail(dir: string, segments: readonly SegmentFile[]): Result<
   return ok({ first: 0, end: noRecord(0), bookmarks: [], unsigned: 0, tornBytes, damage, unborn });
 }
 
-function readSegmentTail(dir: string, first: number): Result<Tail, SysError> {
+/** A segment that another one follows was durable as a whole before: nothing in it is torn. */
+function readSegmentTail(dir: string, first: number, followed: boolean): Result<Tail, SysError> {
   const opened = openSegment(dir, first);
   if (!opened.ok) return opened.error.errno === "EUCLEAN" ? unreadableHead(dir, first, opened.error) : opened;
   const { cursor } = opened.value;
@@ -67,7 +68,7 @@ function readSegmentTail(dir: string, first: number): Result<Tail, SysError> {
   const source = openSource(dir, first);
   if (!source.ok) return source;
   const size = source.value.size();
-  const torn = isTorn(source.value, walk.stop);
+  const torn = !followed && isTorn(source.value, walk.stop);
   source.value.close();
   if (torn) return ok({ ...common, tornBytes: size - walk.stop.offset, damage: null });
   return ok({ ...common, tornBytes: 0, damage: damaged(first, walk.seq, walk.stop.offset, walk.stop.why).error });

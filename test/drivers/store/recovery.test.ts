@@ -87,6 +87,43 @@ describe("a torn tail", () => {
     await log.close();
   });
 
+  test("STO-1.3 only what follows a barrier is settled: written is not durable", async () => {
+    const dir = makeFolder();
+    const log = openLog(dir);
+    for (let index = 0; index < 3; index++) {
+      log.append(JSON.stringify({ n: index, pad: "z".repeat(2_000) }));
+      // Reading has what waits written, without a sync.
+      expect(readAll(log)).toHaveLength(index + 1);
+    }
+    const copy = copyLog(dir);
+    const bytes = readFileSync(segmentPath(copy));
+    bytes.fill(0, 1_024, 1_536);
+    writeFileSync(segmentPath(copy), bytes);
+    const again = openLog(copy);
+    expect([again.next, again.state.damage]).toEqual([0, null]);
+    expect(again.state.tornBytes).toBeGreaterThan(6_000);
+    await again.close();
+    await log.close();
+  });
+
+  test("STO-1.9 nothing in a log that was closed in good order is torn", async () => {
+    const dir = makeFolder();
+    const log = openLog(dir);
+    for (let index = 0; index < 20; index++) log.append(entryText(index));
+    await log.barrier(true);
+    const crashed = copyLog(dir);
+    await log.close();
+    for (const each of [crashed, dir]) {
+      const bytes = readFileSync(segmentPath(each));
+      bytes.fill(0, 512, 1_024);
+      writeFileSync(segmentPath(each), bytes);
+    }
+    expect(reopen(dir)).toMatchObject({ ok: false, error: { errno: "EUCLEAN" } });
+    const again = openLog(crashed);
+    expect(again.state.tornBytes).toBeGreaterThan(0);
+    await again.close();
+  });
+
   test("STO-1.18 a segment without a whole record is removed and the log goes on", async () => {
     const base = writeLog(4);
     const { head } = openLog(base, { readOnly: true });
@@ -109,6 +146,14 @@ describe("a torn tail", () => {
     }
   });
 
+  test("STO-1.9 a segment that another one follows was durable, so what is missing there is damage", () => {
+    const dir = writeLog(4);
+    truncateSync(segmentPath(dir), statSync(segmentPath(dir)).size - 100);
+    expect(openLog(copyLog(dir), { readOnly: true }).state.tornBytes).toBeGreaterThan(0);
+    writeFileSync(segmentPath(dir, 4), "");
+    expect(reopen(dir)).toMatchObject({ ok: false, error: { errno: "EUCLEAN" } });
+  });
+
   test("STO-1.18 a log that never got its first record begins anew", async () => {
     const dir = makeFolder();
     writeFileSync(segmentPath(dir), "daim");
@@ -122,21 +167,19 @@ describe("a torn tail", () => {
 
 describe("damage", () => {
   test("STO-1.9 any changed byte seals the log, closed in good order or not", async () => {
-    const closed = writeLog(5, { sign: signWith });
+    const closed = writeLog(4, { sign: signWith });
     const open = makeFolder();
     const log = openLog(open);
-    for (let index = 0; index < 5; index++) log.append(entryText(index));
+    for (let index = 0; index < 4; index++) log.append(entryText(index));
     await log.barrier(true);
     for (const base of [closed, open]) {
       const dir = copyLog(base);
       const { size } = statSync(segmentPath(dir));
       for (let at = 0; at < size; at++) {
-        for (const mask of [0x01, 0x80, 0xff]) {
-          flip(dir, at, mask);
-          const opened = reopen(dir);
-          expect(opened, `byte ${at} with mask ${mask}`).toMatchObject({ ok: false, error: { errno: "EUCLEAN" } });
-          flip(dir, at, mask);
-        }
+        const mask = 1 << (at % 8);
+        flip(dir, at, mask);
+        expect(reopen(dir), `byte ${at} with mask ${mask}`).toMatchObject({ ok: false, error: { errno: "EUCLEAN" } });
+        flip(dir, at, mask);
       }
       expect(openLog(dir, { readOnly: true }).state.damage).toBeNull();
     }

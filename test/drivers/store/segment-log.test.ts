@@ -1,9 +1,12 @@
 /** The log on disk: its files, its barriers, its readers. */
 import { lstatSync, mkdirSync, openSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { pbkdf2 } from "node:crypto";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { describe, expect, test, vi } from "vitest";
 import { emptyHead, storeLimits } from "../../../src/abi/store.ts";
 import { openSegmentLog } from "../../../src/drivers/store/segment-log.ts";
+import { encodeSegmentHead } from "../../../src/drivers/store/segment.ts";
 import { SegmentWriter } from "../../../src/drivers/store/segment-writer.ts";
 import { verifyLog } from "../../../src/drivers/store/verify.ts";
 import { checkpoint, readAll } from "../../contract/store-log.ts";
@@ -163,6 +166,8 @@ describe("barriers", () => {
   test("a rotation while a sync is under way leaves everyone with an answer", async () => {
     const dir = makeFolder();
     const log = openLog(dir);
+    // Every thread of the pool is busy, so the sync is still to begin when the segment ends.
+    const busy = Array.from({ length: 8 }, () => promisify(pbkdf2)("p", "s", 60_000, 32, "sha256"));
     log.append("a");
     const first = log.barrier(false);
     await new Promise((resolve) => setImmediate(resolve));
@@ -173,6 +178,7 @@ describe("barriers", () => {
     const closed = log.close();
     expect(await Promise.all([first, second])).toEqual([{ ok: true }, { ok: true }]);
     await closed;
+    await Promise.all(busy);
     expect(readAll(openLog(dir, { readOnly: true })).map((record) => record.text)).toEqual(["a", "b", checkpoint(1), "c"]);
   });
 });
@@ -205,6 +211,33 @@ describe("a reader beside the writer", () => {
     expect(reader.rotate(checkpoint(9))).toMatchObject({ ok: false, error: { errno: "EROFS" } });
     void reader.close();
     void log.close();
+  });
+
+  test("STO-1.19 looks only at what was added: older damage is not met again", async () => {
+    const dir = makeFolder();
+    const log = openLog(dir);
+    for (let index = 0; index < 50; index++) log.append(entryText(index));
+    await log.barrier(true);
+    const reader = openLog(dir, { readOnly: true });
+    for (const seq of [50, 51]) {
+      log.append(entryText(seq));
+      await log.barrier(true);
+      flip(dir, readFileSync(segmentPath(dir)).indexOf(`person ${seq - 1}`));
+      expect(reader.refresh()).toEqual({ ok: true, value: seq + 1 });
+      expect(readAll(reader, seq).map((record) => record.text)).toEqual([entryText(seq)]);
+    }
+    expect([...reader.read(49)].at(-1)).toMatchObject({ ok: false, error: { errno: "EUCLEAN" } });
+    await reader.close();
+    await log.close();
+  });
+
+  test("STO-1.19 refuses a segment that does not continue the chain", async () => {
+    const dir = writeLog(10);
+    const reader = openLog(dir, { readOnly: true });
+    const header = encodeSegmentHead({ first: 10, previous: emptyHead, createdAt: 1 });
+    writeFileSync(segmentPath(dir, 10), header);
+    expect(reader.refresh()).toMatchObject({ ok: false, error: { errno: "EUCLEAN" } });
+    await reader.close();
   });
 
   test("STO-1.19 passes over half a record, also when the writer cuts it and writes another", async () => {

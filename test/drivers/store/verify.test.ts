@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { generateKeyPairSync } from "node:crypto";
 import { join } from "node:path";
+import { zstdCompressSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { archiveSegments, setAside } from "../../../src/drivers/store/archive.ts";
 import { salvage, verifyLog, type LogReport } from "../../../src/drivers/store/verify.ts";
@@ -81,6 +82,8 @@ describe("verify", () => {
     await log.close();
     copyFileSync(segmentPath(other, 10), segmentPath(foreign, 10));
     expect(verify(foreign).findings[0]?.message).toContain("does not continue the chain");
+    const last = [...openLog(foreign, { readOnly: true }).read(0)].at(-1);
+    expect(last?.ok === false && last.error.message).toContain("does not continue the chain");
   });
 
   test("STO-1.20 a segment cut between two records is found by the one after it", () => {
@@ -154,6 +157,14 @@ describe("archive", () => {
     expect(readAll(log)).toEqual(before);
     expect(readAll(log, 13)).toEqual(before.slice(13));
     await log.close();
+  });
+
+  test("STO-1.22 an archive that reads back differently leaves the original", () => {
+    const dir = writeThree();
+    const lossy = (content: Buffer): Buffer => zstdCompressSync(content.subarray(1));
+    expect(archiveSegments(dir, lossy)).toMatchObject({ ok: false, error: { errno: "EIO" } });
+    expect(existsSync(segmentPath(dir, 0))).toBe(true);
+    expect(verify(dir)).toMatchObject({ records: 30, findings: [] });
   });
 
   test("STO-1.7 a plain segment counts where an unfinished archive stands beside it", () => {
