@@ -27,6 +27,7 @@ export type CellResult =
 
 /** Beyond this many times the bound, the command is a flood and is ended. */
 const floodFactor = 64;
+const floodBytesMin = 8 * 1024 * 1024;
 
 export class Cell {
   readonly spec: CellSpec;
@@ -182,7 +183,7 @@ class Capture {
 
   bound(bytesMax: number, factor: number, onFlood: () => void): void {
     this.#half = Math.max(1, Math.floor(bytesMax / 2));
-    this.#floodBytes = bytesMax * factor;
+    this.#floodBytes = Math.max(bytesMax * factor, floodBytesMin);
     this.#onFlood = onFlood;
   }
 

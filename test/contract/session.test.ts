@@ -1,0 +1,36 @@
+/** Every session driver under its contract. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe } from "vitest";
+import { copySessions } from "../../src/drivers/files/copy.ts";
+import { overlaySessions } from "../../src/drivers/files/overlay.ts";
+import { Helper } from "../../src/drivers/sandbox/helper.ts";
+import { openMemoryBlobs } from "../../src/drivers/store/memory-blobs.ts";
+import { testSession } from "./session.ts";
+
+const top = mkdtempSync(join(tmpdir(), "session-"));
+const folder = (): string => mkdtempSync(join(top, "test-"));
+const helper = new Helper();
+const options = { blobs: openMemoryBlobs(), hide: [".daimon"] };
+const overlay = overlaySessions({ ...options, helper });
+const available = await overlay.available();
+
+afterAll(async () => {
+  await overlay.close();
+  await helper.close();
+  rmSync(top, { recursive: true, force: true });
+});
+
+describe("overlay", () => {
+  testSession("overlay", {
+    driver: overlay,
+    blobs: options.blobs,
+    folder,
+    missing: available.ok ? null : available.error.message,
+  });
+});
+
+describe("copy", () => {
+  testSession("copy", { driver: copySessions(options), blobs: options.blobs, folder, missing: null });
+});

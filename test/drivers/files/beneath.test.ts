@@ -1,0 +1,134 @@
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterAll, describe, expect, test } from "vitest";
+import * as beneath from "../../../src/drivers/files/beneath.ts";
+import { errno, value } from "../../contract/session.ts";
+
+const top = mkdtempSync(join(tmpdir(), "beneath-"));
+afterAll(() => rmSync(top, { recursive: true, force: true }));
+
+function tree(): { root: string; outside: string; open: beneath.Tree } {
+  const outside = mkdtempSync(join(top, "outside-"));
+  const root = join(outside, "root");
+  mkdirSync(root);
+  writeFileSync(join(outside, "secret"), "host");
+  return { root, outside, open: value(beneath.openTree(root, "/work")) };
+}
+const options = { mode: null, durable: false, last: "follow" } as const;
+
+describe("beneath", () => {
+  test("FIL-6.1 no path of any shape reaches a file outside", () => {
+    const { root, outside, open } = tree();
+    mkdirSync(join(root, "d"));
+    symlinkSync("..", join(root, "d/up"));
+    symlinkSync("../..", join(root, "d/upup"));
+    symlinkSync("/", join(root, "slash"));
+    const segment = fc.constantFrom("..", ".", "", "d", "up", "upup", "slash", "secret", "root", outside.slice(1), "/", "work");
+    fc.assert(
+      fc.property(fc.array(segment, { maxLength: 8 }), (segments) => {
+        const read = beneath.readBeneath(open, segments.join("/"));
+        expect(read.ok ? read.value.data.toString() : "").not.toBe("host");
+        beneath.writeBeneath(open, segments.join("/"), Buffer.from("mine"), options);
+        expect(readFileSync(join(outside, "secret"), "utf8")).toBe("host");
+        expect(readdirSync(outside).toSorted()).toEqual(["root", "secret"]);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("FIL-6.2 an absolute link to the workspace as commands see it stays inside", () => {
+    const { root, open } = tree();
+    writeFileSync(join(root, "real"), "inside");
+    symlinkSync("/work/real", join(root, "abs"));
+    symlinkSync("/workshop/real", join(root, "trick"));
+    expect(value(beneath.readBeneath(open, "abs")).data.toString()).toBe("inside");
+    expect(errno(beneath.readBeneath(open, "trick"))).toBe("EPERM");
+  });
+
+  test("FIL-6.3 a pipe is refused at once, and so are folders and sockets", () => {
+    const { root, open } = tree();
+    execFileSync("mkfifo", [join(root, "pipe")]);
+    mkdirSync(join(root, "d"));
+    for (const path of ["pipe", "d", "."]) {
+      expect(errno(beneath.readBeneath(open, path))).toBe("EINVAL");
+      expect(errno(beneath.writeBeneath(open, path, Buffer.from("x"), options))).toBe("EINVAL");
+    }
+    expect(lstatSync(join(root, "pipe")).isFIFO()).toBe(true);
+  });
+
+  test("FIL-6.3 a file beyond the bound is E2BIG", () => {
+    const { root, open } = tree();
+    writeFileSync(join(root, "f"), "12345");
+    expect(errno(beneath.readBeneath(open, "f", 4))).toBe("E2BIG");
+    expect(errno(beneath.readBeneath(open, "f", 5))).toBe("ok");
+  });
+
+  test("FIL-6.4 a write replaces the name and leaves other hard links and a planted temporary link alone", () => {
+    const { root, outside, open } = tree();
+    linkSync(join(outside, "secret"), join(root, "linked"));
+    symlinkSync(join(outside, "secret"), join(root, beneath.temporaryName));
+    value(beneath.writeBeneath(open, "linked", Buffer.from("mine"), options));
+    expect(readFileSync(join(root, "linked"), "utf8")).toBe("mine");
+    expect(readFileSync(join(outside, "secret"), "utf8")).toBe("host");
+    expect(readdirSync(root)).toEqual(["linked"]);
+  });
+
+  test("FIL-6.2 removing a folder removes links in it, not what they point to", () => {
+    const { root, outside, open } = tree();
+    mkdirSync(join(root, "d/e"), { recursive: true });
+    symlinkSync(outside, join(root, "d/e/out"));
+    value(beneath.removeBeneath(open, "d"));
+    expect(readdirSync(root)).toEqual([]);
+    expect(readFileSync(join(outside, "secret"), "utf8")).toBe("host");
+  });
+
+  test("FIL-6.5 the mode of a file survives", () => {
+    const { root, open } = tree();
+    writeFileSync(join(root, "f"), "1");
+    chmodSync(join(root, "f"), 0o751);
+    value(beneath.writeBeneath(open, "f", Buffer.from("2"), options));
+    expect(lstatSync(join(root, "f")).mode & 0o777).toBe(0o751);
+  });
+
+  test("FIL-6.2 a folder swapped for a link between two looks is refused, not followed", () => {
+    const { root, outside, open } = tree();
+    mkdirSync(join(root, "d"));
+    const result = beneath.at(open, "d/x", { last: "keep" }, (place) => {
+      // The walk holds the folder itself, so a swap of its name changes nothing.
+      rmSync(join(root, "d"), { recursive: true });
+      symlinkSync(outside, join(root, "d"));
+      return lstatSync(`/proc/self/fd/${place.dir}/secret`, { throwIfNoEntry: false }) ?? null;
+    });
+    expect(result).toEqual({ ok: true, value: null });
+    expect(errno(beneath.readBeneath(open, "d/secret"))).toBe("EPERM");
+  });
+
+  test("FIL-6.1 no descriptor is left open", () => {
+    const { root, open } = tree();
+    mkdirSync(join(root, "a/b/c"), { recursive: true });
+    writeFileSync(join(root, "a/b/c/f"), "x");
+    const before = readdirSync("/proc/self/fd").length;
+    for (let round = 0; round < 50; round += 1) {
+      beneath.readBeneath(open, "a/b/c/f");
+      beneath.writeBeneath(open, "a/b/c/f", Buffer.from("y"), options);
+      beneath.readBeneath(open, "a/none/c");
+      beneath.readBeneath(open, "a/b/c/f/g");
+      beneath.listBeneath(open, "a/b");
+    }
+    expect(readdirSync("/proc/self/fd").length).toBe(before);
+  });
+});
