@@ -83,45 +83,58 @@ const wrappers = new Set(
   ),
 );
 
-/** Of these, the ones whose arguments may themselves be lines of shell. */
+/** How deep lines of shell inside arguments are read. */
 const depthMax = 3;
 /** No deny pattern has more words, so longer runs need not be known. */
 export const patternWordsMax = 32;
-const commandsMax = 4_096;
+const runsMax = 4_096;
 const lengthMax = 16_384;
+/** Characters read in all, over every reading of every part of a line. */
+const workMax = 16 * lengthMax;
 const substitutionsMax = 64;
 
 export function subCommands(command: string): readonly string[] {
-  if (command.length > lengthMax) return ["*"];
-  const found = new Set<string>();
-  collect(command, found, 0);
-  return [...found].sort();
+  const search: Search = { found: new Set(), work: workMax };
+  collect(command, search, 0);
+  return [...search.found].sort();
 }
 
-function collect(text: string, found: Set<string>, depth: number): void {
-  for (const words of commandsOf(text, found)) {
+/** Beyond a bound nothing is known for certain any more, so the search ends with `*`. */
+interface Search {
+  readonly found: Set<string>;
+  work: number;
+}
+
+function spent(search: Search): boolean {
+  if (search.work > 0 && search.found.size < runsMax) return false;
+  search.found.add("*");
+  return true;
+}
+
+function collect(text: string, search: Search, depth: number): void {
+  if (text.length > lengthMax) search.work = 0;
+  for (const words of commandsOf(text, search)) {
     const start = words.findIndex(
       (word) => !keywords.has(word.text) && !/^[A-Za-z_]\w*\+?=/.test(word.text) && word.text !== "!",
     );
     const head = words[start];
     if (head === undefined) continue;
-    addRuns(words.slice(start), found);
+    addRuns(words.slice(start, start + patternWordsMax), search);
     if (!wrappers.has(baseName(head.text))) continue;
-    for (let at = start + 1; at < words.length; at += 1) {
-      addRuns(words.slice(at), found);
+    for (let at = start + 1; at < words.length && !spent(search); at += 1) {
+      addRuns(words.slice(at, at + patternWordsMax), search);
       const inner = words[at]?.text ?? "";
       if (!/[\s;|&<>()$`]/.test(inner)) continue;
-      if (depth >= depthMax) found.add("*");
-      else collect(inner, found, depth + 1);
+      if (depth >= depthMax) search.found.add("*");
+      else collect(inner, search, depth + 1);
     }
   }
 }
 
-/** Beyond the bounds nothing is known for certain any more. A word that is expanded may vanish, so the runs go on without it. */
-function addRuns(words: readonly Word[], found: Set<string>): void {
-  if (found.size > commandsMax) found.add("*");
+/** A word that is expanded may vanish, so the runs go on without it. */
+function addRuns(words: readonly Word[], { found }: Search): void {
   let run = "";
-  for (const word of words.slice(0, patternWordsMax)) {
+  for (const word of words) {
     if (word.dynamic) {
       found.add(run === "" ? "*" : `${run} *`);
       continue;
@@ -146,27 +159,27 @@ interface Word {
  * The commands of a text and of every substitution in it. A substitution is read from its start to the end of the text, with fresh
  * quotes: that adds commands which do not exist, and never misses one.
  */
-function commandsOf(text: string, found: Set<string>): readonly (readonly Word[])[] {
-  const starts = [0];
+function commandsOf(text: string, search: Search): readonly (readonly Word[])[] {
+  const starts = new Map<number, boolean>([[0, false]]);
   const all: (readonly Word[])[] = [];
-  for (let at = 0; at < starts.length; at += 1) {
-    if (at > substitutionsMax) {
-      found.add("*");
-      break;
-    }
-    const scan = new Scan(text, starts[at] ?? 0);
+  for (const [start, ticked] of starts) {
+    if (spent(search)) break;
+    search.work -= text.length - start;
+    const scan = new Scan(text, start, ticked);
     all.push(...scan.run());
-    for (const start of scan.substitutions) if (!starts.includes(start)) starts.push(start);
-    if (scan.processSubstitution) found.add("*");
+    for (const [inner, tick] of scan.substitutions) if (starts.size <= substitutionsMax) starts.set(inner, tick);
+    if (scan.processSubstitution || starts.size > substitutionsMax) search.found.add("*");
   }
   return all;
 }
 
 /** One reading of a line by a shell's rules of quoting. Every operator and newline ends a command; redirections are left out. */
 class Scan {
-  readonly substitutions: number[] = [];
+  /** Where each begins, and whether a backtick ends it. */
+  readonly substitutions: (readonly [number, boolean])[] = [];
   processSubstitution = false;
   readonly #text: string;
+  readonly #ticked: boolean;
   readonly #all: Word[][] = [];
   #at: number;
   #words: Word[] = [];
@@ -176,8 +189,9 @@ class Scan {
   #skipWord = false;
   #quote = "";
 
-  constructor(text: string, start: number) {
+  constructor(text: string, start: number, ticked: boolean) {
     this.#text = text;
+    this.#ticked = ticked;
     this.#at = start;
   }
 
@@ -195,8 +209,10 @@ class Scan {
     else if (char === '"') {
       this.#quote = this.#quote === '"' ? "" : '"';
       this.#take("", false);
-    } else if (char === "`" || (char === "$" && next === "(")) {
-      this.substitutions.push(this.#at + (char === "`" ? 1 : 2));
+    } else if (char === "`" && this.#ticked) this.#endCommand();
+    else if (char === "`" || (char === "$" && next === "(")) {
+      const length = char === "`" ? 1 : 2;
+      if (this.substitutions.length <= substitutionsMax) this.substitutions.push([this.#at + length, char === "`"]);
       this.#take("", true);
     } else if (char === "$") this.#take(char, true);
     else if (this.#quote === '"') this.#take(char, false);

@@ -7,6 +7,7 @@
 import type { EntityRef } from "../../abi/policy.ts";
 import { isObject, type Json, type JsonObject } from "../../lib/json.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
+import { chainOf } from "./chain.ts";
 import { extensionFunctions, isAmount, long } from "./extension.ts";
 import { likeMatcher, runsOf, type PatternElement } from "./like.ts";
 import { equals, keyOf, readValue, setOf } from "./value.ts";
@@ -60,6 +61,7 @@ function compile(expression: Json, depth: number): Evaluate {
   if (operator === undefined || operators.length !== 1) throw new Refusal("an expression has one operator");
   const body = expression[operator];
   const inner = (part: Json | undefined): Evaluate => compile(part ?? null, depth + 1);
+  if (operator === "&&" || operator === "||") return compileChain(operator === "||", chainOf(operator, expression).map(inner));
   if (Array.isArray(body) && operator !== "Set") return compileCall(operator, body.map(inner));
   switch (operator) {
     case "Value":
@@ -80,10 +82,6 @@ function compileOperator(operator: string, body: JsonObject, inner: (part: Json 
     case "neg":
     case "isEmpty":
       return compileUnary(operator, inner(body["arg"]));
-    case "&&":
-      return compileAnd(inner(body["left"]), inner(body["right"]));
-    case "||":
-      return compileOr(inner(body["left"]), inner(body["right"]));
     case "if-then-else":
       return compileIf(inner(body["if"]), inner(body["then"]), inner(body["else"]));
     case ".":
@@ -166,21 +164,23 @@ function evaluateAll(parts: readonly Evaluate[], scene: Scene): Value[] | undefi
   return values;
 }
 
-function compileAnd(left: Evaluate, right: Evaluate): Evaluate {
+/** `||` ends at the first operand that is true, `&&` at the first that is false; until then every operand must be a boolean. */
+function compileChain(ends: boolean, operands: readonly Evaluate[]): Evaluate {
+  const [left, right] = operands;
+  if (operands.length === 2 && left !== undefined && right !== undefined) {
+    return (scene) => {
+      const first = left(scene);
+      if (first !== !ends) return first === ends ? ends : undefined;
+      const second = right(scene);
+      return typeof second === "boolean" ? second : undefined;
+    };
+  }
   return (scene) => {
-    const first = left(scene);
-    if (first !== true) return first === false ? false : undefined;
-    const second = right(scene);
-    return typeof second === "boolean" ? second : undefined;
-  };
-}
-
-function compileOr(left: Evaluate, right: Evaluate): Evaluate {
-  return (scene) => {
-    const first = left(scene);
-    if (first !== false) return first === true ? true : undefined;
-    const second = right(scene);
-    return typeof second === "boolean" ? second : undefined;
+    for (const operand of operands) {
+      const value = operand(scene);
+      if (value !== !ends) return value === ends ? ends : undefined;
+    }
+    return !ends;
   };
 }
 

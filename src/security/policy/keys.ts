@@ -4,6 +4,7 @@
  *   POL-7.1  A rule that is satisfied by a request has at least one key of each of its key lists among the request's facts.
  */
 import { isObject, type Json, type JsonObject } from "../../lib/json.ts";
+import { chainOf } from "./chain.ts";
 import { runsOf, type PatternElement } from "./like.ts";
 import { keyOf, readValue, type Key } from "./value.ts";
 
@@ -29,9 +30,9 @@ export function keyLists(expression: Json | undefined): readonly KeyList[] {
   const { left, right } = body;
   switch (operator) {
     case "&&":
-      return [...keyLists(left), ...keyLists(right)];
+      return chainOf("&&", expression).flatMap((operand) => keyLists(operand));
     case "||":
-      return either(keyLists(left), keyLists(right));
+      return either(chainOf("||", expression));
     case "==":
       return equalKeys(left, right) ?? equalKeys(right, left) ?? [];
     case "in":
@@ -49,9 +50,15 @@ export function keyLists(expression: Json | undefined): readonly KeyList[] {
   }
 }
 
-function either(left: readonly KeyList[], right: readonly KeyList[]): readonly KeyList[] {
-  const [a, b] = [best(left), best(right)];
-  return a === undefined || b === undefined || a.length + b.length > alternativesMax ? [] : [[...a, ...b]];
+/** One list of each operand's best; an operand without any makes the whole unknowable. */
+function either(operands: readonly (Json | undefined)[]): readonly KeyList[] {
+  const all: IndexKey[] = [];
+  for (const operand of operands) {
+    const list = best(keyLists(operand));
+    if (list === undefined || all.length + list.length > alternativesMax) return [];
+    all.push(...list);
+  }
+  return [all];
 }
 
 /** The list that looks the most selective without having seen the other rules. */

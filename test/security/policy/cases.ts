@@ -354,7 +354,7 @@ export function request(random: Prng): PolicyRequest {
     parents: ["read", "write"].filter(() => random.chance(0.4)).map((id) => ({ type: "Action", id })),
   };
   const context: Record<string, Json> = {};
-  const presence = random.pick([0.25, 0.5, 0.9]);
+  const presence = random.pick([0.2, 0.4, 0.8]);
   for (const [name, kind] of contextNames) {
     if (name !== "ghost" && random.chance(presence))
       context[name] = value(random, random.chance(0.03) ? random.pick(kinds) : kind, 2);

@@ -49,7 +49,7 @@ export function compareOnce(seed: number, requests: number, tally: Tally): Diffe
 }
 
 function engines(random: Prng): { policies: string; cedar: PolicyEngine; compiled: PolicyEngine } {
-  const policies = policiesText(random, random.below(12) + 1);
+  const policies = policiesText(random, random.below(8) + 1);
   const set = parseUnchecked([{ scope: scopeOf(random), file: "p", text: policies }]);
   assert(set.ok, `generated policies parse: ${set.ok ? "" : set.error.message}\n${policies}`);
   const compiled = compilePolicies(set.value);

@@ -266,7 +266,7 @@ test("POL-7.1  the index finds every rule that a look at all rules finds", () =>
 test("POL-7.2  rules behind equality, sets, prefixes, suffixes, entities and alternatives are all found, and only when they hold", () => {
   const rules: readonly (readonly [string, JsonObject])[] = [
     ['context.a == "x"', { a: "x" }],
-    ['"x" == context.a', { a: "x" }],
+    ['"y" == context.b', { b: "y" }],
     ["context.flag", { flag: true }],
     ["!context.flag", { flag: false }],
     ["context.n == 0", { n: -0 }],
