@@ -9,7 +9,7 @@
  *   opaque  a turn can carry a block that must come back verbatim; `sent()` gives the requests as they left.
  * Requests are numbered `1.1`, `1.2`, … in their idempotency key, so a recording can be keyed by step.
  */
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, type TestContext } from "vitest";
 import type { Errno } from "../../src/abi/errno.ts";
 import type { CallPart, Message, Part, ToolDefinition } from "../../src/abi/message.ts";
 import type { Delta, ModelDriver, ModelReply, ModelRequest, ThinkIo, Usage } from "../../src/abi/model.ts";
@@ -79,11 +79,8 @@ const allErrnos: readonly Errno[] = ["EACCES", "EDQUOT", "EAGAIN", "EINVAL", "E2
 export function modelContract(subject: ModelSubject): void {
   const can = (feature: Feature): boolean => subject.can.includes(feature);
   /** A test that needs a feature is skipped, with the reason, where the subject lacks it. */
-  const needs = (feature: Feature, title: string, body: () => Promise<void>): void =>
-    test(title, async (context) => {
-      context.skip(!can(feature), `${subject.name} cannot ${feature}`);
-      await body();
-    });
+  const needs = (context: TestContext, feature: Feature): void =>
+    context.skip(!can(feature), `${subject.name} cannot ${feature}`);
 
   describe(`model contract: ${subject.name}`, () => {
     test("MOD-0.1 MOD-0.3 a reply to a plain question is well formed", async () => {
@@ -161,7 +158,8 @@ export function modelContract(subject: ModelSubject): void {
       });
     }
 
-    needs("script", "MOD-0.6 a contract does not keep a model from calling first", async () => {
+    test("MOD-0.6 a contract does not keep a model from calling first", async (context) => {
+      needs(context, "script");
       const schema = contracts[0]?.schema ?? {};
       await using(
         subject,
@@ -177,7 +175,8 @@ export function modelContract(subject: ModelSubject): void {
       );
     });
 
-    needs("script", "MOD-0.7 several calls of one reply, and their results, make the round trip", async () => {
+    test("MOD-0.7 several calls of one reply, and their results, make the round trip", async (context) => {
+      needs(context, "script");
       const calls = [
         { name: "fs.read", args: { path: "a.md" } },
         { name: "mcp.weather-server.get_forecast", args: { city: "Zürich", days: [1, 2], exact: { deep: true } } },
@@ -197,7 +196,8 @@ export function modelContract(subject: ModelSubject): void {
       });
     });
 
-    needs("script", "MOD-0.3 usage arrives with its cache figures", async () => {
+    test("MOD-0.3 usage arrives with its cache figures", async (context) => {
+      needs(context, "script");
       const usage = { inputTokens: 1_000, outputTokens: 50, cacheReadTokens: 600, cacheWriteTokens: 300 };
       await using(
         subject,
@@ -214,7 +214,8 @@ export function modelContract(subject: ModelSubject): void {
       );
     });
 
-    needs("opaque", "MOD-0.5 a block only its own provider understands goes back verbatim and in place", async () => {
+    test("MOD-0.5 a block only its own provider understands goes back verbatim and in place", async (context) => {
+      needs(context, "opaque");
       const turns = [{ opaque: "let me think", calls: [{ name: "fs.read", args: { path: "a.md" } }] }, { text: "ok" }];
       await using(subject, turns, async ({ driver, sent }) => {
         const first = await think(driver, ask(subject, 1, [user("Read")], { tools }), { onDelta: () => undefined });
@@ -231,7 +232,8 @@ export function modelContract(subject: ModelSubject): void {
       });
     });
 
-    needs("hang", "MOD-0.4 a request cancelled under way is ECANCELED", async () => {
+    test("MOD-0.4 a request cancelled under way is ECANCELED", async (context) => {
+      needs(context, "hang");
       for (const onDelta of [null, () => undefined]) {
         await using(subject, [{ hang: true }], async ({ driver }) => {
           const abort = new AbortController();
@@ -243,7 +245,8 @@ export function modelContract(subject: ModelSubject): void {
     });
 
     for (const errno of subject.errnos ?? allErrnos) {
-      needs("fail", `MOD-0.8 a failure is ${errno}, named, and holds no key`, async () => {
+      test(`MOD-0.8 a failure is ${errno}, named, and holds no key`, async (context) => {
+        needs(context, "fail");
         await using(
           subject,
           Array.from({ length: 8 }, () => ({ fail: errno })),

@@ -148,6 +148,30 @@ test("NET-1.3 an aborted request ends at once: before, while it waits for a conn
   );
 });
 
+test("NET-1.3 a request aborted while it waits is never sent", async () => {
+  const held: ServerResponse[] = [];
+  const paths: (string | undefined)[] = [];
+  let arrived = (): void => undefined;
+  const here = new Promise<void>((resolve) => (arrived = resolve));
+  const hold: Handler = (request, response) => {
+    paths.push(request.url);
+    if (request.url !== "/first") return void response.end();
+    held.push(response);
+    arrived();
+  };
+  await served(hold, async (client, request) => {
+    const abort = new AbortController();
+    const first = exchange(client, { ...request, path: "/first" }, systemClock());
+    const second = exchange(client, { ...request, path: "/second", signal: abort.signal }, systemClock());
+    const third = exchange(client, { ...request, path: "/third" }, systemClock());
+    await here;
+    abort.abort();
+    held[0]?.end();
+    await Promise.all([first, second, third]);
+    expect(paths).toEqual(["/first", "/third"]);
+  });
+});
+
 test("NET-1.4 an answer that ends early, cannot be decoded or is no HTTP is broken", async () => {
   const cases: readonly [Handler, string][] = [
     [
