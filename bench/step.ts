@@ -163,6 +163,7 @@ function openKernel(folder: string, driver: ModelDriver): { readonly kernel: Ker
       cpu: () => ({ driver, model: "bench", price: { inputUsd: 1, outputUsd: 5, cacheReadUsd: 0.1, cacheWriteUsd: 1.25 } }),
       body: () => null,
       defaultCpu: "bench",
+      preamble: "",
     },
     recovered.value.table,
   );

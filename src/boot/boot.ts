@@ -189,6 +189,7 @@ async function assembleKernel(
       cpu: (name) => cpus.get(name),
       body: (name) => programs.body(name),
       defaultCpu,
+      preamble: instructions.map(({ name, text }) => `# From ${name}\n\n${text.trim()}\n`).join("\n"),
     },
     recovered.table,
   );

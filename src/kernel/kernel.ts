@@ -49,6 +49,8 @@ export interface KernelOptions {
   cpu(name: string): Cpu | null;
   body(name: string): Body | null;
   readonly defaultCpu: string;
+  /** What every agent is told after its own instructions: the workspace's AGENTS.md. Empty when there is none. */
+  readonly preamble: string;
 }
 
 export interface SpawnRequest {
@@ -143,7 +145,7 @@ export class Kernel {
     if (!checked.ok) return checked;
     if (table.live >= limits.processesMax)
       return fail("EAGAIN", `there are ${limits.processesMax} processes; wait for some to end`);
-    const manifest = checked.value;
+    const manifest = instructed(checked.value, this.#options.preamble);
     const cpuName = manifest.cpu ?? parent?.cpu ?? this.#options.defaultCpu;
     const cpu = this.#options.cpu(cpuName);
     if (cpu === null) return fail("ENOENT", `there is no CPU ${JSON.stringify(cpuName)}; see "daimon doctor" for those that are`);
@@ -386,4 +388,10 @@ export class Kernel {
     this.#running.get(proc.pid)?.cancel(error.message);
     exit(this.#core, proc, { ok: false, error });
   }
+}
+
+/** Idempotent, so that a child spawned from its parent's own manifest is not told twice. */
+function instructed(manifest: Manifest, preamble: string): Manifest {
+  if (manifest.kind !== "agent" || preamble === "" || manifest.instructions.endsWith(preamble)) return manifest;
+  return { ...manifest, instructions: `${manifest.instructions}\n\n${preamble}` };
 }

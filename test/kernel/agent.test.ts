@@ -4,6 +4,7 @@ import { ok } from "../../src/lib/result.ts";
 import { noLimits } from "../../src/abi/budget.ts";
 import { parseEntry } from "../../src/kernel/recover.ts";
 import { calls, finish, handler, rig, say, type Rig } from "./rig.ts";
+import { settled } from "./settled.ts";
 
 function entries(machine: Rig): string[] {
   return [...machine.log.read(0)].flatMap((record) => (record.ok ? [parseEntry(record.value.text)?.kind ?? "?"] : []));
@@ -36,7 +37,10 @@ describe("the loop of an agent", () => {
   });
 
   test("KRN-6.5 a process that reaches its step limit ends with EDEADLK", async () => {
-    const { run } = rig({ handlers: [handler({ name: "x.poll" }, () => ok({ value: 1 }))], script: () => ok(calls(["x.poll", {}])) });
+    const { run } = rig({
+      handlers: [handler({ name: "x.poll" }, () => ok({ value: 1 }))],
+      script: () => ok(calls(["x.poll", {}])),
+    });
     expect((await run({ stepsMax: 5 })).status).toMatchObject({ ok: false, error: { errno: "EDEADLK" } });
   });
 
@@ -136,17 +140,3 @@ describe("the loop of an agent", () => {
     expect(() => rig({ handlers: [twin, twin] })).toThrow("two calls are named x.twin");
   });
 });
-
-/** Waits on journal entries, not on time. */
-export function settled(machine: Rig, pid: number, state: "parked" | "zombie"): Promise<void> {
-  return new Promise((resolve) => {
-    const look = (): void => {
-      const proc = machine.kernel.processes().find((row) => row.pid === pid);
-      if (proc?.state !== state) return;
-      off();
-      queueMicrotask(resolve);
-    };
-    const off = machine.kernel.on(look);
-    look();
-  });
-}

@@ -28,6 +28,7 @@ export interface RigOptions {
   readonly windowTokens?: number;
   readonly remote?: boolean;
   readonly clock?: FakeClock;
+  readonly preamble?: string;
   readonly price?: { inputUsd: number; outputUsd: number; cacheReadUsd: number; cacheWriteUsd: number } | null;
 }
 
@@ -53,7 +54,10 @@ export function rig(options: RigOptions = {}): Rig {
     digest: "0",
     decide: options.decide ?? (() => ({ verb: "allow", rules: ["test#1"] })),
     rule: (id) => ({ id, scope: "project", file: "test.cedar", line: 1, text: "", effect: "permit", ask: null, reason: null }),
-    explain: (request) => ({ decision: (options.decide ?? (() => ({ verb: "allow", rules: ["test#1"] }) as const))(request), erred: [] }),
+    explain: (request) => ({
+      decision: (options.decide ?? (() => ({ verb: "allow", rules: ["test#1"] }) as const))(request),
+      erred: [],
+    }),
   };
   const opened = Kernel.open(
     {
@@ -67,13 +71,22 @@ export function rig(options: RigOptions = {}): Rig {
       cpu: (name) => (name === "none" ? null : { driver, model: name, price: options.price ?? null }),
       body: (name) => options.bodies?.[name] ?? null,
       defaultCpu: "scripted",
+      preamble: options.preamble ?? "",
     },
     recovered.value.table,
   );
   if (!opened.ok) throw new Error(opened.error.message);
   const kernel = opened.value;
   const { cut } = recovered.value;
-  kernel.booted({ kind: "boot", at: clock.now(), version: "test", digest: "0", policy: "0", steps: [], ...(cut === null ? {} : { cut }) });
+  kernel.booted({
+    kind: "boot",
+    at: clock.now(),
+    version: "test",
+    digest: "0",
+    policy: "0",
+    steps: [],
+    ...(cut === null ? {} : { cut }),
+  });
   const resumed = kernel.resume();
   const spawn = (manifest: Partial<Manifest>, goal: Json = "do it"): Pid => {
     const pid = kernel.spawn({ manifest: manifestOf(manifest), goal, parent: 0, call: null });

@@ -145,7 +145,7 @@ function endOf(machine: Rig): Ended {
     exits: procs.map(({ pid, exit, exitDigest }) => ({ pid, status: exit, digest: exitDigest })),
     turns: procs.reduce((sum, proc) => sum + proc.step, 0),
     records: machine.log.next,
-    images: { log: machine.log.crash(() => 1), blobs: machine.blobs.crash(() => 1) },
+    images: { log: machine.log.crash(() => 0.999), blobs: machine.blobs.crash(() => 0) },
   };
 }
 
@@ -178,27 +178,23 @@ function once(world: World): void {
 const turnsWanted = Number(process.env["SIM_TURNS"] ?? 100_000);
 
 describe("whole-kernel simulation", () => {
-  test(
-    `KRN-9.1 through random power cuts nothing is lost and nothing doubled (${turnsWanted} turns)`,
-    async () => {
-      let turns = 0;
-      for (let seed = 1; turns < turnsWanted; seed += 1) {
-        const plan = planOf(seed);
-        const calm = new World();
-        const undisturbed = await survive(plan, calm, prng(seed), []);
-        once(calm);
-        const stormy = new World();
-        const chance = prng(seed + 1);
-        const cuts = Array.from({ length: 1 + chance.below(4) }, () => 1 + chance.below(undisturbed.records));
-        const survived = await survive(plan, stormy, chance, cuts);
-        expect(survived.exits, `seed ${seed}, cuts ${cuts.join(" ")}`).toEqual(undisturbed.exits);
-        expect([...stormy.happened.keys()].toSorted(), `seed ${seed}`).toEqual([...calm.happened.keys()].toSorted());
-        once(stormy);
-        turns += undisturbed.turns + survived.turns;
-      }
-    },
-    240_000,
-  );
+  test(`KRN-9.1 through random power cuts nothing is lost and nothing doubled (${turnsWanted} turns)`, async () => {
+    let turns = 0;
+    for (let seed = 1; turns < turnsWanted; seed += 1) {
+      const plan = planOf(seed);
+      const calm = new World();
+      const undisturbed = await survive(plan, calm, prng(seed), []);
+      once(calm);
+      const stormy = new World();
+      const chance = prng(seed + 1);
+      const cuts = Array.from({ length: 1 + chance.below(4) }, () => 1 + chance.below(undisturbed.records));
+      const survived = await survive(plan, stormy, chance, cuts);
+      expect(survived.exits, `seed ${seed}, cuts ${cuts.join(" ")}`).toEqual(undisturbed.exits);
+      expect([...stormy.happened.keys()].toSorted(), `seed ${seed}`).toEqual([...calm.happened.keys()].toSorted());
+      once(stormy);
+      turns += undisturbed.turns + survived.turns;
+    }
+  }, 240_000);
 
   test("KRN-9.1 a power cut at every single record of a program changes nothing", async () => {
     const plan: Plan = { seed: 8, agents: 2, steps: 12, windowTokens: 9_000 };

@@ -1,0 +1,567 @@
+import { describe, expect, test } from "vitest";
+import { noLimits } from "../../src/abi/budget.ts";
+import { fail } from "../../src/abi/errno.ts";
+import { parseEntry, recoverTable } from "../../src/kernel/recover.ts";
+import { digestOf, restore, serialise, tableDigest } from "../../src/kernel/snapshot.ts";
+import { foldInput } from "../../src/kernel/recorder.ts";
+import { swapIn, swapOut } from "../../src/kernel/swap.ts";
+import { replay, replayBody } from "../../src/kernel/replay.ts";
+import { memorySwap } from "../../src/drivers/store/swap.ts";
+import type { Body } from "../../src/abi/sys.ts";
+import { ok } from "../../src/lib/result.ts";
+import { calls, finish, handler, manifestOf, rig, say, type Rig } from "./rig.ts";
+import { settled } from "./settled.ts";
+
+const text = handler({ name: "x.text" }, (args) => ok({ value: "t".repeat(Number(args["n"] ?? 10)) }));
+
+function kindsOf(machine: Rig): string[] {
+  return [...machine.log.read(0)].flatMap((record) => (record.ok ? [parseEntry(record.value.text)?.kind ?? "?"] : []));
+}
+
+/** The kernel was killed and the machine lives: all that was written is there. */
+const all = (): number => 0.999_999;
+
+function reborn(machine: Rig, options: Parameters<typeof rig>[0]): Rig {
+  return rig({ ...options, log: { image: machine.log.crash(all) }, blobs: { image: machine.blobs.crash(() => 0) } });
+}
+
+describe("the fold", () => {
+  test("KRN-1.1 the same log gives the same table", async () => {
+    const machine = rig({ handlers: [text], script: (_, step) => ok(step < 3 ? calls(["x.text", { n: 9_000 }]) : finish("x")) });
+    await machine.run({});
+    const again = recoverTable(machine.log, machine.blobs);
+    expect(again.ok && tableDigest(again.value.table)).toBe(tableDigest(machine.kernel.recorder.table));
+  });
+
+  test("KRN-1.3 a refused call is a result the model reads, and nothing was performed", async () => {
+    let performed = 0;
+    let read = "";
+    const machine = rig({
+      handlers: [handler({ name: "x.bad" }, () => ok({ value: (performed += 1) }))],
+      decide: (request) => (request.action.id === "x.bad" ? { verb: "deny", rules: [] } : { verb: "allow", rules: ["r"] }),
+      script: (request, step) => {
+        const last = request.messages.at(-1)?.parts[0];
+        if (last?.type === "result") read = last.text;
+        return ok(step === 0 ? calls(["x.bad", {}]) : finish(1));
+      },
+    });
+    await machine.run({});
+    expect(performed).toBe(0);
+    expect(read).toMatch(/^EPERM: x\.bad was refused: no rule permits/);
+    expect(machine.kernel.processes()[0]?.refused).toBe(1);
+  });
+
+  test("KRN-1.4 a process's label is the join of what entered its window, and eviction does not wash it", async () => {
+    const dirty = handler({ name: "x.dirty" }, () =>
+      ok({ value: "d".repeat(4_000), label: { integrity: "untrusted", confidentiality: "secret" } }),
+    );
+    const machine = rig({
+      handlers: [dirty, text],
+      windowTokens: 3_000,
+      script: (_, step) => ok(step === 0 ? calls(["x.dirty", {}]) : step < 8 ? calls(["x.text", { n: 4_000 }]) : finish(1)),
+    });
+    const { pid } = await machine.run({});
+    expect(machine.kernel.processes()[0]?.pagesEvicted).toBeGreaterThan(0);
+    expect(machine.kernel.recorder.table.procs.get(pid)?.label).toEqual({ integrity: "untrusted", confidentiality: "secret" });
+  });
+
+  test("KRN-1.5 what a process spends, every group above it spends", async () => {
+    const body: Body = async (sys) => {
+      const child = await sys.call("proc.spawn", {
+        manifest: { name: "child", instructions: "go", calls: ["task.done"] },
+        goal: "go",
+      });
+      if (!child.ok) return child;
+      return await sys.call("proc.wait", child.value as never);
+    };
+    const machine = rig({
+      bodies: { parent: body },
+      script: () => ok(finish(7)),
+      price: { inputUsd: 1e6, outputUsd: 0, cacheReadUsd: 0, cacheWriteUsd: 0 },
+    });
+    const { status } = await machine.run({ kind: "body", instructions: "parent" });
+    expect(status).toMatchObject({ ok: true, value: { ok: true, value: 7 } });
+    const [parent, child] = machine.kernel.processes();
+    expect(child?.spend).toMatchObject({ tokens: 15, costUsd: 10, calls: 1 });
+    expect(parent?.spend).toMatchObject({ tokens: 15, costUsd: 10, calls: 3 });
+  });
+});
+
+describe("windows", () => {
+  test("WIN-1.3 an evicted page leaves a stub, and KRN-11.3 mem.read brings its text, source and label back", async () => {
+    const page = handler({ name: "x.page" }, () =>
+      ok({ value: "p".repeat(3_900), source: "a.md#L1", label: { integrity: "untrusted", confidentiality: "public" } }),
+    );
+    const windows: string[] = [];
+    const machine = rig({
+      handlers: [page],
+      windowTokens: 2_600,
+      script: (request, step) => {
+        windows.push(JSON.stringify(request.messages));
+        return ok(step < 5 ? calls(["x.page", {}]) : step === 5 ? calls(["mem.read", { page: "1.0.0" }]) : finish(1));
+      },
+    });
+    await machine.run({});
+    expect(windows[5]).toContain("[page 1.0.0 evicted");
+    expect(windows[5]).toContain("of a.md#L1");
+    expect(windows[6]).toContain("p".repeat(3_900));
+  });
+
+  test("MEM-3.1 a pinned page stays when everything else leaves", async () => {
+    const windows: string[] = [];
+    const machine = rig({
+      handlers: [text],
+      windowTokens: 3_600,
+      script: (request, step) => {
+        windows.push(JSON.stringify(request.messages));
+        if (step === 0) return ok(calls(["x.text", { n: 3_000 }]));
+        if (step === 1) return ok(calls(["mem.pin", { page: "1.0.0" }]));
+        return ok(step < 9 ? calls(["x.text", { n: 3_000 }]) : finish(1));
+      },
+    });
+    await machine.run({});
+    expect(machine.kernel.processes()[0]?.pagesEvicted).toBeGreaterThan(2);
+    expect(windows.at(-1)).not.toContain("[page 1.0.0 evicted");
+    expect(windows.at(-1)).toContain("[page 1.2.0 evicted");
+  });
+
+  test("WIN-1.2 a large result is cut, and its last line reads on to the end", async () => {
+    const whole = Array.from({ length: 4_000 }, (_, n) => `line ${n}`).join("\n");
+    const parts: string[] = [];
+    const machine = rig({
+      handlers: [handler({ name: "x.big" }, () => ok({ value: whole }))],
+      script: (request, step) => {
+        const last = request.messages.at(-1)?.parts[0];
+        if (last?.type !== "result") return ok(calls(["x.big", {}]));
+        const more = /\n\[cut: .*?; mem\.read (\{.*\}) reads on\]$/.exec(last.text);
+        parts.push(more === null ? last.text : last.text.slice(0, more.index));
+        return ok(more === null || step > 40 ? finish(1) : calls(["mem.read", JSON.parse(more[1] ?? "{}")]));
+      },
+    });
+    await machine.run({});
+    expect(parts.length).toBeGreaterThan(2);
+    expect(parts.join("")).toBe(whole);
+  });
+});
+
+describe("bodies", () => {
+  test("KRN-8.1 after a restart a body runs again and no call with an outcome is performed twice", async () => {
+    let performed = 0;
+    const gate: { open: () => void } = { open: () => {} };
+    const count = handler({ name: "x.count", effect: "write", recovery: "idempotent" }, () => ok({ value: (performed += 1) }));
+    const hang = handler({ name: "x.hang" }, () => new Promise((resolve) => (gate.open = () => resolve(ok({ value: "late" })))));
+    const body: Body = async (sys) => {
+      const first = await sys.call("x.count", {});
+      const second = await sys.call("x.hang", {});
+      return ok([first.ok && first.value, second.ok && second.value]);
+    };
+    const options = { handlers: [count, hang], bodies: { b: body } };
+    const machine = rig(options);
+    const pid = machine.spawn({ kind: "body", instructions: "b" });
+    await new Promise(setImmediate);
+    const next = reborn(machine, options);
+    expect(next.resumed).toEqual([pid]);
+    await new Promise(setImmediate);
+    gate.open();
+    expect(await next.kernel.wait(pid)).toEqual({ ok: true, value: [1, "late"] });
+    expect(performed).toBe(1);
+  });
+
+  test("KRN-8.2 a body that asks for another call than before ends with EPROTO and the place", async () => {
+    let run = 0;
+    const hang = handler({ name: "x.hang" }, () => new Promise(() => {}));
+    const body: Body = async (sys) => {
+      run += 1;
+      const first = await sys.call("x.text", { n: run });
+      await sys.call("x.hang", {});
+      return first;
+    };
+    const options = { handlers: [text, hang], bodies: { b: body } };
+    const machine = rig(options);
+    const pid = machine.spawn({ kind: "body", instructions: "b" });
+    await new Promise(setImmediate);
+    const next = reborn(machine, options);
+    expect(await next.kernel.wait(pid)).toMatchObject({
+      ok: false,
+      error: { errno: "EPROTO", message: expect.stringContaining(`${pid}.0.0 is x.text`) },
+    });
+  });
+
+  test("KRN-8.3 a body that throws has failed with EIO and the kernel goes on", async () => {
+    const machine = rig({
+      bodies: {
+        bad: () => {
+          throw new Error("boom");
+        },
+      },
+    });
+    expect((await machine.run({ kind: "body", instructions: "bad" })).status).toMatchObject({
+      ok: false,
+      error: { errno: "EIO" },
+    });
+    expect((await machine.run({})).status).toEqual({ ok: true, value: "done" });
+  });
+
+  test("KRN-11.1 spawning again for one call gives the process it made the first time", async () => {
+    const hang = handler({ name: "x.hang" }, () => new Promise(() => {}));
+    const body: Body = async (sys) => {
+      const child = await sys.call("proc.spawn", { manifest: { name: "c", instructions: "c" }, goal: "c" });
+      await sys.call("x.hang", {});
+      return child;
+    };
+    const options = { handlers: [hang], bodies: { b: body } };
+    const machine = rig(options);
+    machine.spawn({ kind: "body", instructions: "b" });
+    await new Promise(setImmediate);
+    const next = reborn(machine, options);
+    await new Promise(setImmediate);
+    expect(next.kernel.processes().map((proc) => proc.pid)).toEqual([1, 2]);
+  });
+});
+
+describe("recovery", () => {
+  test("KRN-5.3 an effect that cannot be looked up parks its process with the uncertainty named, and a no goes on without it", async () => {
+    let mails = 0;
+    const mail = handler({ name: "x.mail", effect: "irreversible", recovery: "once" }, () => {
+      mails += 1;
+      return new Promise(() => {});
+    });
+    const options = {
+      handlers: [mail],
+      script: (_: unknown, step: number) => ok(step === 0 ? calls(["x.mail", {}]) : finish("went on")),
+    };
+    const machine = rig(options);
+    const pid = machine.spawn({});
+    await new Promise(setImmediate);
+    const next = reborn(machine, options);
+    await settled(next, pid, "parked");
+    expect(next.kernel.processes()[0]?.park).toMatchObject({
+      type: "uncertain",
+      call: "1.0.0",
+      question: expect.stringContaining("x.mail was under way"),
+    });
+    next.kernel.answer(pid, { allow: false, text: "it arrived", by: "test", raise: null });
+    expect(await next.kernel.wait(pid)).toEqual({ ok: true, value: "went on" });
+    expect(mails).toBe(1);
+  });
+
+  test("KRN-10.1 a lost checkpoint is passed over and the log read from its start", async () => {
+    const machine = rig({ handlers: [text], script: (_, step) => ok(step < 3 ? calls(["x.text", {}]) : finish(1)) });
+    await machine.run({});
+    await machine.kernel.recorder.rotateIfLarge(1, true);
+    await machine.run({});
+    const digest = tableDigest(machine.kernel.recorder.table);
+    const checkpoint = [...machine.log.read(0)]
+      .flatMap((record) => (record.ok ? [parseEntry(record.value.text)] : []))
+      .find((entry) => entry?.kind === "checkpoint");
+    expect(machine.log.resumeFrom).toBeGreaterThan(0);
+    const fromCheckpoint = recoverTable(machine.log, machine.blobs);
+    expect(fromCheckpoint.ok && tableDigest(fromCheckpoint.value.table)).toBe(digest);
+    if (checkpoint?.kind === "checkpoint") machine.blobs.spoil(checkpoint.blob);
+    const fromStart = recoverTable(machine.log, machine.blobs);
+    expect(fromStart.ok && tableDigest(fromStart.value.table)).toBe(digest);
+  });
+
+  test("KRN-10.3 a record whose payload a power cut lost never counted, nor what stood behind it", async () => {
+    const options = {
+      handlers: [text],
+      script: (_: unknown, step: number) => ok(step < 4 ? calls(["x.text", { n: 20_000 }]) : finish(1)),
+    };
+    const machine = rig(options);
+    await machine.run({});
+    const texts = machine.log.crash(all);
+    const blobs = new Map(machine.blobs.crash(() => 0));
+    const large = texts.texts
+      .map((line) => parseEntry(line))
+      .find((entry) => entry?.kind === "outcome" && entry.blob !== undefined);
+    if (large?.kind === "outcome" && large.blob !== undefined) blobs.delete(large.blob);
+    const next = rig({ ...options, log: { image: texts }, blobs: { image: blobs } });
+    expect(await next.kernel.wait(1)).toEqual({ ok: true, value: 1 });
+    expect(kindsOf(next).filter((kind) => kind === "exit")).toHaveLength(2);
+    const proof = replay({ log: next.log, blobs: next.blobs, until: null, pid: null });
+    expect(proof.ok && [proof.value.findings, proof.value.digest]).toEqual([[], tableDigest(next.kernel.recorder.table)]);
+  });
+
+  test("KRN-10.4 a payload missing from before a boot is damage", async () => {
+    const machine = rig({ handlers: [text], script: (_, step) => ok(step === 0 ? calls(["x.text", { n: 20_000 }]) : finish(1)) });
+    await machine.run({});
+    const next = reborn(machine, { handlers: [text] });
+    const large = [...next.log.read(0)]
+      .flatMap((record) => (record.ok ? [parseEntry(record.value.text)] : []))
+      .find((entry) => entry?.kind === "outcome" && entry.blob !== undefined);
+    if (large?.kind === "outcome" && large.blob !== undefined) next.blobs.spoil(large.blob);
+    expect(recoverTable(next.log, next.blobs)).toMatchObject({ ok: false, error: { errno: "EUCLEAN" } });
+  });
+
+  test("KRN-10.2 a record that is no entry is EUCLEAN with its place", () => {
+    const machine = rig();
+    machine.log.append("not json");
+    expect(recoverTable(machine.log, machine.blobs)).toMatchObject({
+      ok: false,
+      error: { errno: "EUCLEAN", message: expect.stringContaining("record 1") },
+    });
+  });
+});
+
+describe("the recorder", () => {
+  test("KRN-3.3 and KRN-9.3 once the log cannot be written nothing acts and every wait ends with the reason", async () => {
+    let performed = 0;
+    const act = handler({ name: "x.act", effect: "write" }, () => ok({ value: (performed += 1) }));
+    const machine = rig({ handlers: [act], script: () => ok(calls(["x.act", {}])), log: { failWrite: 6 } });
+    const { pid, status } = await machine.run({});
+    expect(status).toMatchObject({ ok: false, error: { errno: "ENOSPC" } });
+    expect(performed).toBeLessThanOrEqual(2);
+    expect(machine.kernel.signal(pid, "kill", "test")).toMatchObject({ ok: false, error: { errno: "ENOSPC" } });
+    expect(machine.kernel.panicked).toBeNull();
+  });
+
+  test("KRN-3.2 and KRN-5.2 an effect finds its intent and the blobs it names durable", async () => {
+    const seen: { durable: boolean; dirty: boolean }[] = [];
+    const machine: { rig: Rig | null } = { rig: null };
+    const act = handler({ name: "x.act", effect: "write" }, (_, id) => {
+      const image = machine.rig?.log;
+      seen.push({
+        durable: kindsOf(machine.rig as Rig).at(-1) === "turn" && image !== undefined,
+        dirty: machine.rig?.blobs.dirty ?? true,
+      });
+      return ok({ value: id });
+    });
+    machine.rig = rig({
+      handlers: [act, text],
+      log: { asynchronous: true },
+      script: (_, step) => ok(step === 0 ? calls(["x.text", { n: 20_000 }]) : step === 1 ? calls(["x.act", {}]) : finish(1)),
+    });
+    await machine.rig.run({});
+    expect(seen).toEqual([{ durable: true, dirty: false }]);
+  });
+
+  test("KRN-3.1 what the log refuses is not folded", async () => {
+    const machine = rig({ log: { failWrite: 1 } });
+    const before = tableDigest(machine.kernel.recorder.table);
+    await machine.kernel.recorder.barrier(true);
+    const spawned = machine.kernel.spawn({ manifest: manifestOf({}), goal: 1, parent: 0, call: null });
+    if (spawned.ok) await machine.kernel.recorder.barrier(true);
+    const again = machine.kernel.spawn({ manifest: manifestOf({}), goal: 1, parent: 0, call: null });
+    expect(again.ok).toBe(false);
+    expect(machine.kernel.recorder.table.nextPid - 1).toBe(spawned.ok ? 1 : 0);
+    expect(before).toMatch(/^[0-9a-f]{64}$/);
+  });
+});
+
+describe("snapshots", () => {
+  test("KRN-2.1 restore(serialise(table)) equals the table", async () => {
+    const hang = handler({ name: "x.hang" }, () => new Promise(() => {}));
+    const machine = rig({
+      handlers: [text, hang],
+      bodies: { b: async (sys) => await sys.call("x.hang", {}) },
+      script: (_, step) => ok(step === 0 ? calls(["x.text", {}]) : calls(["x.hang", {}])),
+    });
+    machine.spawn({});
+    machine.spawn({ kind: "body", instructions: "b" });
+    await new Promise(setImmediate);
+    const { table } = machine.kernel.recorder;
+    const back = restore(serialise(table), foldInput(machine.blobs));
+    expect(back).toEqual(table);
+    expect(tableDigest(back)).toBe(tableDigest(table));
+  });
+
+  test("KRN-2.2 two runs of one program at different times have one digest; another result has another", async () => {
+    const once = async (value: number, at: number): Promise<string | null | undefined> => {
+      const machine = rig({ script: () => ok(finish(value)) });
+      machine.clock.advance(at);
+      const { pid } = await machine.run({});
+      return machine.kernel.recorder.table.procs.get(pid)?.exitDigest;
+    };
+    expect(await once(1, 0)).toBe(await once(1, 12_345));
+    expect(await once(1, 0)).not.toBe(await once(2, 0));
+  });
+
+  test("KRN-12.1 a process that was swapped out and in again has the digest it had", async () => {
+    const machine = rig({
+      handlers: [text],
+      decide: (request) => ({ verb: request.action.id === "x.text" ? "ask" : "allow", rules: ["r"] }),
+      script: () => ok(calls(["x.text", {}])),
+    });
+    const pid = machine.spawn({});
+    await settled(machine, pid, "parked");
+    const proc = machine.kernel.recorder.table.procs.get(pid);
+    if (proc === undefined) throw new Error("the process exists");
+    expect(proc.swapped).not.toBeNull();
+    machine.kernel.recorder.swapIn(proc);
+    const before = digestOf(proc);
+    const swap = memorySwap();
+    swapOut(proc, swap);
+    expect(proc.messages).toEqual([]);
+    swapIn(proc, swap);
+    expect(digestOf(proc)).toBe(before);
+  });
+});
+
+describe("replay", () => {
+  const body: Body = async (sys) => {
+    const a = await sys.call("x.text", { n: 3 });
+    const b = await sys.call("x.text", { n: 9_000 });
+    return ok([a.ok && a.value, b.ok && String(b.value).length]);
+  };
+
+  test("RPL-1.1 every recorded digest is computed again, and a forged one is a finding", async () => {
+    const machine = rig({ handlers: [text], script: (_, step) => ok(step < 2 ? calls(["x.text", {}]) : finish(1)) });
+    await machine.run({});
+    await machine.run({});
+    const proof = replay({ log: machine.log, blobs: machine.blobs, until: null, pid: null });
+    expect(proof.ok && [proof.value.proved, proof.value.findings]).toEqual([2, []]);
+    const texts = machine.log
+      .crash(all)
+      .texts.map((line) => (line.includes('"kind":"exit"') ? line.replace(/"digest":"..../, '"digest":"0000') : line));
+    const forged = rig({
+      log: { image: { texts, segments: [0], tornBytes: 0 } },
+      blobs: { image: machine.blobs.crash(() => 0) },
+    });
+    const found = replay({ log: forged.log, blobs: forged.blobs, until: null, pid: null });
+    expect(found.ok && found.value.findings).toHaveLength(2);
+  });
+
+  test("RPL-1.2 a body executed again over the journal makes the same calls and ends the same way", async () => {
+    const machine = rig({ handlers: [text], bodies: { b: body } });
+    const { pid } = await machine.run({ kind: "body", instructions: "b" });
+    const options = { log: machine.log, blobs: machine.blobs, until: null, pid };
+    expect(await replayBody({ ...options, body })).toEqual({ ok: true, value: [] });
+    const other: Body = async (sys) => await sys.call("x.text", { n: 4 });
+    const found = await replayBody({ ...options, body: other });
+    expect(found.ok && found.value.map((finding) => finding.rule)).toEqual(["RPL-1.2", "RPL-1.2"]);
+  });
+
+  test("RPL-1.3 until stops after any entry", async () => {
+    const machine = rig({ handlers: [text], script: (_, step) => ok(step < 3 ? calls(["x.text", {}]) : finish(1)) });
+    await machine.run({});
+    for (let until = 0; until < machine.log.next; until += 1) {
+      const proof = replay({ log: machine.log, blobs: machine.blobs, until, pid: null });
+      expect(proof.ok && proof.value.entries).toBe(until + 1);
+    }
+  });
+});
+
+describe("signals and groups", () => {
+  test("KRN-7.1 a process's descendants end before it does", async () => {
+    const hang = handler({ name: "x.hang" }, () => new Promise(() => {}));
+    const body: Body = async (sys) => {
+      await sys.call("proc.spawn", { manifest: { name: "c", instructions: "c", calls: ["x.hang"] }, goal: "c" });
+      return await sys.call("x.hang", {});
+    };
+    const machine = rig({ handlers: [hang], bodies: { b: body }, script: () => ok(calls(["x.hang", {}])) });
+    const pid = machine.spawn({ kind: "body", instructions: "b" });
+    await new Promise(setImmediate);
+    expect(machine.kernel.signal(pid, "kill", "a test").ok).toBe(true);
+    expect(await machine.kernel.wait(pid)).toMatchObject({
+      ok: false,
+      error: { errno: "ECANCELED", message: "killed by a test" },
+    });
+    const exits = [...machine.log.read(0)].flatMap((record) => {
+      const entry = record.ok ? parseEntry(record.value.text) : null;
+      return entry?.kind === "exit" ? [entry.pid] : [];
+    });
+    expect(exits).toEqual([2, 1]);
+  });
+
+  test("KRN-7.2 the exit entry carries the digest of the state it ends with", async () => {
+    const machine = rig();
+    const { pid } = await machine.run({});
+    const proof = replay({ log: machine.log, blobs: machine.blobs, until: null, pid });
+    expect(proof.ok && [proof.value.proved, proof.value.findings]).toEqual([1, []]);
+  });
+
+  test("KRN-9.2 a child holds no call its parent does not hold, and no higher limit", async () => {
+    const asked: unknown[] = [];
+    const body: Body = async (sys) => {
+      asked.push(
+        await sys.call("proc.spawn", { manifest: { name: "c", instructions: "c", calls: ["x.text", "net.fetch"] }, goal: 1 }),
+      );
+      asked.push(
+        await sys.call("proc.spawn", {
+          manifest: { name: "c", instructions: "c", calls: ["x.text"], limits: { tokens: 10_000 } },
+          goal: 1,
+        }),
+      );
+      return ok(1);
+    };
+    const machine = rig({ handlers: [text], bodies: { b: body } });
+    await machine.run({ kind: "body", instructions: "b", calls: ["proc.*", "x.text"], limits: { ...noLimits, tokens: 500 } });
+    expect(asked[0]).toMatchObject({ ok: false, error: { errno: "EACCES", message: expect.stringContaining("net.fetch") } });
+    expect(machine.kernel.recorder.table.procs.get(2)?.limits.tokens).toBe(500);
+  });
+
+  test("KRN-9.4 a signal is journaled; stop parks at a safe point and continue goes on", async () => {
+    const gates: (() => void)[] = [];
+    const slow = handler({ name: "x.slow" }, () => new Promise((resolve) => gates.push(() => resolve(ok({ value: 1 })))));
+    const machine = rig({ handlers: [slow], script: (_, step) => ok(step === 0 ? calls(["x.slow", {}]) : finish("end")) });
+    const pid = machine.spawn({});
+    await new Promise(setImmediate);
+    machine.kernel.signal(pid, "stop", "test");
+    gates[0]?.();
+    await new Promise(setImmediate);
+    expect(machine.kernel.processes()[0]).toMatchObject({ state: "parked", park: { type: "stopped" } });
+    machine.kernel.signal(pid, "continue", "test");
+    expect(await machine.kernel.wait(pid)).toEqual({ ok: true, value: "end" });
+    expect(kindsOf(machine).filter((kind) => kind === "signal")).toHaveLength(2);
+  });
+
+  test("an approval freezes the exact call, and a yes performs it", async () => {
+    const sent: unknown[] = [];
+    const send = handler({ name: "x.send", effect: "external" }, (args) => ok({ value: sent.push(args) }));
+    const machine = rig({
+      handlers: [send],
+      decide: (request) => ({ verb: request.action.id === "x.send" ? "ask" : "allow", rules: ["r"] }),
+      script: (_, step) => ok(step === 0 ? calls(["x.send", { to: "a" }]) : finish("sent")),
+    });
+    const pid = machine.spawn({});
+    await settled(machine, pid, "parked");
+    expect(machine.kernel.processes()[0]?.park).toMatchObject({ type: "approval", call: "1.0.0" });
+    expect(sent).toEqual([]);
+    machine.kernel.answer(pid, { allow: true, text: "", by: "test", raise: null });
+    expect(await machine.kernel.wait(pid)).toEqual({ ok: true, value: "sent" });
+    expect(sent).toEqual([{ to: "a" }]);
+  });
+
+  test("a question waits for its answer, also across a restart", async () => {
+    const options = {
+      script: (request: { messages: readonly { parts: readonly unknown[] }[] }, step: number) =>
+        ok(step === 0 ? calls(["ask", { question: "which?" }]) : finish(request.messages.at(-1)?.parts[0] as never)),
+    };
+    const machine = rig(options as never);
+    const pid = machine.spawn({});
+    await settled(machine, pid, "parked");
+    const next = reborn(machine, options as never);
+    expect(next.kernel.processes()[0]?.park).toMatchObject({ type: "question", question: "which?" });
+    next.kernel.answer(pid, { allow: true, text: "the blue one", by: "test", raise: null });
+    expect(await next.kernel.wait(pid)).toMatchObject({ ok: true, value: { ok: true, text: "the blue one" } });
+  });
+
+  test("nice, wait and signal name what is wrong", async () => {
+    const machine = rig();
+    const { pid } = await machine.run({});
+    expect(machine.kernel.signal(pid, "kill", "x")).toMatchObject({
+      ok: false,
+      error: { errno: "ENOENT", message: expect.stringContaining("has ended") },
+    });
+    expect(machine.kernel.nice(99, 10)).toMatchObject({ ok: false, error: { errno: "ENOENT" } });
+    expect(machine.kernel.nice(pid, 0)).toMatchObject({ ok: false, error: { errno: "EINVAL" } });
+    expect(await machine.kernel.wait(42)).toMatchObject({ ok: false, error: { errno: "ENOENT" } });
+    expect(machine.kernel.answer(pid, { allow: true, text: "", by: "x", raise: null })).toMatchObject({ ok: false });
+  });
+});
+
+test("the workspace's instructions reach every agent, after its own", async () => {
+  const systems: string[] = [];
+  const machine = rig({
+    preamble: "# From AGENTS.md\n\nUse plain words.\n",
+    script: (request) => (systems.push(request.system), ok(say("x"))),
+  });
+  await machine.run({ instructions: "Own words." });
+  expect(systems[0]).toBe("Own words.\n\n# From AGENTS.md\n\nUse plain words.\n");
+});
+
+test("a CPU that is not there refuses the spawn by name", () => {
+  const machine = rig();
+  const spawned = machine.kernel.spawn({ manifest: manifestOf({ cpu: "none" }), goal: 1, parent: 0, call: null });
+  expect(spawned).toEqual(fail("ENOENT", 'there is no CPU "none"; see "daimon doctor" for those that are'));
+});

@@ -1,0 +1,59 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { CallSpec } from "../../src/abi/call.ts";
+import { actionOf, normalPath, principalOf, questionsOf } from "../../src/security/question.ts";
+import { label } from "../../src/security/labels.ts";
+
+const subject = { principal: principalOf("brief/extract"), outputs: ["BRIEF.md"], label: label("untrusted", "workspace") };
+
+function spec(roles: CallSpec["roles"], name = "x.call"): CallSpec {
+  return { name, summary: "", input: {}, output: {}, effect: "write", reversible: true, recovery: "pure", roles };
+}
+
+function ask(roles: CallSpec["roles"], args: Record<string, never> | Record<string, unknown>) {
+  const one = spec(roles);
+  return questionsOf(one, actionOf(one), args as never, subject);
+}
+
+describe("questions", () => {
+  test("TRP-1.1 paths reach policy normalised, and what leaves the workspace is EINVAL", () => {
+    expect(normalPath("./a//b/./c")).toEqual({ ok: true, value: "a/b/c" });
+    for (const bad of ["../a", "a/../../b", "/etc/passwd", "~/x", "a\0b", 7, null]) {
+      expect(normalPath(bad as never), String(bad)).toMatchObject({ ok: false, error: { errno: "EINVAL" } });
+    }
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), (text) => {
+        const path = normalPath(text);
+        if (!path.ok) return;
+        const segments = path.value.split("/");
+        expect(path.value === "." || segments.every((one) => one !== "" && one !== "." && one !== "..")).toBe(true);
+        expect(normalPath(path.value)).toEqual(path);
+      }),
+    );
+  });
+
+  test("TRP-1.2 a call with several paths asks for each", () => {
+    const asked = ask({ paths: "path" }, { paths: ["a.md", "BRIEF.md"] });
+    expect(asked.ok && asked.value.map((one) => [one.resource.id, one.context["declared"]])).toEqual([
+      ["a.md", false],
+      ["BRIEF.md", true],
+    ]);
+  });
+
+  test("TRP-1.3 a host reaches policy in one form, and an odd URL is EINVAL", () => {
+    const asked = ask({ url: "host" }, { url: "https://Example.COM./x", method: "post" });
+    expect(asked.ok && asked.value[0]?.context).toMatchObject({ host: "example.com", method: "POST" });
+    for (const url of ["ftp://a", "file:///etc/passwd", "https://user@a", "https://u:p@a", "not a url", 3]) {
+      expect(ask({ url: "host" }, { url }), String(url)).toMatchObject({ ok: false, error: { errno: "EINVAL" } });
+    }
+  });
+
+  test("a call without a privileged argument asks about itself", () => {
+    const asked = ask({ text: "content" }, { text: "hello" });
+    expect(asked.ok && asked.value.map((one) => one.resource)).toEqual([{ type: "Call", id: "x.call", attrs: {}, parents: [] }]);
+  });
+
+  test("a tool of a server is also an action of that server", () => {
+    expect(actionOf(spec({}, "mcp.mail.send")).parents).toContainEqual({ type: "Action", id: "mcp.mail" });
+  });
+});
