@@ -3,7 +3,7 @@
  * A rule holds only if every top-level conjunct of its `when` is true, so each conjunct alone is a sound index key.
  *   POL-7.1  A rule that is satisfied by a request has at least one key of each of its key lists among the request's facts.
  */
-import { isObject, type Json, type JsonObject } from "../../lib/json.ts";
+import { isObject, type Json } from "../../lib/json.ts";
 import { chainOf } from "./chain.ts";
 import { runsOf, type PatternElement } from "./like.ts";
 import { keyOf, readValue, type Key } from "./value.ts";
@@ -159,6 +159,6 @@ function entityOf(expression: Json | undefined): { type: string; id: string } | 
 export function scopeEntity(json: Json | undefined): { type: string; id: string } | undefined {
   if (!isObject(json)) return undefined;
   const inner = json["__entity"];
-  const { type, id } = (isObject(inner) ? inner : json) as JsonObject;
+  const { type, id } = isObject(inner) ? inner : json;
   return typeof type === "string" && typeof id === "string" ? { type, id } : undefined;
 }

@@ -21,6 +21,8 @@ const strings = [
   '"',
   "\u0000x",
   "\u0000sx",
+  '\u0000e["Process","a"]',
+  "\u0000s\u0000x",
   "\n",
   "é",
   "constructor",
@@ -150,6 +152,9 @@ export function policiesText(random: Prng, count: number): string {
 }
 
 function policy(random: Prng, at: number): string {
+  if (random.chance(0.4)) {
+    return `${random.chance(0.9) ? "permit" : "forbid"}(principal, action, resource) when { ${edge(random)} };`;
+  }
   const effect = random.chance(0.65) ? "permit" : "forbid";
   const notes = [random.chance(0.3) ? `@id("r${at}") ` : "", random.chance(0.2) ? '@ask("Sure?") ' : ""].join("");
   const head = `${notes}${effect}(${scope(random, "principal")}, ${actionScope(random)}, ${scope(random, "resource")})`;
@@ -220,6 +225,43 @@ function indexable(random: Prng): string {
       return `context has ${name.bare} && context${name.dot} ${random.pick(["==", "!="])} ${literal(random, "string")}`;
     }
   }
+}
+
+/** Where implementations differ: one comparison of literals at an edge, alone in its rule so that its answer is seen. */
+function edge(random: Prng): string {
+  const of = (kind: Kind): string => literal(random, kind);
+  const pair = [of(random.pick(["long", "string", "bool", "entity"] as const)), of(random.pick(["long", "string"] as const))];
+  const reversed = pair.toReversed().join(", ");
+  const big = (): string => `(${of("long")} ${random.pick(["+", "-", "*"])} ${of("long")})`;
+  const order = random.pick(["<", "<=", ">", ">=", "==", "!="]);
+  const letters = (pool: readonly string[], count: number): string =>
+    Array.from({ length: random.below(count) + 1 }, () => random.pick(pool)).join("");
+  return random.pick([
+    () => `[${pair.join(", ")}] == [${reversed}]`,
+    () => `[[${pair.join(", ")}], ${of("long")}].contains([${reversed}])`,
+    () => `{a: [${pair.join(", ")}]} ${random.pick(["==", "!="])} {a: [${reversed}, ${pair[0]}]}`,
+    () => `[${of("entity")}, ${of("string")}].contains(${random.chance(0.5) ? of("string") : of("entity")})`,
+    () => `[${of("set")}].containsAll([${of("set")}])`,
+    () => `${big()} ${order} ${big()}`,
+    () => `-(${big()} - 1) ${order} ${big()}`,
+    () =>
+      `-9007199254740991 * 1024 - ${random.pick(["1023", "1024", "1025"])} ${order} -(9007199254740991 * 1024 + ${random.pick(["1023", "1024", "1025"])})`,
+    () => `${of("ip")}.${random.pick(["isIpv4", "isIpv6", "isLoopback", "isMulticast"])}()`,
+    () => `${of("ip")}.isInRange(${of("ip")})`,
+    () => `${of("ip")} == ${of("ip")}`,
+    () => `${of("decimal")}.${random.pick(["lessThan", "greaterThanOrEqual"])}(${of("decimal")})`,
+    () => `${of("datetime")}.offset(${of("duration")}) ${order} ${of("datetime")}`,
+    () =>
+      `${of("datetime")}.${random.pick(["toDate", "toTime"])}() ${random.pick(["==", "!="])} ${random.pick([of("datetime"), of("duration")])}`,
+    () => `${of("datetime")}.durationSince(${of("datetime")}) ${order} ${of("duration")}`,
+    () =>
+      `${of("duration")}.${random.pick(["toSeconds", "toMinutes", "toHours", "toDays", "toMilliseconds"])}() ${order} ${random.pick(["0", "1", "-1", "86400"])}`,
+    () => `"${letters(["a", "b"], 5)}" like "${letters(["a", "b", "*", "ab"], 5)}"`,
+    () => `context.path like "${letters(["a", "src/", "*", ".ts"], 4)}"`,
+    () => `context has ${random.pick(contextNames.map(([name]) => access(name).bare))}`,
+    () => `principal has ${random.pick(attrNames)[0]} && resource.hasTag(${quote(random.pick(tagNames))})`,
+    () => `${of("entity")} in [${of("entity")}, ${random.chance(0.3) ? of("long") : of("entity")}]`,
+  ])();
 }
 
 function access(name: string): { readonly bare: string; readonly dot: string } {

@@ -112,7 +112,8 @@ describe("values", () => {
       '"[]" == []',
       'P::"a" == Q::"a"',
       '[["a"]] == ["a"]',
-      '"\\u{0}ea" == P::"a"',
+      '["\\u{0}e[\\"P\\",\\"a\\"]"].contains(P::"a")',
+      '["\\u{0}s\\u{0}"].contains("\\u{0}")',
       "{} == []",
     ]) {
       expect(evaluate(unequal)).toBe("not");
@@ -183,6 +184,19 @@ test.each([
   ["context.s.isIpv4()"],
 ])("POL-4.1  %s errs", (expression) => {
   expect(evaluate(expression, { s: "x" })).toBe("erred");
+});
+
+test.each([
+  ['ip("127.0.0.0/7").isLoopback()', "not"],
+  ['ip("127.1.2.3/8").isLoopback()', "satisfied"],
+  ['ip("::1/127").isLoopback()', "not"],
+  ['ip("ff00::/7").isMulticast()', "not"],
+  ['ip("10.0.0.0/8").isInRange(ip("10.0.0.0/16"))', "not"],
+  ['ip("::a").isInRange(ip("0.0.0.0/0"))', "not"],
+  ['datetime("1969-12-31T23:59:59.999Z").toDate() == datetime("1969-12-31")', "satisfied"],
+  ['duration("-1ms").toDays() == 0', "satisfied"],
+])("POL-4.1  %s is %s", (expression, wanted) => {
+  expect(evaluate(expression)).toBe(wanted);
 });
 
 describe("expressions", () => {
@@ -267,6 +281,8 @@ test("POL-7.2  rules behind equality, sets, prefixes, suffixes, entities and alt
   const rules: readonly (readonly [string, JsonObject])[] = [
     ['context.a == "x"', { a: "x" }],
     ['"y" == context.b', { b: "y" }],
+    ['context.c like "lib/*.ts"', { c: "lib/a.ts" }],
+    ['context.c like "lib/*.md"', { c: "lib/.md" }],
     ["context.flag", { flag: true }],
     ["!context.flag", { flag: false }],
     ["context.n == 0", { n: -0 }],

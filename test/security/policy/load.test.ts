@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { PolicyScope, PolicyText } from "../../../src/abi/policy.ts";
-import { parsePolicies, policyKey } from "../../../src/drivers/policy/cedar.ts";
+import { getCedarVersion } from "@cedar-policy/cedar-wasm/nodejs";
+import { parsePolicies } from "../../../src/drivers/policy/cedar.ts";
+import { cedarVersion, policyKey } from "../../../src/drivers/policy/key.ts";
 import { splitPolicies } from "../../../src/drivers/policy/split.ts";
 import { isObject, type JsonObject } from "../../../src/lib/json.ts";
 import { prng } from "../../../src/lib/prng.ts";
@@ -78,6 +80,10 @@ describe("errors", () => {
     const set = parsePolicies([source('permit(principal, action == Action::"task.done", resource is Path);')], schema);
     expect(set.ok && set.value.warnings[0]).toMatchObject({ severity: "warning", where: "p.cedar:1:1" });
   });
+});
+
+test("POL-9.6  the Cedar version in the key is the installed one", () => {
+  expect(cedarVersion).toBe(getCedarVersion());
 });
 
 test("POL-9.5  the key changes with a source, its scope and the schema, and with nothing else", () => {
