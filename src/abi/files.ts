@@ -11,7 +11,10 @@ export interface FileStat {
   readonly modifiedAt: number;
 }
 
-/** One path that differs between the session and what it started from. */
+/**
+ * One path that differs between the session and what it started from. A folder in a file's place, or a file in a folder's,
+ * is two changes of one path: the deletion first.
+ */
 export interface Change {
   readonly path: string;
   readonly kind: "added" | "modified" | "deleted";

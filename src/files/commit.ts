@@ -96,9 +96,10 @@ export function planCommit(request: CommitRequest): CommitDecision {
   const merged: { path: string; digest: Digest; text: string }[] = [];
   const skipped: string[] = [];
   const conflicts: Conflict[] = [];
-  for (const change of request.changes) {
-    if (!selected(change.path, request.paths)) continue;
-    const outcome = decide(change, request.workspace.get(change.path) ?? null, request.content);
+  const chosen = request.changes.filter((change) => selected(change.path, request.paths));
+  const deleted = new Map(chosen.filter((change) => change.kind === "deleted").map((change) => [change.path, change]));
+  for (const change of chosen) {
+    const outcome = decide(change, standsAt(change, deleted, request.workspace), request.content);
     const resolution = outcome.kind === "conflict" ? request.resolutions[change.path] : undefined;
     if (outcome.kind === "skip" || resolution === "theirs") skipped.push(change.path);
     else if (outcome.kind === "step") {
@@ -111,6 +112,14 @@ export function planCommit(request: CommitRequest): CommitDecision {
   }
   if (conflicts.length > 0) return { ok: false, conflicts };
   return { ok: true, plan: { steps: ordered(steps), merged, skipped } };
+}
+
+/** What a change meets in the workspace. What the session itself deletes there first, to put something of another type, is no longer there. */
+function standsAt(change: Change, deleted: ReadonlyMap<string, Change>, workspace: CommitRequest["workspace"]): Version | null {
+  const stands = workspace.get(change.path) ?? null;
+  const before = deleted.get(change.path);
+  if (stands === null || before === undefined || before === change) return stands;
+  return (before.type === "folder") === (stands.type === "folder") ? null : stands;
 }
 
 export function selected(path: string, paths: readonly string[] | null): boolean {

@@ -57,17 +57,33 @@ function entryOf(step: Step): SafetyEntry {
 export function planRollback(safety: Safety, workspace: ReadonlyMap<string, Version | null>): RollbackPlan {
   const steps: Step[] = [];
   const conflicts: { path: string; message: string }[] = [];
-  for (const entry of safety.entries.toReversed()) {
-    const now = workspace.get(entry.path) ?? null;
-    if (same(now, entry.from)) continue;
-    if (same(now, entry.to)) steps.push(undo(entry));
-    else
+  const left = new Map(reached(safety, workspace));
+  for (let index = safety.entries.length - 1; index >= 0; index -= 1) {
+    const entry = safety.entries[index];
+    if (entry === undefined) continue;
+    const last = left.get(entry.path);
+    if (last === "elsewhere") {
       conflicts.push({
         path: entry.path,
         message: `${entry.path}: it changed after the commit, so it was left as it is; restore it by hand if you want it back`,
       });
+      // One word about a path is enough.
+      left.set(entry.path, -1);
+    } else if (last !== undefined && index <= last) steps.push(undo(entry));
   }
   return { steps, conflicts };
+}
+
+/** For each path, the entry whose result stands there now; -1 where the path is as it was before the first. */
+function* reached(safety: Safety, workspace: ReadonlyMap<string, Version | null>): Generator<[string, number | "elsewhere"]> {
+  const byPath = Map.groupBy(safety.entries.keys(), (index) => safety.entries[index]?.path ?? "");
+  for (const [path, indexes] of byPath) {
+    const now = workspace.get(path) ?? null;
+    const first = safety.entries[indexes[0] ?? 0];
+    const last = indexes.findLast((index) => same(now, safety.entries[index]?.to ?? null));
+    if (first !== undefined && same(now, first.from)) yield [path, -1];
+    else yield [path, last ?? "elsewhere"];
+  }
 }
 
 function same(now: Version | null, then: SafetyVersion | null): boolean {

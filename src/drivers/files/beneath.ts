@@ -209,7 +209,7 @@ export function removeBeneath(tree: Tree, path: string, check: (place: Place) =>
 /** Removes a folder only when nothing is in it. */
 export function removeEmptyBeneath(tree: Tree, path: string): Result<boolean, SysError> {
   return at(tree, path, { last: "keep" }, (place) => {
-    if (place.stat === null) return false;
+    if (!place.stat?.isDirectory()) return false;
     try {
       rmdirSync(under(place));
       return true;

@@ -192,7 +192,8 @@ function perform(tree: beneath.Tree, step: FileStep, blobs: BlobDriver): Result<
     case "remove": {
       const now = current(tree, step.path);
       if (!now.ok) return now;
-      if (now.value === null) return ok("was-done");
+      // A folder in its place came with a later step of the same plan.
+      if (now.value === null || now.value.folder) return ok("was-done");
       return performed(beneath.removeBeneath(tree, step.path, (place) => mustHold(tree, place, step.path, step.from)));
     }
     case "write": {
@@ -234,15 +235,18 @@ function modeFor(old: Stats | null, executable: boolean): number {
   return executable ? mode | ((mode & 0o444) >> 2) : mode & ~0o111;
 }
 
-function current(
-  tree: beneath.Tree,
-  path: string,
-): Result<{ readonly digest: Digest | null; readonly executable: boolean } | null, SysError> {
+interface Current {
+  readonly digest: Digest | null;
+  readonly executable: boolean;
+  readonly folder: boolean;
+}
+
+function current(tree: beneath.Tree, path: string): Result<Current | null, SysError> {
   const found = standing(tree, path);
   if (!found.ok) return found.error.errno === "ENOENT" ? ok(null) : found;
   if (found.value === null) return ok(null);
   const { data, stat } = found.value;
-  return ok({ digest: data === null ? null : sha256(data), executable: (stat.mode & 0o111) !== 0 });
+  return ok({ digest: data === null ? null : sha256(data), executable: (stat.mode & 0o111) !== 0, folder: stat.isDirectory() });
 }
 
 /** The last look before a rename. What changed since the plan was made belongs to somebody else. */

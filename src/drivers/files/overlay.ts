@@ -176,23 +176,19 @@ class OverlaySession implements Session {
   }
 
   async changes(): Promise<Result<readonly Change[], SysError>> {
-    const changes = new Map<string, Change>();
     if (this.#view === null || this.#upper === null) return closed();
     const upper = this.#upper;
+    const changes: Change[] = [];
     const layers = { upper, lower: this.#lower, view: this.#view, hide: this.#hide, mountedAt: this.#mountedAt };
     let count = 0;
     for (const difference of differences(layers)) {
       const change = await this.#change(upper, difference);
       if (!change.ok) return change;
-      // A folder in a file's place is two differences of one path; the deletion of content is the one that must not be lost.
-      const known = change.value === null ? undefined : changes.get(change.value.path);
-      if (change.value !== null && (known === undefined || known.now === null)) {
-        changes.set(change.value.path, known === undefined ? change.value : replaced(known, change.value));
-      }
+      if (change.value !== null) changes.push(change.value);
       count += 1;
       if (count % pauseEvery === 0) await new Promise(setImmediate);
     }
-    return ok([...changes.values()].toSorted((a, b) => (a.path < b.path ? -1 : 1)));
+    return ok(changes.toSorted((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0)));
   }
 
   async settle(settled: readonly { readonly path: string; readonly now: Digest | null }[]): Promise<Result<void, SysError>> {
@@ -295,15 +291,23 @@ class OverlaySession implements Session {
     }
     const now = await this.#digests.digest(upper, path, stat);
     if (!now.ok) return now;
+    if (type === "link") this.#keepLink(upper, path);
     const executable = type === "file" && (stat.mode & 0o111) !== 0;
     if (was === now.value && executable === wasExecutable) return ok(null);
     return ok({ path, kind: was === null ? "added" : "modified", type, base: was, now: now.value, executable, wasExecutable });
   }
 
+  /** A link is read here and nowhere else: read() follows it. */
+  #keepLink(upper: beneath.Tree, path: string): void {
+    const link = standing(upper, path);
+    if (link.ok && link.value?.data) this.#options.blobs.put(link.value.data);
+  }
+
   /** The base of a path changed by a command: what the workspace holds there, if that is surely what the command saw. */
   #capture(path: string, difference: Difference): BaseFact {
     const found = standing(this.#lower, path);
-    const lower = found.ok ? found.value : null;
+    // A folder is no file's base; its own deletion is another change.
+    const lower = found.ok && found.value?.stat.isDirectory() !== true ? found.value : null;
     const viewed = this.#view === null ? null : statOf(this.#view, path);
     const certain = lower === null ? !wasCopied(difference, viewed) : isCertain(lower.stat, difference, viewed, this.#mountedAt);
     return this.#keep(path, certain ? lower : "unknown");
@@ -359,10 +363,6 @@ function wasCopied(difference: Difference, viewed: Stats | null): boolean {
 function isCertain(lower: Stats, difference: Difference, viewed: Stats | null, mountedAt: number): boolean {
   if (lower.ctimeMs <= mountedAt) return true;
   return wasCopied(difference, viewed) && viewed?.ino === lower.ino && difference.stat.birthtimeMs > lower.ctimeMs;
-}
-
-function replaced(gone: Change, present: Change): Change {
-  return { ...present, kind: "modified", base: gone.base, wasExecutable: gone.wasExecutable };
 }
 
 function closed(): Result<never, SysError> {

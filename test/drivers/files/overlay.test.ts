@@ -1,0 +1,158 @@
+/** What only an overlay has: commands change the session, and its upper folder tells what they did. */
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import type { Change, Session } from "../../../src/abi/files.ts";
+import { overlaySessions } from "../../../src/drivers/files/overlay.ts";
+import { commitSession, rollbackCommit } from "../../../src/drivers/files/perform.ts";
+import { bwrapSandbox } from "../../../src/drivers/sandbox/bwrap.ts";
+import { Helper } from "../../../src/drivers/sandbox/helper.ts";
+import { openMemoryBlobs } from "../../../src/drivers/store/memory-blobs.ts";
+import { shellCalls } from "../../../src/drivers/tool/shell.ts";
+import { planCommit } from "../../../src/files/commit.ts";
+import { planRollback, safetyOf } from "../../../src/files/rollback.ts";
+import { sha256 } from "../../../src/lib/hash.ts";
+import { done, ok } from "../../../src/lib/result.ts";
+import { errno, value } from "../../contract/session.ts";
+
+const top = mkdtempSync(join(tmpdir(), "overlay-"));
+const helper = new Helper();
+const sandbox = bwrapSandbox({ helper });
+const blobs = openMemoryBlobs();
+const driver = overlaySessions({ helper, blobs, hide: [".daimon"] });
+const checks = [await driver.available(), await sandbox.available()];
+const missing = checks.find((check) => !check.ok);
+const reason = missing === undefined || missing.ok ? "" : ` (skipped: ${missing.error.message})`;
+const rule = (title: string, body: () => Promise<void>): void => test.skipIf(missing !== undefined)(`${title}${reason}`, body);
+
+afterAll(async () => {
+  await driver.close();
+  await sandbox.close();
+  rmSync(top, { recursive: true, force: true });
+});
+
+async function opened(files: Readonly<Record<string, string>>) {
+  const folder = mkdtempSync(join(top, "test-"));
+  const [lower, home] = [join(folder, "workspace"), join(folder, "workspace/.daimon/sessions/1")];
+  mkdirSync(home, { recursive: true });
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(join(lower, path, ".."), { recursive: true });
+    writeFileSync(join(lower, path), text);
+  }
+  const session = value(await driver.open({ pid: 1, lower, home }));
+  const shell = async (command: string) => {
+    const [call] = shellCalls({ session: () => ok(session), sandbox });
+    const context = { pid: 1, id: "1.0.0", signal: new AbortController().signal, now: 0 };
+    const result = value(await (call?.perform({ command } as never, context) ?? Promise.reject(new Error("no call"))));
+    return result.value as { exitCode: number | null; changed: string[]; text: string };
+  };
+  return { session, lower, home, shell };
+}
+
+const rows = async (session: Session): Promise<(string | null)[][]> =>
+  value(await session.changes()).map((change: Change) => [change.kind, change.type, change.path, change.base, change.now]);
+
+describe("overlay with commands", () => {
+  rule("SBX-9.2 shell.run tells output in order, exit code and changed files", async () => {
+    const { session, lower, shell } = await opened({ a: "1", b: "2", "d/x": "3" });
+    const result = await shell("echo out; echo err >&2; echo more >> a; rm b; mkdir n; echo new > n/f; exit 4");
+    expect(result).toEqual({ exitCode: 4, changed: ["a", "b", "n", "n/f"], text: "out\nerr\n" });
+    expect((await shell("cat a n/f; ls")).text).toBe("1more\nnew\na\nd\nn\n");
+    expect((await shell("true")).changed).toEqual([]);
+    expect(readFileSync(join(lower, "a"), "utf8")).toBe("1");
+    await session.close();
+  });
+
+  rule("FIL-8.1 deletions, replaced folders, remade folders, renames and links are what they are", async () => {
+    const { session, shell } = await opened({ "d/x": "x", "d/y": "y", "e/z": "z", f: "f", "g/deep/w": "w", keep: "k" });
+    await shell(
+      "rm -r d; mkdir d; echo new > d/x; rm -r e; echo file > e; rm f; mkdir f; echo in > f/in; mv g h; ln -s d/x l; touch keep",
+    );
+    expect(await rows(session)).toEqual([
+      ["modified", "file", "d/x", sha256("x"), sha256("new\n")],
+      ["deleted", "file", "d/y", sha256("y"), null],
+      ["deleted", "folder", "e", null, null],
+      ["added", "file", "e", null, sha256("file\n")],
+      ["deleted", "file", "e/z", sha256("z"), null],
+      ["deleted", "file", "f", sha256("f"), null],
+      ["added", "folder", "f", null, null],
+      ["added", "file", "f/in", null, sha256("in\n")],
+      ["deleted", "folder", "g", null, null],
+      ["deleted", "folder", "g/deep", null, null],
+      ["deleted", "file", "g/deep/w", sha256("w"), null],
+      ["added", "folder", "h", null, null],
+      ["added", "folder", "h/deep", null, null],
+      ["added", "file", "h/deep/w", null, sha256("w")],
+      ["added", "link", "l", null, sha256("\0link\0d/x")],
+    ]);
+    await session.close();
+  });
+
+  rule(
+    "FIL-10.3 a file the workspace replaced before a command changed it has no certain base, so a commit is a conflict",
+    async () => {
+      const { session, lower, shell } = await opened({ a: "1\n", b: "1\n" });
+      await shell("cat a b");
+      for (const name of ["a", "b"]) {
+        writeFileSync(join(lower, `${name}.next`), "theirs\n");
+        renameSync(join(lower, `${name}.next`), join(lower, name));
+      }
+      await shell("echo mine >> a; echo mine > b.tmp; mv b.tmp b");
+      const outcome = value(
+        await commitSession(session, { lower, blobs, plan: planCommit, safetyOf, journal: () => done }, null),
+      );
+      expect(outcome.committed ? [] : outcome.conflicts.map((conflict) => conflict.path)).toEqual(["a", "b"]);
+      expect(readFileSync(join(lower, "a"), "utf8")).toBe("theirs\n");
+      await session.close();
+    },
+  );
+
+  rule("FIL-14.3 a command's work is committed and rolled back, folders and modes included", async () => {
+    const { session, lower, shell } = await opened({ a: "1", "d/x": "x", e: "e" });
+    await shell(
+      "echo two > a; rm -r d; echo dir-to-file > d; rm e; mkdir e; echo in > e/in; echo '#!/bin/sh' > run; chmod +x run; ln -s a link",
+    );
+    const outcome = value(await commitSession(session, { lower, blobs, plan: planCommit, safetyOf, journal: () => done }, null));
+    if (!outcome.committed || outcome.safety === null) throw new Error(JSON.stringify(outcome));
+    const { statSync, readlinkSync } = await import("node:fs");
+    expect(readFileSync(join(lower, "d"), "utf8")).toBe("dir-to-file\n");
+    expect(readFileSync(join(lower, "e/in"), "utf8")).toBe("in\n");
+    expect(statSync(join(lower, "run")).mode & 0o777).toBe(0o755);
+    expect(readlinkSync(join(lower, "link"))).toBe("a");
+    expect(await rows(session)).toEqual([]);
+    const back = value(await rollbackCommit(outcome.safety, { lower, blobs, planRollback, journal: () => done }));
+    expect(back.conflicts).toEqual([]);
+    expect(readFileSync(join(lower, "d/x"), "utf8")).toBe("x");
+    expect(readFileSync(join(lower, "e"), "utf8")).toBe("e");
+    expect(existsSync(join(lower, "run"))).toBe(false);
+    await session.close();
+  });
+
+  rule("FIL-6.2 what a command plants cannot move a later call outside", async () => {
+    const { session, lower, shell } = await opened({ a: "1" });
+    await shell(
+      `ln -s /etc/passwd p; ln -s ${lower}/a abs; ln -s ../../../../etc up; ln -s /work/a fine; mkfifo pipe; ln -s /proc/self/root/etc root; mkdir -m 000 shut`,
+    );
+    for (const path of ["p", "abs", "up/passwd", "root/passwd"]) {
+      expect(errno(await session.read(path))).toBe("EPERM");
+      expect(errno(await session.write(path, Buffer.from("x")))).toBe("EPERM");
+    }
+    expect(errno(await session.read("pipe"))).toBe("EINVAL");
+    expect(value(await session.read("fine")).toString()).toBe("1");
+    const outcome = value(await commitSession(session, { lower, blobs, plan: planCommit, safetyOf, journal: () => done }, null));
+    const reasons = outcome.committed ? [] : outcome.conflicts.map((conflict) => `${conflict.path} ${conflict.reason}`);
+    expect(reasons).toEqual(expect.arrayContaining(["p link-leaves-workspace", "up link-leaves-workspace", "pipe not-a-file"]));
+    value(await session.discard());
+    expect(await rows(session)).toEqual([]);
+    await session.close();
+  });
+
+  rule("FIL-10.2 the platform's folder is not there for commands, and what they make in its place is not a change", async () => {
+    const { session, lower, shell } = await opened({ ".daimon/policy": "mine", a: "1" });
+    expect((await shell("ls -A; mkdir .daimon && echo permit > .daimon/policy; ls .daimon")).text).toBe("a\npolicy\n");
+    expect(await rows(session)).toEqual([]);
+    expect(readFileSync(join(lower, ".daimon/policy"), "utf8")).toBe("mine");
+    await session.close();
+  });
+});
