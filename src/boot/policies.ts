@@ -4,9 +4,8 @@
  *   BOO-10.2  What Cedar parsed is cached by a digest of all sources, the schema and Cedar's version; a cache that does not fit is made anew.
  *   BOO-10.3  Of a project that nobody trusted only forbids count.
  */
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { renameSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { BootStep } from "../abi/entry.ts";
 import type { CallSpec } from "../abi/call.ts";
 import { sysError, type SysError } from "../abi/errno.ts";
@@ -17,6 +16,7 @@ import { sha256, type Digest } from "../lib/hash.ts";
 import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { compilePolicies } from "../security/policy/engine.ts";
+import { platformPolicy } from "../security/policy/platform.ts";
 import { policySchema } from "../security/policy/schema.ts";
 import { shorthandToCedar, type ShorthandEntry } from "../security/policy/shorthand.ts";
 import type { Config, FromFile } from "./config.ts";
@@ -67,8 +67,7 @@ function withoutHeldBack(set: PolicySet, config: Config): PolicySet {
 
 function gather(options: PolicyRequestOptions): Result<readonly PolicyText[], SysError> {
   const { layout, config } = options;
-  const platform = fileURLToPath(new URL("../security/policy/platform.cedar", import.meta.url));
-  const texts: PolicyText[] = [{ scope: "platform", file: "platform.cedar", text: readFileSync(platform, "utf8") }];
+  const texts: PolicyText[] = [platformPolicy];
   const own = [
     { scope: "organisation", file: join(layout.organisation.folder, "policy.cedar"), name: "/etc/daimon/policy.cedar" },
     { scope: "user", file: join(layout.user.folder, "policy.cedar"), name: "~/.config/daimon/policy.cedar" },

@@ -1,6 +1,6 @@
 /**
  * Window: how values become the text a model sees.
- *   WIN-1.1  A string is shown as it is; an object with a `text` as a line of its other fields, then the text; anything else as JSON.
+ *   WIN-1.1  A string is shown as it is; an object with a `text` as a line of its other plain fields, then the text; anything else as JSON.
  *   WIN-1.2  A result beyond the limit is cut, and its last line says how to read on.
  *   WIN-1.3  An evicted page leaves a stub that names its source, its size and the call that brings it back.
  */
@@ -14,7 +14,7 @@ import { estimateTokens } from "../lib/tokens.ts";
 export function render(value: Json): string {
   if (typeof value === "string") return value;
   if (!isObject(value) || typeof value["text"] !== "string") return JSON.stringify(value);
-  const fields = Object.entries(value).filter(([key]) => key !== "text");
+  const fields = Object.entries(value).filter(([key, field]) => key !== "text" && (typeof field !== "object" || field === null));
   const head = fields.map(([key, field]) => `${key}: ${typeof field === "string" ? field : JSON.stringify(field)}`).join(" · ");
   return head === "" ? value["text"] : `${head}\n${value["text"]}`;
 }

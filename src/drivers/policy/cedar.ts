@@ -8,7 +8,6 @@
  */
 import {
   checkParsePolicySet,
-  getCedarVersion,
   policyToJson,
   preparsePolicySet,
   statefulIsAuthorized,
@@ -34,16 +33,12 @@ import type {
 import { sha256 } from "../../lib/hash.ts";
 import { canonical, type JsonObject } from "../../lib/json.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
+import { policyKey } from "./key.ts";
 import { lineFinder, splitPolicies, unitsOfBytes, type Part } from "./split.ts";
 
 /** `message` tells every finding; `findings` are the same for a program. */
 export interface PolicyFault extends SysError {
   readonly findings: readonly Finding[];
-}
-
-/** The key the caller caches a PolicySet under; it needs no parsing. */
-export function policyKey(texts: readonly PolicyText[], schema: JsonObject): string {
-  return sha256(canonical({ texts, schema, cedar: getCedarVersion(), form: 1 }));
 }
 
 export function parsePolicies(texts: readonly PolicyText[], schema: JsonObject): Result<PolicySet, PolicyFault> {

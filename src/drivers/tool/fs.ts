@@ -190,6 +190,7 @@ async function list(session: Session, args: ListArgs): Promise<Outcome> {
   const glob = parsed(args.glob);
   if (!glob.ok) return glob;
   const lines: string[] = [];
+  const entries: { path: string; type: FileStat["type"]; bytes: number }[] = [];
   let cut = false;
   const depth = args.depth ?? (args.glob === undefined ? 1 : 16);
   for await (const entry of walk(session, args.path ?? ".", depth)) {
@@ -199,12 +200,14 @@ async function list(session: Session, args: ListArgs): Promise<Outcome> {
       cut = true;
       break;
     }
+    const { path, type, bytes } = entry.value;
+    entries.push({ path, type, bytes });
     lines.push(entryLine(entry.value));
   }
   if (cut) lines.push(`[more than ${listEntriesMax} entries: list a folder below, or narrow it with \`glob\`]`);
   const text = lines.length === 0 ? "nothing here" : lines.join("\n");
   return ok({
-    value: { path: args.path ?? ".", entries: lines.length - (cut ? 1 : 0), text },
+    value: { path: args.path ?? ".", entries, text },
     source: args.path ?? ".",
     label: untrusted,
   });
@@ -501,7 +504,7 @@ const specs = {
     name: "fs.list",
     summary: "List a folder, or what is below it. Returns one path a line with its size; folders end with /.",
     input: object({ path, depth: { ...line, maximum: 64, description: "Levels; 1 by default, all with `glob`." }, glob }, []),
-    output: object({ path: texts, entries: count, text: texts }, ["path", "entries", "text"]),
+    output: object({ path: texts, entries: { type: "array" }, text: texts }, ["path", "entries", "text"]),
     effect: "read",
     reversible: true,
     recovery: "pure",
