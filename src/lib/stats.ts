@@ -59,20 +59,20 @@ const graphMax = 400;
 const damping = 0.85;
 const rounds = 30;
 
-/** The centrality of each vector among all, 0 to 1: what many others also speak of. */
-export function centrality(vectors: readonly Vector[]): number[] {
-  return scaled(vectors.length > graphMax ? centroidScores(vectors) : lexRank(vectors));
+/** The centrality of each vector among all, 0 to 1: what many others also speak of. `weight` says how much a pair counts. */
+export function centrality(vectors: readonly Vector[], weight: (a: number, b: number) => number = () => 1): number[] {
+  return scaled(vectors.length > graphMax ? centroidScores(vectors) : lexRank(vectors, weight));
 }
 
 /** Continuous LexRank: the stationary distribution of a walk whose steps are cosines. */
-function lexRank(vectors: readonly Vector[]): number[] {
+function lexRank(vectors: readonly Vector[], weight: (a: number, b: number) => number): number[] {
   const n = vectors.length;
   if (n === 0) return [];
   const weights = new Float64Array(n * n);
   const degree = new Float64Array(n);
   for (let i = 0; i < n; i += 1) {
     for (let j = i + 1; j < n; j += 1) {
-      const alike = cosine(at(vectors, i), at(vectors, j));
+      const alike = cosine(at(vectors, i), at(vectors, j)) * weight(i, j);
       weights[i * n + j] = alike;
       weights[j * n + i] = alike;
       degree[i] = (degree[i] ?? 0) + alike;

@@ -10,8 +10,11 @@ import { words } from "./text.ts";
 export const factKinds = ["decision", "action", "question", "risk", "figure", "date", "statement"] as const;
 export type FactKind = (typeof factKinds)[number];
 
-export function factKind(sentence: Pick<Sentence, "text" | "section">): FactKind {
-  const { text, section } = sentence;
+export function factKind(sentence: Pick<Sentence, "text" | "section" | "kind">): FactKind {
+  if (sentence.kind === "row") return rowKind(sentence.text);
+  const { text } = sentence;
+  /** A heading says what the items of its list are, not what its prose is. */
+  const section = sentence.kind === "item" ? sentence.section : "";
   if (isQuestion(text) || /\bopen (?:questions?|points?|issues?)\b|\bto be clarified\b/i.test(section)) return "question";
   if (isAction(text) || /^(?:\d+[.)]?\s*)?(?:actions?|action items|next steps|to[- ]?dos?|tasks)\b/i.test(section))
     return "action";
@@ -19,6 +22,19 @@ export function factKind(sentence: Pick<Sentence, "text" | "section">): FactKind
   if (isRisk(text)) return "risk";
   if (amounts(text).length > 0) return "figure";
   return dates(text).length > 0 ? "date" : "statement";
+}
+
+/** The labels of a row's cells say nothing about the row itself. */
+function rowKind(text: string): FactKind {
+  const cells = text.replace(/(^|· )[^·:]{1,40}: /g, "$1");
+  if (isRisk(cells) || /· risks?: /i.test(text)) return "risk";
+  if (amounts(cells).length > 0 || /\d/.test(cells)) return "figure";
+  return dates(cells).length > 0 ? "date" : "statement";
+}
+
+/** A row of a table or a log, as it is quoted. */
+export function isRowText(text: string): boolean {
+  return text.includes(" · ") || /^\[?\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}/.test(text);
 }
 
 function isQuestion(text: string): boolean {
@@ -41,13 +57,19 @@ function isAction(text: string): boolean {
 }
 
 function isDecision(text: string): boolean {
-  return /\b(?:decided|agreed|approved|resolved|rejected|adopted|authorised|authorized|signed off|ruled out|chose|selected|decision)\b/i.test(
+  if (/^(?:until|if|when|unless|please|before)\b/i.test(text) || /\bhas (?:not )?(?:yet )?decided\b/i.test(text)) return false;
+  return /\b(?:decided|agreed|(?<!(?:the|an|its|our|last) )approved|resolved|rejected|adopted|authori[sz]ed|signed off|ruled out|decisions?:)/i.test(
     text,
   );
 }
 
 function isRisk(text: string): boolean {
-  return /\b(?:risks?|dangers?|threat(?:en(?:s|ed)?)?|fail(?:s|ed|ures?)?|delay(?:s|ed)?|leak(?:s|ed|ing|age)?|outages?|shortfall|overruns?|damaged?|blocked|exceed(?:s|ed)?|missing|incidents?|warnings?|breach(?:es|ed)?|mould|defects?|alarms?|faulty|unsafe|too (?:late|slow|high|low|narrow|heavy))\b/i.test(
+  if (
+    /^(?:if|when|every|each|before|after|until|no|nobody|wipe|please)\b/i.test(text) ||
+    /\bmust not\b|\b(?:no|without) (?:risk|damage|delay)/i.test(text)
+  )
+    return false;
+  return /\b(?:risks?|dangers?|threat(?:ens|ened)?|failed|failures?|delays?|delayed|leak(?:s|ed|ing|age)?|outages?|shortfalls?|overruns?|were damaged|was damaged|blocked|exceeded|missing|incidents?|breach(?:es|ed)?|mould|defects?|faulty|unsafe|near miss(?:es)?|broke|broken|not (?:insured|covered|accepted|safe|possible)|cannot be|warns?|exhaust(?:s|ed)?|above the (?:limit|approved)|too (?:late|slow|high|low|narrow|heavy|full|long|small|little)|stands? idle|lost)\b/i.test(
     text,
   );
 }
@@ -210,15 +232,33 @@ export function isQuotable(sentence: Pick<Sentence, "text" | "kind">): boolean {
   )
     return false;
   if (words(text).length < 5) return false;
-  if (kind === "row") return /\p{L}{3}/u.test(text);
+  if (kind === "row") return isTelling(text);
   if (!/^["'“‘(\[«]?[\p{Lu}\p{N}]/u.test(text)) return false;
   if (/[:;,]$/.test(text)) return false;
   return kind === "item" || /[.!?…]["'”’)\]]*$/.test(text);
 }
 
-/** A sentence that leans on the one before it reads badly alone. */
+/** A row is worth quoting for its words or as a sum; bare figures need their table. */
+function isTelling(text: string): boolean {
+  if (/\b(?:total|sum)\b/i.test(text) || !text.includes(" · ")) return true;
+  return text
+    .split(" · ")
+    .some((cell) => words(cell.replace(/^[^:]{1,40}: /, "")).filter((word) => /^\p{L}{2,}$/u.test(word)).length >= 5);
+}
+
+/** Whether something is said of something: a heading or a line of a letter's head has no verb. A guess by form, for ranking only. */
+export function hasVerb(text: string): boolean {
+  const main = text.replace(/, \p{Ll}+(?:ed|wn|ld|de) (?:by|as|on|in|at)\b.*$/u, "");
+  return /\b(?:is|are|was|were|be|been|has|have|had|will|would|can|cannot|could|may|might|must|shall|should|do|does|did|became|began|broke|came|cost|fell|found|gave|got|held|kept|left|lost|made|met|paid|put|ran|rose|said|saw|sent|set|stood|stays?|takes?|took|told|went|wrote|says|asks?|needs?|comes?|goes|gives|holds|moves?|reopens?|arrives?|starts?|ends|expects?|reports?|forecasts?|charges?|offers?|carries|costs|meets?|decides?|\p{Ll}{3,}(?:ed|ies))\b/u.test(
+    main,
+  );
+}
+
+/** A sentence that leans on the one before it, or on who speaks, reads badly alone. */
 export function leansBack(text: string): boolean {
-  return /^(?:this|that|these|those|it|they|he|she|such|both|there|here|however|but|and|so|then|also|therefore|thus|instead|otherwise|in addition|moreover|nevertheless|neither|the (?:former|latter|same))\b/i.test(
+  if (/^it (?:is not|is un|remains|was not) (?:known|clear|open|decided|\p{L}+ whether)/iu.test(text)) return false;
+  if (/\b(?:we|us|our|ours|you|your|I|me|my|We|Our|You|Your|My)\b/.test(text)) return true;
+  return /^(?:this|that|these|those|it|they|he|she|such|both|there|here|since then|until then|later than|however|but|and|so|then|also|therefore|thus|instead|otherwise|in addition|moreover|nevertheless|neither|the (?:former|latter|same))\b/i.test(
     text,
   );
 }

@@ -83,7 +83,7 @@ export function printable(text: string): string {
 /** As one line of Markdown text that renders as the text itself. */
 export function escapeMarkdown(text: string): string {
   return printable(text)
-    .replace(/[\\`*_[\]<>|~]/g, "\\$&")
+    .replace(/[\\`*[\]<>|~]|(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])/gu, "\\$&")
     .replace(/&(?=#?\w+;)/g, "\\&")
     .replace(/\b(https?|ftp|mailto):/gi, "$1\\:")
     .replace(/\bwww\./gi, "www\\.")

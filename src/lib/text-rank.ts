@@ -3,7 +3,7 @@
  *   TXT-7.1  Ranked facts hold no duplicates, keep the words they came with, and do not depend on the order of equals.
  *   TXT-7.2  Two facts conflict only when they speak of the same thing in the same unit and give different values.
  */
-import { amounts, dates, leansBack, type FactKind } from "./text-facts.ts";
+import { amounts, dates, hasVerb, isRowText, leansBack, type FactKind } from "./text-facts.ts";
 import { centrality, choose, corpusOf, cosine, vectorOf, type Vector } from "./stats.ts";
 import { fold, terms, words } from "./text.ts";
 
@@ -41,15 +41,21 @@ export function rankFacts(facts: readonly Fact[], request: RankRequest): Fact[] 
   const corpus = corpusOf(texts);
   const vectors = texts.map((text) => vectorOf(text, corpus));
   const focus = vectorOf(request.focus, corpus);
-  const central = centrality(vectors);
+  const central = centrality(vectors, linked(facts));
   const scores = facts.map((fact, index) => {
     const vector = vectors[index];
-    return (
-      0.5 * (central[index] ?? 0) + (vector === undefined ? 0 : cosine(vector, focus)) + kindWeights[fact.kind] + shape(fact)
-    );
+    const asked = vector === undefined ? 0 : cosine(vector, focus);
+    /** Rows resemble one another: the one that differs is worth a look. */
+    const weight = isRowText(fact.text) ? 0.5 * (1 - (central[index] ?? 0)) - 0.3 : 0.5 * (central[index] ?? 0);
+    return weight + asked + kindWeights[fact.kind] + shape(fact);
   });
   const chosen = choose(scores, vectors, { max: request.max, diversity: 0.35, alikeMax: request.alikeMax });
   return chosen.flatMap((index) => facts[index] ?? []);
+}
+
+/** What several documents speak of counts more than what one repeats. */
+function linked(facts: readonly Fact[]): (a: number, b: number) => number {
+  return (a, b) => (facts[a]?.path === facts[b]?.path ? 0.4 : 1);
 }
 
 /** What the sentence's form and place say: whole sentences of middle length, near the top, that need no neighbour. */
@@ -58,8 +64,8 @@ function shape(fact: Fact): number {
   let score = length < 45 ? -0.2 : length > 240 ? -0.15 : 0;
   if (leansBack(fact.text)) score -= 0.35;
   if (fact.line <= 12) score += 0.1;
-  /** A row of a table says something only with words in it. */
-  if (fact.text.includes(" · ")) score += /\btotal|\bsum\b/i.test(fact.text) ? 0.1 : -0.35;
+  if (isRowText(fact.text)) return score + (/\btotal|\bsum\b/i.test(fact.text) ? 0.3 : 0);
+  if (!hasVerb(fact.text)) score -= 0.35;
   if (!/[.!?]["'”’)]*$/.test(fact.text)) score -= 0.1;
   return score;
 }
@@ -149,6 +155,7 @@ function headingOf(group: readonly Fact[], counts: ReadonlyMap<string, number>, 
   for (const [phrase, count] of scores) {
     if (taken.has(fold(phrase))) continue;
     const parts = phrase.split(" ");
+    if (parts.length === 1 && phrase.length < 5) continue;
     const share = parts.reduce((sum, part) => sum + count / ((counts.get(fold(part)) ?? 0) + 2), 0);
     const score = count < 2 ? share * 0.3 : count * share * (parts.length > 1 ? 1.6 : 1);
     if (score > most) {
@@ -186,12 +193,13 @@ export interface Conflict {
 }
 
 /** How alike two facts must be, figures left out, to speak of the same thing. */
-const sameThingMin = 0.42;
+const sameThingMin = 0.5;
 const sharedTermsMin = 3;
+const comparedMax = 1_500;
 
 /** Pairs of facts from different documents that disagree on a figure or a date; the most alike first. */
 export function conflicts(facts: readonly Fact[], max: number): Conflict[] {
-  const measured = facts.filter((fact) => valuesOf(fact.text).size > 0);
+  const measured = facts.filter((fact) => !isRowText(fact.text) && valuesOf(fact.text).size > 0).slice(0, comparedMax);
   const corpus = corpusOf(measured.map((fact) => bare(fact.text)));
   const vectors = measured.map((fact) => vectorOf(bare(fact.text), corpus));
   const found: { alike: number; conflict: Conflict }[] = [];
@@ -230,11 +238,12 @@ function valuesOf(text: string): Map<string, Set<string>> {
   return values;
 }
 
+/** In a unit in which each names one value, the values differ. Of several values nobody knows which belong together. */
 function disagree(a: string, b: string): boolean {
   const others = valuesOf(b);
   for (const [unit, values] of valuesOf(a)) {
     const theirs = others.get(unit);
-    if (theirs !== undefined && ![...values].some((value) => theirs.has(value))) return true;
+    if (theirs?.size === 1 && values.size === 1 && ![...values].some((value) => theirs.has(value))) return true;
   }
   return false;
 }

@@ -51,10 +51,13 @@ const sentenceEnd = /[.!?…]+["'”’»)\]]*(?=\s|$)/gu;
 
 const abbreviations = new Set(
   (
-    "mr mrs ms dr prof st vs etc e.g i.e eg ie cf al approx no nos nr p pp vol fig figs sec ch ed est dept inc ltd co corp " +
+    "mr mrs ms dr prof st vs etc e.g i.e eg ie cf al approx ed est dept inc ltd co corp " +
     "jan feb mar apr jun jul aug sep sept oct nov dec mon tue wed thu fri sat sun z.b d.h u.a bzw ca usw ggf max min incl excl tel ref"
   ).split(" "),
 );
+
+/** Shortened before a number only: `No. 4` goes on, "The answer is no. We …" does not. */
+const beforeNumbers = new Set("no nos nr p pp vol fig figs sec sect ch art para".split(" "));
 
 /** A full stop ends a sentence unless it belongs to a shortened word or the text goes on in lower case. */
 function endsSentence(text: string, mark: number, end: number): boolean {
@@ -63,8 +66,7 @@ function endsSentence(text: string, mark: number, end: number): boolean {
   if (text[mark] !== ".") return !/\p{Ll}/u.test(next);
   const before = /(\S+)$/u.exec(text.slice(Math.max(0, mark - 24), mark))?.[1] ?? "";
   const word = before.replace(/^["'“‘«([*_]+/u, "").toLowerCase();
-  /** `No. 4` goes on, "The answer is no. We …" does not. */
-  if (abbreviations.has(word)) return false;
+  if (abbreviations.has(word) || (beforeNumbers.has(word) && /\d/.test(next))) return false;
   if (/^\p{L}$/u.test(word) && /\p{Lu}/u.test(before)) return false;
   return !/\p{Ll}/u.test(next);
 }

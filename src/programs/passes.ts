@@ -15,6 +15,9 @@ import { unreachable } from "../lib/assert.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { done, ok, type Result } from "../lib/result.ts";
 import type { Check, Compile } from "../lib/schema.ts";
+import { noCarry, readBlocks, sentencesOf, type Block } from "../lib/text-blocks.ts";
+import { factKind, hasVerb, isInjection, isQuotable } from "../lib/text-facts.ts";
+import { printable } from "../lib/text-quote.ts";
 import { conflicts, type Fact } from "../lib/text-rank.ts";
 import { estimateTokens } from "../lib/tokens.ts";
 import { runJobs, type Job } from "./agents.ts";
@@ -105,7 +108,7 @@ async function runPass(run: Run, pass: Pass): Promise<Result<Json, SysError>> {
     case "agent":
       return pass.each === null ? await runWhole(run, pass) : await runEach(run, pass, pass.each);
     case "conflicts":
-      return ok(conflictsOf(run, pass));
+      return await runConflicts(run, pass);
     case "links":
       return await runAudit(run, pass);
     case "publish":
@@ -225,13 +228,27 @@ function piecesOf(list: readonly Json[], room: number): readonly (readonly Json[
 
 const conflictsMax = 6;
 
-function conflictsOf(run: Run, pass: Pass): Json {
-  const facts = pass.takes.flatMap((path) => citedFacts(pick(run.values, path)));
-  return conflicts(facts, conflictsMax).map(({ about, left, right }) => ({ about, left: { ...left }, right: { ...right } }));
+/** Compares what the documents themselves say, not what an agent chose of it. */
+async function runConflicts(run: Run, pass: Pass): Promise<Result<Json, SysError>> {
+  const facts: Fact[] = [];
+  for (const path of pass.takes.flatMap((taken) => pathsIn(pick(run.values, taken)))) {
+    const lines = await readDocument(run.sys, path);
+    if (!lines.ok) continue;
+    for (const block of readBlocks(path, lines.value, noCarry, true).blocks) {
+      if (!isInjection(block.text)) facts.push(...factsOf(block, path));
+    }
+  }
+  return ok(conflicts(facts, conflictsMax).map(({ about, left, right }) => ({ about, left: { ...left }, right: { ...right } })));
 }
 
-function citedFacts(value: Json | undefined): Fact[] {
-  return citedIn(value).map((cited) => ({ ...cited, kind: "statement", section: "" }));
+function factsOf(block: Block, path: string): Fact[] {
+  return sentencesOf(block)
+    .filter((sentence) => isQuotable(sentence) && hasVerb(sentence.text) && factKind(sentence) !== "action")
+    .map(({ text, line, to, section }) => ({ text: printable(text), path, line, to, section, kind: "statement" }));
+}
+
+function pathsIn(value: Json | undefined): string[] {
+  return listOf(value).flatMap((item) => (isObject(item) && typeof item["path"] === "string" ? [item["path"]] : []));
 }
 
 async function runAudit(run: Run, pass: Pass): Promise<Result<Json, SysError>> {

@@ -34,20 +34,23 @@ export function renderTemplate(template: string, values: ReadonlyMap<string, Jso
   );
 }
 
-const tag = /(^[ \t]*)?\{\{([#^/]?)\s*([\w.-]+)\s*\}\}([ \t]*(?:\n|$))?/gm;
+const tag = /\{\{([#^/]?)\s*([\w.-]+)\s*\}\}/g;
 
 export function parseTemplate(template: string): Result<readonly Node[], SysError> {
   const root: Open = { path: "", inverted: false, line: 1, children: [] };
   const stack: Open[] = [root];
   let at = 0;
   for (const match of template.matchAll(tag)) {
-    const [whole, before, mark = "", path = "", after] = match;
+    const [whole, mark = "", path = ""] = match;
     const top = stack.at(-1) ?? root;
+    const end = match.index + whole.length;
     /** A section's tag alone on its line takes the line with it. */
-    const alone = mark !== "" && before !== undefined && after !== undefined;
-    const text = template.slice(at, match.index) + (alone ? "" : (before ?? ""));
+    const lineStart = template.lastIndexOf("\n", match.index - 1) + 1;
+    const rest = /^[ \t]*(?:\n|$)/.exec(template.slice(end, end + 200))?.[0];
+    const alone = mark !== "" && rest !== undefined && template.slice(lineStart, match.index).trim() === "";
+    const text = template.slice(at, alone ? Math.max(at, lineStart) : match.index);
     if (text !== "") top.children.push({ type: "text", text });
-    at = match.index + whole.length - (alone ? 0 : (after?.length ?? 0));
+    at = alone ? end + rest.length : end;
     const line = template.slice(0, match.index).split("\n").length;
     if (mark === "") top.children.push({ type: "value", path });
     else if (mark !== "/") stack.push({ path, inverted: mark === "^", line, children: [] });

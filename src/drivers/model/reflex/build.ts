@@ -5,7 +5,7 @@
  */
 import { isObject, type Json, type JsonObject, type JsonSchema } from "../../../lib/json.ts";
 import { corpusOf, cosine, vectorOf } from "../../../lib/stats.ts";
-import { amounts, dates, factKinds, names, type FactKind } from "../../../lib/text-facts.ts";
+import { amounts, dates, factKinds, hasVerb, isRowText, leansBack, names, type FactKind } from "../../../lib/text-facts.ts";
 import { byDate, bySource, rankFacts, topics, type Fact } from "../../../lib/text-rank.ts";
 import { terms } from "../../../lib/text.ts";
 import type { Flag } from "./notes.ts";
@@ -111,6 +111,7 @@ function extract(
 
 function pick(facts: readonly Fact[], max: number, order: Order, focus: string): readonly Fact[] {
   const best = rankFacts(facts, { max, focus, alikeMax });
+  if (order === "given") return facts.filter((fact) => best.includes(fact));
   if (order === "source") return best.toSorted(bySource);
   return order === "date" ? best.toSorted(byDate) : best;
 }
@@ -189,7 +190,9 @@ function grouped(
   max: number,
   focus: string,
 ): { heading: string; facts: readonly Fact[] }[] {
-  let left = rankFacts(facts, { max: facts.length, focus, alikeMax });
+  const ranked = rankFacts(facts, { max: facts.length, focus, alikeMax });
+  const alone = ranked.filter((fact) => fact.kind === "question" || !leansBack(fact.text));
+  let left = alone.length === 0 ? ranked : alone;
   const made: { heading: string; facts: readonly Fact[] }[] = [];
   const take = (heading: string, chosen: readonly Fact[]): void => {
     if (chosen.length === 0) return;
@@ -198,13 +201,22 @@ function grouped(
   };
   if (hint.lead !== null) take(hint.lead.heading, leaders(left, hint.lead.max));
   for (const [kind, heading] of hint.kinds) {
-    const chosen = left.filter((fact) => fact.kind === kind).slice(0, max);
-    take(heading, chosen.toSorted(kind === "date" || kind === "action" ? byDate : bySource));
+    const all = left.filter((fact) => fact.kind === kind);
+    take(heading, kind === "action" ? latest(all, max) : all.slice(0, max).toSorted(kind === "date" ? byDate : bySource));
   }
   if (hint.topics > 0) {
-    for (const topic of topics(left, hint.topics)) take(topic.heading, topic.facts.slice(0, max).toSorted(bySource));
+    const kinds = hint.kinds.map(([kind]) => kind);
+    const able = left.filter((fact) => !kinds.includes(fact.kind) && hasVerb(fact.text) && !isRowText(fact.text));
+    for (const topic of topics(able, hint.topics)) take(topic.heading, topic.facts.slice(0, max).toSorted(bySource));
   }
   return made;
+}
+
+/** Of actions the latest matter most; those without a date come last. */
+function latest(facts: readonly Fact[], max: number): Fact[] {
+  const dated = facts.filter((fact) => dates(fact.text).some((date) => date.iso !== null)).toSorted((a, b) => byDate(b, a));
+  const undated = facts.filter((fact) => !dated.includes(fact));
+  return [...dated, ...undated].slice(0, max).toSorted(byDate);
 }
 
 /** The best facts that read well at the top: whole sentences from different documents. */
@@ -213,9 +225,8 @@ function leaders(ranked: readonly Fact[], max: number): Fact[] {
   const seen = new Set<string>();
   for (const fact of ranked) {
     if (chosen.length >= max) break;
-    if (seen.has(fact.path) || fact.kind === "question" || !/[.!]["'”’)]*$/.test(fact.text) || fact.text.includes(" · "))
-      continue;
-    if (/^(?:TODO|FIXME|action)/i.test(fact.text)) continue;
+    if (seen.has(fact.path) || fact.kind === "question" || fact.kind === "action" || isRowText(fact.text)) continue;
+    if (!/[.!]["'”’)]*$/.test(fact.text) || leansBack(fact.text) || !hasVerb(fact.text)) continue;
     seen.add(fact.path);
     chosen.push(fact);
   }

@@ -4,7 +4,8 @@
  *   CPU-5.2  A block that reads as an order to its reader is flagged with its line and quoted nowhere else.
  */
 import { noCarry, readBlocks, sentencesOf, type Block, type Carry, type Line } from "../../../lib/text-blocks.ts";
-import { factKind, isInjection, isQuotable } from "../../../lib/text-facts.ts";
+import { factKind, isInjection, isQuotable, isRowText } from "../../../lib/text-facts.ts";
+import { corpusOf, cosine, vectorOf } from "../../../lib/stats.ts";
 import { printable } from "../../../lib/text-quote.ts";
 import { bySource, rankFacts, type Fact } from "../../../lib/text-rank.ts";
 import type { Flag, Note, NotedFact } from "./notes.ts";
@@ -75,7 +76,7 @@ function flagOf(block: Block): Flag | null {
   if (!isInjection(text)) return null;
   const line = block.marks[0]?.line ?? 1;
   return {
-    text: text.length > 240 ? `${text.slice(0, 240).replace(/\s+\S*$/, "")} …` : text,
+    text: text.length > 380 ? `${text.slice(0, 380).replace(/\s+\S*$/, "")} …` : text,
     line,
     to: block.marks.at(-1)?.line ?? line,
   };
@@ -83,13 +84,45 @@ function flagOf(block: Block): Flag | null {
 
 function factsOf(block: Block, path: string): Fact[] {
   const facts: Fact[] = [];
-  for (const sentence of sentencesOf(block)) {
+  const sentences = sentencesOf(block);
+  for (const [index, sentence] of sentences.entries()) {
     const text = printable(sentence.text);
-    if (!isQuotable({ text, kind: sentence.kind })) continue;
+    if (!isQuotable({ text, kind: sentence.kind }) || isAnswered(text, sentences[index + 1]?.text)) continue;
     const section = printable(sentence.section);
-    facts.push({ text, path, line: sentence.line, to: sentence.to, section, kind: factKind({ text, section }) });
+    facts.push({
+      text,
+      path,
+      line: sentence.line,
+      to: sentence.to,
+      section,
+      kind: factKind({ text, section, kind: sentence.kind }),
+    });
   }
   return facts;
+}
+
+/** A question with its answer behind it is not open. */
+function isAnswered(text: string, next: string | undefined): boolean {
+  return text.endsWith("?") && next !== undefined && !next.endsWith("?");
+}
+
+/** Rows more alike than this, figures left out, are routine. */
+const routineMin = 0.7;
+
+/** Without the rows that many others resemble: a log's daily business and the plain lines of a table. */
+function withoutRoutine(facts: readonly Fact[]): Fact[] {
+  const rows = facts.filter((fact) => isRowText(fact.text));
+  const bare = rows.map((fact) => fact.text.replace(/\d+/g, " "));
+  const corpus = corpusOf(bare);
+  const vectors = bare.map((text) => vectorOf(text, corpus));
+  const routine = new Set(
+    rows.filter((fact, index) => {
+      const own = vectors[index];
+      if (own === undefined || /\b(?:total|sum)\b/i.test(fact.text)) return false;
+      return vectors.some((other, at) => at !== index && cosine(own, other) >= routineMin);
+    }),
+  );
+  return facts.filter((fact) => !routine.has(fact));
 }
 
 /** The best facts that fit the note. */

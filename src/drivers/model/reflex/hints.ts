@@ -3,7 +3,7 @@
  * names, types and descriptions say the same in words. Without a hint, a property's name is the hint.
  *   extract: KIND    pieces of the documents that were read: facts, sentences, decisions, actions, questions, risks, figures, dates, statements,
  *                    amounts, names, terms, flagged, refused; for a text: title, kind
- *   select: PATH     facts among the goal's input, ranked: `kinds` filters, `order` is rank, source or date
+ *   select: PATH     facts among the goal's input, ranked: `kinds` filters, `order` is rank, source, date or given
  *   group: PATH      facts among the goal's input, put under headings: `lead` names the group of the best, `kinds` gives each kind its heading,
  *                    `topics` says how many groups of what is left are made by topic
  *   copy: PATH       a value of the goal's input as it is
@@ -16,7 +16,7 @@ import { factKinds, type FactKind } from "../../../lib/text-facts.ts";
 export type ExtractKind =
   "facts" | "sentences" | "amounts" | "names" | "terms" | "flagged" | "refused" | "title" | "kind" | `${FactKind}s`;
 
-export type Order = "rank" | "source" | "date";
+export type Order = "rank" | "source" | "date" | "given";
 
 export type Hint =
   | { readonly act: "extract"; readonly what: ExtractKind; readonly max: number | null; readonly order: Order }
@@ -100,7 +100,7 @@ function isFactKind(value: unknown): value is FactKind {
 }
 
 function orderOf(value: unknown, otherwise: Order): Order {
-  return value === "rank" || value === "source" || value === "date" ? value : otherwise;
+  return value === "rank" || value === "source" || value === "date" || value === "given" ? value : otherwise;
 }
 
 function kindsOf(value: unknown): readonly FactKind[] | null {
