@@ -272,7 +272,12 @@ function uidOf({ type, id }: PolicyEntity): { type: string; id: string } {
 /** Cedar refuses an entity that comes twice, so the principal of a call upon itself is told once. */
 function distinct(entities: readonly PolicyEntity[]): readonly object[] {
   const told = entities.filter((entity, at) => !entities.slice(0, at).some((other) => isTwin(entity, other)));
-  return told.map(({ type, id, attrs, parents, tags }) => ({ uid: { type, id }, attrs, parents, ...(tags === undefined ? {} : { tags }) }));
+  return told.map(({ type, id, attrs, parents, tags }) => ({
+    uid: { type, id },
+    attrs,
+    parents,
+    ...(tags === undefined ? {} : { tags }),
+  }));
 }
 
 function isTwin(a: PolicyEntity, b: PolicyEntity): boolean {

@@ -15,8 +15,9 @@ import type { Decision, EntityRef, Explanation, PolicyEngine, PolicyRequest, Pol
 import type { RuleId, RuleSource } from "../../abi/policy.ts";
 import { isObject, type Json, type JsonObject } from "../../lib/json.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
-import { compileExpression, isIn, type Actor, type Evaluate, type Scene } from "./expression.ts";
+import { compileExpression, type Evaluate } from "./expression.ts";
 import { keyLists, scopeEntity, type IndexKey, type KeyList } from "./keys.ts";
+import { isIn, type Actor, type Scene } from "./operators.ts";
 import { readScene } from "./scene.ts";
 import { EntityTable, Shelf } from "./shelf.ts";
 

@@ -141,6 +141,9 @@ const secretFolders = [".ssh", ".aws", ".azure", ".gnupg", ".kube", ".config/gcl
 /** Shown to everyone, and named like the secret they stand for. */
 const templates = [".env.example", ".env.sample", ".env.template", ".env.dist", ".env.defaults"];
 
+/** All the folders and `.env.*` begin with a dot: this one look spares the many others for most paths. */
+const hidden = '(context.pathFolded like ".*" || context.pathFolded like "*/.*")';
+
 export const platformFile = "platform.cedar";
 
 /** The shipped policy as Cedar text. */
@@ -175,7 +178,12 @@ unless { context.declared };
 @id("platform.no-commit-of-instructions")
 @reason("the file instructs agents or runs by itself; only a person may change it in the workspace")
 forbid(principal, action == Action::"fs.commit", resource)
-when { context has pathFolded && ${among(obeyedFiles, obeyedFolders)} };
+when { context has pathFolded && ${among(obeyedFiles, [])} };
+
+@id("platform.no-commit-of-tool-folders")
+@reason("the folder holds what tools run by themselves; only a person may change it in the workspace")
+forbid(principal, action == Action::"fs.commit", resource)
+when { context has pathFolded && ${hidden} && ${among([], obeyedFolders)} };
 
 // Secrets have no place in a window: what is read can be quoted. In three rules, so that the index finds the first by its names.
 @id("platform.no-secret-files")
@@ -186,13 +194,13 @@ when { context has pathFolded && ${among(secretFiles, [])} };
 @id("platform.no-env-files")
 @reason("an .env file holds secrets; read its template (.env.example) instead")
 forbid(principal, action, resource)
-when { context has pathFolded && ${among([".env.*"], [])} }
+when { context has pathFolded && ${hidden} && ${among([".env.*"], [])} }
 unless { context has pathFolded && ${among(templates, [])} };
 
 @id("platform.no-secret-folders")
 @reason("the folder holds credentials; what a process reads can leave with its words")
 forbid(principal, action, resource)
-when { context has pathFolded && ${among([], secretFolders)} };
+when { context has pathFolded && ${hidden} && ${among([], secretFolders)} };
 `;
 }
 

@@ -4,7 +4,7 @@
  */
 import type { PolicyEntity, PolicyRequest } from "../../abi/policy.ts";
 import { canonical, type Json } from "../../lib/json.ts";
-import type { Actor, Scene } from "./expression.ts";
+import type { Actor, Scene } from "./operators.ts";
 import { entity, readValue, type Fields, type Value } from "./value.ts";
 
 const none: Fields = Object.freeze(Object.create(null) as Fields);
@@ -39,15 +39,16 @@ function readContext(json: PolicyRequest["context"]): Fields | undefined {
 /** The object itself where every value is a plain one, which spares the copy on the hot path. */
 function readFields(json: { readonly [key: string]: Json }): Fields | undefined {
   let copy: Record<string, Value> | undefined;
-  for (const name of Object.keys(json)) {
+  for (const name in json) {
+    if (!name.isWellFormed()) return undefined;
     const field = json[name];
-    if (typeof field === "boolean") continue;
+    if (typeof field === "boolean" || (typeof field === "string" && field.isWellFormed())) continue;
     if (field === undefined) {
       copy ??= copyOf(json);
       delete copy[name];
       continue;
     }
-    const value = name.isWellFormed() ? readValue(field) : undefined;
+    const value = readValue(field);
     if (value === undefined) return undefined;
     if (value === field) continue;
     copy ??= copyOf(json);

@@ -4,7 +4,7 @@
  */
 import type { EntityRef } from "../../abi/policy.ts";
 import { Affixes } from "./affixes.ts";
-import type { Actor, Scene } from "./expression.ts";
+import type { Actor, Scene } from "./operators.ts";
 import type { IndexKey, KeyList, Subject } from "./keys.ts";
 import { keyOf, type Fields, type Key } from "./value.ts";
 

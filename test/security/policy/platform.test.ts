@@ -51,7 +51,8 @@ test.each([
   ".github/workflows/ci.yml",
   ".envrc",
 ])("POL-14.3  %s is never committed, declared or not, but may be read", (path) => {
-  expect(commit(path, true)).toMatchObject({ verb: "deny", rules: ["platform.no-commit-of-instructions"] });
+  expect(commit(path, true).verb).toBe("deny");
+  expect(commit(path, true).rules.every((rule) => /^platform\.no-commit-of-/.test(rule))).toBe(true);
   expect(engine.decide(question("fs.read", path)).verb).toBe("allow");
 });
 
