@@ -52,7 +52,7 @@ test.each([
   ".envrc",
 ])("POL-14.3  %s is never committed, declared or not, but may be read", (path) => {
   expect(commit(path, true).verb).toBe("deny");
-  expect(commit(path, true).rules.every((rule) => /^platform\.no-commit-of-/.test(rule))).toBe(true);
+  expect(commit(path, true).rules.every((rule) => rule.startsWith("platform.no-commit-of-"))).toBe(true);
   expect(engine.decide(question("fs.read", path)).verb).toBe("allow");
 });
 
