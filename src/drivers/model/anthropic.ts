@@ -13,10 +13,12 @@ import type { Delta, ModelDriver, ModelReply, ModelRequest, StopReason } from ".
 import { isObject, parseJson, type Json, type JsonObject } from "../../lib/json.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { contractFormat } from "./anthropic-schema.ts";
+import { cacheMark as mark, conversationOf } from "./anthropic-turns.ts";
 import type { Trouble } from "./http.ts";
 import { windowOf } from "./prices.ts";
 import { readBaseUrl, remoteDriver, type Dialect, type RemoteDeps, type ReplyReader } from "./remote.ts";
 import {
+  bodyOf,
   callNames,
   callPart,
   contractOf,
@@ -76,7 +78,6 @@ export function isClassic(model: string): boolean {
 }
 
 const answerTool = "final_answer";
-const mark = `"cache_control":{"type":"ephemeral"}`;
 
 interface Head {
   /** The block of the system prompt. */
@@ -86,12 +87,7 @@ interface Head {
 }
 
 export function anthropicDialect(options: Pick<AnthropicOptions, "thinking" | "effort">): Dialect {
-  const blocks = onceFor((message: Message) =>
-    message.parts
-      .map(block)
-      .filter((text) => text !== "")
-      .join(","),
-  );
+  const conversation = conversationOf(onceFor((message: Message) => blocksOf(message)));
   const headOf = headCache(makeHead);
 
   return {
@@ -100,9 +96,10 @@ export function anthropicDialect(options: Pick<AnthropicOptions, "thinking" | "e
       const fields = [`"model":${JSON.stringify(request.model)}`, `"max_tokens":${request.outputTokensMax}`];
       const system = [head.system, contractWords(request)].filter((text) => text !== "");
       if (system.length > 0) fields.push(`"system":[${system.join(",")}]`);
-      fields.push(...controls(request, head, options), `"messages":[${conversation(request.messages, blocks)}]`);
+      fields.push(...controls(request, head, options));
       if (stream) fields.push(`"stream":true`);
-      return `{${fields.join(",")}}`;
+      const { settled, tail } = conversation(request.messages);
+      return bodyOf(`{${fields.join(",")},"messages":[`, settled, `${tail}]}`);
     },
     reply(body, request) {
       const state = newState();
@@ -166,22 +163,10 @@ function thinkingField(request: ModelRequest, classic: boolean, wish: NonNullabl
   return budget >= 1024 ? `{"type":"enabled","budget_tokens":${budget}}` : null;
 }
 
-/** Neighbours of one wire role are one message, so results stand first in the turn that follows their calls. */
-function conversation(messages: readonly Message[], blocks: (message: Message) => string): string {
-  const turns: { readonly role: string; text: string }[] = [];
-  for (const message of messages) {
-    const text = blocks(message);
-    if (text === "") continue;
-    const role = message.role === "assistant" ? "assistant" : "user";
-    const last = turns.at(-1);
-    if (last !== undefined && last.role === role) last.text += `,${text}`;
-    else turns.push({ role, text });
-  }
-  const users = turns.filter((turn) => turn.role === "user").slice(-2);
-  return turns
-    .map(
-      (turn) => `{"role":"${turn.role}","content":[${users.includes(turn) ? `${turn.text.slice(0, -1)},${mark}}` : turn.text}]}`,
-    )
+function blocksOf(message: Message): string {
+  return message.parts
+    .map(block)
+    .filter((text) => text !== "")
     .join(",");
 }
 

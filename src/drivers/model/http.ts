@@ -17,7 +17,7 @@ export interface HttpCall {
   readonly url: URL;
   readonly method: "GET" | "POST";
   readonly headers: string[];
-  readonly body: string | null;
+  readonly body: Uint8Array | null;
   readonly signal: AbortSignal | null;
   readonly sink: ((chunk: Uint8Array) => boolean) | null;
   readonly timeoutMs: number;

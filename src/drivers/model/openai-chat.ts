@@ -12,6 +12,7 @@ import { err, ok, type Result } from "../../lib/result.ts";
 import { troubleOf, type Trouble } from "./http.ts";
 import type { Dialect, ReplyReader } from "./remote.ts";
 import {
+  bodyOf,
   callNames,
   callPart,
   contractOf,
@@ -20,6 +21,7 @@ import {
   hasText,
   headCache,
   isStrict,
+  joinCache,
   objectArgs,
   onceFor,
   readArgs,
@@ -42,7 +44,7 @@ interface Head {
 }
 
 export function openAiChatDialect(options: ChatOptions): Dialect {
-  const wire = onceFor((message: Message) => messagesOf(message, options.local));
+  const wire = joinCache(onceFor((message: Message) => messagesOf(message, options.local)));
   const headOf = headCache(makeHead);
 
   return {
@@ -53,9 +55,10 @@ export function openAiChatDialect(options: ChatOptions): Dialect {
       fields.push(`"${options.local ? "max_tokens" : "max_completion_tokens"}":${request.outputTokensMax}`);
       if (request.output !== null) fields.push(`"response_format":${responseFormat(request.output)}`);
       if (options.effort !== null) fields.push(`"reasoning_effort":${JSON.stringify(options.effort)}`);
-      fields.push(`"messages":[${[head.system, ...request.messages.map(wire)].filter((text) => text !== "").join(",")}]`);
       if (stream) fields.push(`"stream":true,"stream_options":{"include_usage":true}`);
-      return `{${fields.join(",")}}`;
+      const messages = wire(request.messages);
+      const system = head.system === "" || messages.length === 0 ? head.system : `${head.system},`;
+      return bodyOf(`{${fields.join(",")},"messages":[${system}`, messages, "]}");
     },
     reply(body, request) {
       const choice = isObject(body) && Array.isArray(body.choices) ? (body.choices[0] as Json | undefined) : undefined;

@@ -16,6 +16,7 @@ import { openAiChatDialect } from "./openai-chat.ts";
 import { windowOf } from "./prices.ts";
 import { readBaseUrl, remoteDriver, type Dialect, type RemoteDeps, type ReplyReader } from "./remote.ts";
 import {
+  bodyOf,
   callNames,
   callPart,
   contractOf,
@@ -24,6 +25,7 @@ import {
   hasText,
   headCache,
   isStrict,
+  joinCache,
   objectArgs,
   onceFor,
   readArgs,
@@ -73,7 +75,7 @@ interface Head {
 }
 
 export function openAiResponsesDialect(options: Pick<OpenAiOptions, "effort">): Dialect {
-  const items = onceFor((message: Message) => itemsOf(message));
+  const items = joinCache(onceFor((message: Message) => itemsOf(message)));
   const headOf = headCache(makeHead);
 
   return {
@@ -86,14 +88,8 @@ export function openAiResponsesDialect(options: Pick<OpenAiOptions, "effort">): 
       if (request.output !== null) fields.push(`"text":{"format":${textFormat(request.output)}}`);
       if (options.effort != null) fields.push(`"reasoning":{"effort":"${options.effort}"}`);
       fields.push(`"store":false,"include":["reasoning.encrypted_content"]`);
-      fields.push(
-        `"input":[${request.messages
-          .map(items)
-          .filter((text) => text !== "")
-          .join(",")}]`,
-      );
       if (stream) fields.push(`"stream":true`);
-      return `{${fields.join(",")}}`;
+      return bodyOf(`{${fields.join(",")},"input":[`, items(request.messages), "]}");
     },
     reply: (body, request) => readResponse(body, request, headOf(request).nameOf),
     reader: (request, onDelta) => responsesReader(request, headOf(request).nameOf, onDelta),

@@ -38,7 +38,7 @@ export interface RemoteDeps {
 
 /** How one wire format looks. A dialect belongs to one driver and may cache. */
 export interface Dialect {
-  body(request: ModelRequest, stream: boolean): string;
+  body(request: ModelRequest, stream: boolean): Uint8Array;
   /** A whole reply; the error says what is missing. */
   reply(body: Json, request: ModelRequest): Result<ModelReply, string>;
   reader(request: ModelRequest, onDelta: (delta: Delta) => void): ReplyReader;
@@ -105,7 +105,7 @@ async function attempt(
   deps: RemoteDeps,
   party: Party,
   request: ModelRequest,
-  body: string,
+  body: Uint8Array,
   stream: boolean,
   io: ThinkIo,
   onDelta: (delta: Delta) => void,

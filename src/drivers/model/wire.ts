@@ -5,8 +5,9 @@
  *            at the output limit never runs with empty arguments.
  *   MOD-4.3  A reported zero is not believed where there is text: the usage is estimated and marked as not reported.
  *   MOD-4.4  A contract whose root is not an object travels inside one, and is unwrapped in the reply.
+ *   MOD-4.5  A conversation that grows is put together from what it was and what is new; one that was changed, from the start.
  */
-import type { CallPart, Part, ToolDefinition } from "../../abi/message.ts";
+import type { CallPart, Message, Part, ToolDefinition } from "../../abi/message.ts";
 import type { ModelReply, ModelRequest, StopReason, Usage } from "../../abi/model.ts";
 import { sha256 } from "../../lib/hash.ts";
 import { isObject, parseJson, type Json, type JsonSchema } from "../../lib/json.ts";
@@ -157,6 +158,82 @@ export function onceFor<T extends object>(make: (key: T) => string): (key: T) =>
     if (text === undefined) cache.set(key, (text = make(key)));
     return text;
   };
+}
+
+/** Bytes that grow at their end; each append costs what is appended. */
+export class Bytes {
+  #buffer = Buffer.allocUnsafe(4_096);
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  add(text: string): void {
+    // UTF-8 takes at most three bytes for a code unit.
+    const most = this.#length + 3 * text.length;
+    if (most > this.#buffer.length) {
+      const larger = Buffer.allocUnsafe(Math.max(most, 2 * this.#buffer.length));
+      this.#buffer.copy(larger, 0, 0, this.#length);
+      this.#buffer = larger;
+    }
+    this.#length += this.#buffer.write(text, this.#length, "utf8");
+  }
+
+  /** Valid until the next append. */
+  view(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length);
+  }
+}
+
+/**
+ * Folds a list of messages, and begins where it left off when the list begins as it did the last time: a conversation that grows
+ * costs what is new in it. Every message of the prefix is compared by identity, since any of them may have been replaced.
+ */
+export function foldCache<S>(
+  start: () => S,
+  step: (state: S, message: Message) => void,
+): (messages: readonly Message[], count: number) => S {
+  const cache = new WeakMap<Message, { readonly seen: Message[]; readonly state: S }>();
+  return (messages, count) => {
+    const [first] = messages;
+    if (first === undefined || count === 0) return start();
+    let known = cache.get(first);
+    if (known === undefined || !startsWith(messages, count, known.seen)) {
+      known = { seen: [], state: start() };
+      cache.set(first, known);
+    }
+    for (let n = known.seen.length; n < count; n += 1) {
+      const message = messages[n];
+      if (message === undefined) break;
+      step(known.state, message);
+      known.seen.push(message);
+    }
+    return known.state;
+  };
+}
+
+function startsWith(messages: readonly Message[], count: number, seen: readonly Message[]): boolean {
+  if (seen.length > count) return false;
+  for (let n = 0; n < seen.length; n += 1) if (seen[n] !== messages[n]) return false;
+  return true;
+}
+
+/** Joins the texts of a conversation's messages by commas; messages without text are passed over. */
+export function joinCache(textOf: (message: Message) => string): (messages: readonly Message[]) => Uint8Array {
+  const join = foldCache(
+    () => new Bytes(),
+    (bytes, message) => {
+      const text = textOf(message);
+      if (text !== "") bytes.add(bytes.length === 0 ? text : `,${text}`);
+    },
+  );
+  return (messages) => join(messages, messages.length).view();
+}
+
+/** A request's body: text before the conversation, the conversation, text after it. */
+export function bodyOf(before: string, conversation: Uint8Array, after: string): Uint8Array {
+  return Buffer.concat([Buffer.from(before), conversation, Buffer.from(after)]);
 }
 
 /** The head of every request of a process, kept with its tools: built again only when the system prompt changes. */

@@ -18,7 +18,7 @@ export interface ExchangeRequest {
   readonly path: string;
   /** Name, value, name, value. */
   readonly headers: string[];
-  readonly body: string | null;
+  readonly body: string | Uint8Array | null;
   readonly headersTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly totalTimeoutMs: number;

@@ -1,15 +1,80 @@
 /** What each dialect sends and how it reads what only its provider says. */
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Message } from "../../../src/abi/message.ts";
-import { anthropicDriver, isClassic } from "../../../src/drivers/model/anthropic.ts";
+import { anthropicDialect, anthropicDriver, isClassic } from "../../../src/drivers/model/anthropic.ts";
 import { contractFormat } from "../../../src/drivers/model/anthropic-schema.ts";
 import { compatibleDriver } from "../../../src/drivers/model/compatible.ts";
-import { openAiDriver } from "../../../src/drivers/model/openai-responses.ts";
+import { openAiChatDialect } from "../../../src/drivers/model/openai-chat.ts";
+import { openAiDriver, openAiResponsesDialect } from "../../../src/drivers/model/openai-responses.ts";
+import type { Dialect } from "../../../src/drivers/model/remote.ts";
 import type { Json } from "../../../src/lib/json.ts";
 import { anthropicWire } from "../../upstream/anthropic.ts";
 import type { Turn } from "../../upstream/turns.ts";
 import { ask, base, readTool, reply, user, watched, withBench } from "./asking.ts";
 import { must, secret } from "./subjects.ts";
+
+test("MOD-4.5 a conversation that grows, shrinks or is changed anywhere is sent as if it were new", () => {
+  const call = fc.record({
+    type: fc.constant("call" as const),
+    id: fc.string({ maxLength: 3 }),
+    name: fc.constantFrom("fs.read", "a.b"),
+    args: fc.jsonValue().map((value) => value as Json),
+  });
+  const text = fc.record({ type: fc.constant("text" as const), text: fc.string({ unit: "binary", maxLength: 8 }) });
+  const result = fc.record({
+    type: fc.constant("result" as const),
+    id: fc.string({ maxLength: 3 }),
+    name: fc.constant("a.b"),
+    ok: fc.boolean(),
+    text: fc.string(),
+    page: fc.constant("1.1.0"),
+  });
+  const opaque = fc.constantFrom(
+    { type: "opaque" as const, dialect: "anthropic", value: { type: "thinking" } },
+    { type: "opaque" as const, dialect: "openai-responses", value: { type: "reasoning" } },
+  );
+  const message: fc.Arbitrary<Message> = fc.oneof(
+    fc.record({ role: fc.constant("user" as const), parts: fc.array(text, { maxLength: 2 }), tokens: fc.constant(1) }),
+    fc.record({
+      role: fc.constant("assistant" as const),
+      parts: fc.array(fc.oneof(text, call, opaque), { maxLength: 3 }),
+      tokens: fc.constant(1),
+    }),
+    fc.record({
+      role: fc.constant("tool" as const),
+      parts: fc.array(result, { minLength: 1, maxLength: 2 }),
+      tokens: fc.constant(1),
+    }),
+  );
+  const edit = fc.oneof(
+    fc.record({ kind: fc.constant("push" as const), message, at: fc.nat(20) }),
+    fc.record({ kind: fc.constant("push" as const), message, at: fc.nat(20) }),
+    fc.record({ kind: fc.constant("replace" as const), message, at: fc.nat(20) }),
+    fc.record({ kind: fc.constant("drop" as const), message, at: fc.nat(20) }),
+  );
+  const makers: readonly (() => Dialect)[] = [
+    () => anthropicDialect({}),
+    () => openAiResponsesDialect({}),
+    () => openAiChatDialect({ effort: null, local: true }),
+  ];
+  fc.assert(
+    fc.property(fc.constantFrom(...makers), fc.array(edit, { minLength: 1, maxLength: 40 }), (make, edits) => {
+      const kept = make();
+      const messages: Message[] = [];
+      for (const { kind, message: next, at } of edits) {
+        if (kind === "push") messages.push(next);
+        else if (kind === "replace" && messages.length > 0) messages[at % messages.length] = next;
+        else if (kind === "drop") messages.splice(at, 2);
+        const sent = Buffer.from(kept.body({ ...base, messages }, true)).toString();
+        expect(sent).toBe(Buffer.from(make().body({ ...base, messages: [...messages] }, true)).toString());
+        expect(() => JSON.parse(sent) as unknown).not.toThrow();
+        expect((sent.match(/"cache_control"/g) ?? []).length).toBeLessThanOrEqual(4);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
 
 test("MOD-6.2 the head, the last turn and the end of the request are marked for the cache, at most four times", async () => {
   await withBench(async ({ upstream, deps }) => {
