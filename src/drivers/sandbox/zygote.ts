@@ -18,6 +18,7 @@ import { encodeFrame, frameReader, type HelperMode, type Reply, type Request } f
 
 const idleMax = 2;
 const idleMs = 30_000;
+const warmAfterMs = 15;
 
 function serve(mode: HelperMode, bubblewrap: string): void {
   const home = mkdtempSync(join(tmpdir(), "daimon-"));
@@ -77,11 +78,14 @@ function serve(mode: HelperMode, bubblewrap: string): void {
   const run = async (id: number, command: SandboxCommand): Promise<void> => {
     const cell = takeCell(command);
     const pending = cell.run(command, (kill) => running.set(id, kill));
-    setImmediate(warm, command);
+    // Making the next cell while a short command runs would slow that command down.
+    const early = setTimeout(warm, warmAfterMs, command);
     const result = await pending;
+    clearTimeout(early);
     running.delete(id);
     if (!result.ok) return failed(id, "the sandbox could not be set up, so the command was not run", result.cause);
     send({ op: "ran", id, result: result.reply }, [result.stdout, result.stderr]);
+    setImmediate(warm, command);
   };
   const mount = (id: number, home: string, hide: readonly string[]): void => {
     execFile("/bin/sh", ["-c", mountScript, "sh", ...hide], { cwd: home, env: { PATH: systemPath } }, (error, _, stderr) => {

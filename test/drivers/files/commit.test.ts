@@ -18,7 +18,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import type { Session } from "../../../src/abi/files.ts";
 import { apply, discardSafely, restoreSafety, type FileStep } from "../../../src/drivers/files/commit.ts";
 import { copySessions } from "../../../src/drivers/files/copy.ts";
-import { commitSession, rollbackCommit, type CommitDeps } from "../../../src/drivers/files/perform.ts";
+import { commitSession, rollbackCommit, type CommitDeps } from "./end-to-end.ts";
 import { openMemoryBlobs } from "../../../src/drivers/store/memory-blobs.ts";
 import { planCommit, type Conflict } from "../../../src/files/commit.ts";
 import { planRollback, safetyOf } from "../../../src/files/rollback.ts";
@@ -90,7 +90,7 @@ const files = fc
   );
 
 describe("commit", () => {
-  test("FIL-14.3 commit gives the session's files; rollback gives the workspace back byte for byte; twice is once", async () => {
+  test("FIL-5.1 commit gives the session's files; rollback gives the workspace back byte for byte; twice is once", async () => {
     await fc.assert(
       fc.asyncProperty(files, files, async (before, after) => {
         const { lower, blobs, session, deps } = await world(before);
@@ -112,7 +112,7 @@ describe("commit", () => {
     );
   });
 
-  test("FIL-14.1 the safety copy is durable before the intent, the intent before the first write", async () => {
+  test("FIL-12.1 the safety copy is durable before the intent, the intent before the first write", async () => {
     const { lower, session, deps, log } = await world({ a: "1" });
     value(await session.write("a", Buffer.from("2")));
     const seen: string[] = [];
@@ -125,7 +125,7 @@ describe("commit", () => {
     expect(log).toEqual(["intent 1 durable", "outcome 1 durable"]);
   });
 
-  test("FIL-14.2 with a conflict nothing is written and every conflict is told", async () => {
+  test("FIL-4.3 with a conflict nothing is written and every conflict is told", async () => {
     const { lower, session, deps, log } = await world({ a: "1", b: "1", c: "1" });
     for (const path of ["a", "b", "c"]) value(await session.write(path, Buffer.from("mine")));
     put(lower, { a: "theirs", b: "theirs" });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import type { Change, Session } from "../../../src/abi/files.ts";
 import { overlaySessions } from "../../../src/drivers/files/overlay.ts";
-import { commitSession, rollbackCommit } from "../../../src/drivers/files/perform.ts";
+import { commitSession, rollbackCommit } from "./end-to-end.ts";
 import { bwrapSandbox } from "../../../src/drivers/sandbox/bwrap.ts";
 import { Helper } from "../../../src/drivers/sandbox/helper.ts";
 import { openMemoryBlobs } from "../../../src/drivers/store/memory-blobs.ts";
@@ -108,7 +108,7 @@ describe("overlay with commands", () => {
     },
   );
 
-  rule("FIL-14.3 a command's work is committed and rolled back, folders and modes included", async () => {
+  rule("FIL-5.1 a command's work is committed and rolled back, folders and modes included", async () => {
     const { session, lower, shell } = await opened({ a: "1", "d/x": "x", e: "e" });
     await shell(
       "echo two > a; rm -r d; echo dir-to-file > d; rm e; mkdir e; echo in > e/in; echo '#!/bin/sh' > run; chmod +x run; ln -s a link",

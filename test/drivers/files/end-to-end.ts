@@ -1,15 +1,18 @@
-/**
- * Perform: a commit and its undoing from end to end. The deciders and the journal are passed in by whoever composes them.
- *   FIL-14.1  The order is: contents kept, plan made, safety copy durable, intent journaled, files written, session settled, outcome journaled.
- *   FIL-14.2  With conflicts nothing is written, and every one of them is in the answer.
- *   FIL-14.3  Commit, then rollback, leaves the workspace byte for byte as it was where nobody else changed it since.
- */
-import { fail, type SysError } from "../../abi/errno.ts";
-import type { Change, Session } from "../../abi/files.ts";
-import type { BlobDriver } from "../../abi/store.ts";
-import type { Digest } from "../../lib/hash.ts";
-import { ok, type Awaitable, type Result } from "../../lib/result.ts";
-import { apply, gather, keepContents, keepManifest, readManifest, type FileStep, type Standing } from "./commit.ts";
+/** End to end: a commit and its undoing as a kernel composes them, for the tests of the parts. */
+import { fail, type SysError } from "../../../src/abi/errno.ts";
+import type { Change, Session } from "../../../src/abi/files.ts";
+import type { BlobDriver } from "../../../src/abi/store.ts";
+import type { Digest } from "../../../src/lib/hash.ts";
+import { ok, type Awaitable, type Result } from "../../../src/lib/result.ts";
+import {
+  apply,
+  gather,
+  keepContents,
+  keepManifest,
+  readManifest,
+  type FileStep,
+  type Standing,
+} from "../../../src/drivers/files/commit.ts";
 
 export interface PlanRequest {
   readonly changes: readonly Change[];
