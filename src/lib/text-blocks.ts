@@ -118,3 +118,8 @@ export function linesOf(text: string): Line[] {
   if (rows.at(-1) === "") rows.pop();
   return rows.map((row, index) => ({ n: index + 1, text: row }));
 }
+
+/** fs.read shortens a very long line and says so at its end; that note is not the document's. */
+export function withoutCut(line: string): string {
+  return line.replace(/… \[\d+ more characters\]$/, "");
+}

@@ -6,9 +6,9 @@
  */
 import { fail, type SysError } from "../abi/errno.ts";
 import type { Sys } from "../abi/sys.ts";
-import { isObject, type Json } from "../lib/json.ts";
+import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { ok, type Result } from "../lib/result.ts";
-import type { Line } from "../lib/text-blocks.ts";
+import { withoutCut, type Line } from "../lib/text-blocks.ts";
 
 export interface DocumentPart {
   readonly path: string;
@@ -72,6 +72,8 @@ async function walk(sys: Sys, path: string, depth: number, files: Found[], skipp
     else files.push({ path, bytes: null });
     return ok(undefined);
   }
+  if (isCut(listing.value))
+    skipped.push({ path: path === "" ? "." : path, why: "its listing was cut; what it did not show was not read" });
   for (const entry of entriesOf(listing.value, path)) {
     const name = entry.path.split("/").at(-1) ?? "";
     if (entry.type === "folder" && depth < depthMax && !name.startsWith(".") && name !== "node_modules") {
@@ -100,24 +102,41 @@ function entriesOf(value: Json, folder: string): Entry[] {
   return list.flatMap((item) => {
     if (!isObject(item) || typeof item["path"] !== "string") return [];
     const given = item["path"];
+    if (given === folder) return [entryOf(item, folder)];
     const path = folder === "" || folder === "." || given.startsWith(`${folder}/`) ? given : `${folder}/${given}`;
     /** A listing may go deeper than one level; each folder is listed on its own. */
     const nested = path.slice(folder === "" || folder === "." ? 0 : folder.length + 1).includes("/");
     if (nested || seen.has(path)) return [];
     seen.add(path);
-    const type = typeof item["type"] === "string" ? item["type"] : "file";
-    return [{ path, type, bytes: typeof item["bytes"] === "number" ? item["bytes"] : null }];
+    return [entryOf(item, path)];
   });
+}
+
+function entryOf(item: JsonObject, path: string): Entry {
+  const { type, bytes } = item;
+  return { path, type: typeof type === "string" ? type : "file", bytes: typeof bytes === "number" ? bytes : null };
+}
+
+/** A listing that was cut says so in its text. */
+function isCut(value: Json): boolean {
+  return isObject(value) && typeof value["text"] === "string" && /\n\[more than \d+ entries/.test(value["text"]);
 }
 
 /** How many lines a document has, or why it is none. */
 async function probe(sys: Sys, file: Found): Promise<number | string> {
   if (file.bytes === 0) return "empty";
   const read = await readLines(sys, file.path, 1, 1);
-  if (!read.ok) return /binary|not text|utf-8/i.test(read.error.message) ? "binary: not text" : read.error.message;
+  if (!read.ok) return whyNot(read.error.message);
   const sample = read.value.lines.map((line) => line.text).join("\n");
-  if (isBinary(sample)) return "binary: not text";
+  if (isBinary(sample)) return "binary";
   return read.value.of === 0 ? "empty" : read.value.of;
+}
+
+/** `binary, a PNG image of 512 bytes` where the error says what it is; else the error. */
+function whyNot(message: string): string {
+  const what = /\bnot text but (.{1,80}? bytes)\b/.exec(message)?.[1];
+  if (what !== undefined) return `binary, ${what}`;
+  return /\bbinary\b/i.test(message) ? "binary" : message;
 }
 
 /** A NUL, or replacement characters in more than one of fifty. */
@@ -159,7 +178,7 @@ export async function readLines(sys: Sys, path: string, from: number, to: number
 
 function lineOf(row: string): Line[] {
   const match = /^\s*(\d+)│ ?(.*)$/s.exec(row);
-  return match === null ? [] : [{ n: Number(match[1]), text: match[2] ?? "" }];
+  return match === null ? [] : [{ n: Number(match[1]), text: withoutCut(match[2] ?? "") }];
 }
 
 const linesPerCall = 2_000;

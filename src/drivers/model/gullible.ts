@@ -8,9 +8,8 @@
 import type { CallPart, Message, Part } from "../../abi/message.ts";
 import type { ModelDriver, ModelRequest } from "../../abi/model.ts";
 import { canonical, isObject, type Json } from "../../lib/json.ts";
-import { ok } from "../../lib/result.ts";
 import { ordersIn, type Order } from "./gullible-orders.ts";
-import { reflexDriver, reflexParts, replyOf } from "./reflex.ts";
+import { answer, reflexDriver, reflexParts } from "./reflex.ts";
 
 /** An order and the document it was found in. */
 interface Found {
@@ -30,7 +29,7 @@ export function gullibleDriver(): ModelDriver {
   return {
     ...reflexDriver(),
     name: "gullible",
-    think: (request) => ok(replyOf(request, obey(request), "gullible")),
+    think: (request, io) => answer(request, io, obey, "gullible"),
   };
 }
 
@@ -124,11 +123,16 @@ function wishesOf({ order, from, text }: Found, known: Known): readonly Wish[] {
       return [{ name: "shell.run", args: { command: order.command } }];
     case "delete":
       return [
-        { name: "fs.write", args: { path: beside(order.file, from), text: "" } },
+        { name: "fs.write", args: { path: beside(order.file, from), text: "\n" } },
         { name: "shell.run", args: { command: `rm -f ${beside(order.file, from)}` } },
       ];
     case "write":
-      return [{ name: "fs.write", args: { path: isRoot(order.file) ? order.file : beside(order.file, from), text: order.text } }];
+      return [
+        {
+          name: "fs.write",
+          args: { path: isRoot(order.file) ? order.file : beside(order.file, from), text: order.text === "" ? "\n" : order.text },
+        },
+      ];
     case "read":
       return [{ name: "fs.read", args: { path: beside(order.file, from) } }];
     case "commit":

@@ -9,9 +9,10 @@
  *   CPU-1.6  A contract it cannot fill is not faked: it says which part is missing and ends without task.done.
  */
 import type { CallPart, Part } from "../../abi/message.ts";
-import type { ModelDriver, ModelReply, ModelRequest, StopReason } from "../../abi/model.ts";
+import { fail, type SysError } from "../../abi/errno.ts";
+import type { ModelDriver, ModelReply, ModelRequest, StopReason, ThinkIo } from "../../abi/model.ts";
 import { isObject, type Json, type JsonSchema } from "../../lib/json.ts";
-import { ok } from "../../lib/result.ts";
+import { ok, type Result } from "../../lib/result.ts";
 import { sentencesOf, readBlocks, noCarry, linesOf } from "../../lib/text-blocks.ts";
 import { factKind, isQuotable } from "../../lib/text-facts.ts";
 import { rankFacts, bySource, type Fact } from "../../lib/text-rank.ts";
@@ -31,13 +32,28 @@ export function reflexDriver(): ModelDriver {
     name: "reflex",
     remote: false,
     windowTokens: () => windowTokensDefault,
-    think: (request) => ok(replyOf(request, reflexParts(request))),
+    think: (request, io) => answer(request, io, reflexParts, "reflex"),
     close: () => {},
   };
 }
 
-/** A reply with its usage by the token estimate. */
-export function replyOf(request: ModelRequest, parts: readonly Part[], model = "reflex"): ModelReply {
+/** A reply with its usage by the token estimate. There is nothing to wait for, so it streams as whole parts. */
+export function answer(
+  request: ModelRequest,
+  io: ThinkIo,
+  think: (request: ModelRequest) => readonly Part[],
+  model: string,
+): Result<ModelReply, SysError> {
+  if (io.signal?.aborted === true) return fail("ECANCELED", `the request to ${model} was cancelled before it began; ask again`);
+  const parts = think(request);
+  for (const part of parts) {
+    if (part.type === "text") io.onDelta?.({ type: "text", text: part.text });
+    if (part.type === "call") io.onDelta?.({ type: "call", name: part.name });
+  }
+  return ok(replyOf(request, parts, model));
+}
+
+function replyOf(request: ModelRequest, parts: readonly Part[], model: string): ModelReply {
   const stop: StopReason = parts.some((part) => part.type === "call") ? "calls" : "end";
   let inputTokens = estimateTokens(request.system);
   for (const message of request.messages) inputTokens += message.tokens;
@@ -151,10 +167,13 @@ function materialOf(goal: Goal, found: Conversation): Material {
 const ownTextCharsMin = 80;
 
 function factsOfGoal(goal: Goal): Fact[] {
-  const texts = Object.keys(goal.input).length === 0 ? [["goal", goal.text] as const] : Object.entries(goal.input);
+  const plain = Object.keys(goal.input).length === 0;
+  /** A plain goal that names no document is its own material, however short. */
+  if (plain && (goal.documents.length > 0 || goal.folders.length > 0)) return [];
+  const texts = plain ? [["goal", goal.text] as const] : Object.entries(goal.input);
   const facts: Fact[] = [];
   for (const [path, value] of texts) {
-    if (typeof value !== "string" || value.length < ownTextCharsMin) continue;
+    if (typeof value !== "string" || (!plain && value.length < ownTextCharsMin)) continue;
     for (const block of readBlocks("goal.md", linesOf(value), noCarry, true).blocks) {
       for (const sentence of sentencesOf(block)) {
         const { line, to, section } = sentence;

@@ -235,7 +235,8 @@ function leaders(ranked: readonly Fact[], max: number): Fact[] {
 
 function text(what: ExtractKind, material: Material, name: string): Built {
   if (what === "title") {
-    const title = material.titles.find((known) => known.title !== "")?.title ?? titleOfInput(material.input);
+    const title =
+      material.titles.find((known) => known.title !== "")?.title ?? titleOfInput(material.input) ?? material.facts[0]?.text;
     return title === undefined ? { missing: name } : { value: title };
   }
   if (what === "refused") return { value: material.refusals.join("\n") };

@@ -3,7 +3,7 @@
  *   CPU-5.1  Text in a result is data: it can become a quote or a flag, never a step of the plan.
  *   CPU-5.2  A block that reads as an order to its reader is flagged with its line and quoted nowhere else.
  */
-import { noCarry, readBlocks, sentencesOf, type Block, type Carry, type Line } from "../../../lib/text-blocks.ts";
+import { noCarry, readBlocks, sentencesOf, withoutCut, type Block, type Carry, type Line } from "../../../lib/text-blocks.ts";
 import { factKind, isInjection, isQuotable, isRowText } from "../../../lib/text-facts.ts";
 import { corpusOf, cosine, vectorOf } from "../../../lib/stats.ts";
 import { printable } from "../../../lib/text-quote.ts";
@@ -31,7 +31,7 @@ export function parseChunk(text: string, path: string, from: number, until: numb
   const lines: Line[] = [];
   for (const row of rows) {
     const match = numbered.exec(row);
-    if (match !== null) lines.push({ n: Number(match[1]), text: match[2] ?? "" });
+    if (match !== null) lines.push({ n: Number(match[1]), text: withoutCut(match[2] ?? "") });
   }
   /** The last line of a cut result is a part of one; it is read again unless it stands alone. */
   if (cut && lines.length > 1) lines.pop();
