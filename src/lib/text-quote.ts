@@ -85,8 +85,8 @@ export function escapeMarkdown(text: string): string {
   return printable(text)
     .replace(/[\\`*[\]<>|~]|(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])/gu, "\\$&")
     .replace(/&(?=#?\w+;)/g, "\\&")
-    .replace(/\b(https?|ftp|mailto):/gi, "$1\\:")
-    .replace(/\bwww\./gi, "www\\.")
+    .replace(/(https?|ftp|mailto):/gi, "$1\\:")
+    .replace(/www\./gi, "www\\.")
     .replace(/@(?=\w)/g, "\\@")
     .replace(/^(\s*)([#+\-=]|\d+(?=[.)]\s))/, (_, space: string, mark: string) =>
       /\d/.test(mark) ? `${space}${mark}` : `${space}\\${mark}`,
@@ -119,13 +119,15 @@ export interface Link {
 
 /** The citation a line of Markdown ends with, and the text before it; null without one. */
 export function endingLink(markdown: string): { readonly text: string; readonly link: Link } | null {
-  const match = /^(.*)\[(?:\\.|[^\]\\])*\]\(([^()\s]+)\)$/.exec(markdown.trimEnd());
+  const line = markdown.trimEnd();
+  const match = /(?<!\\)\[(?:\\.|[^[\]\\])*\]\(([^()\s]+)\)$/.exec(line);
   if (match === null) return null;
-  const target = /^([^#]+)(?:#L(\d{1,9})(?:-L(\d{1,9}))?)?$/.exec(match[2] ?? "");
+  const target = /^([^#]+)(?:#L(\d{1,9})(?:-L(\d{1,9}))?)?$/.exec(match[1] ?? "");
   const path = decodePath(target?.[1] ?? "");
   if (target === null || path === null || /^[a-z][a-z0-9+.-]*:/i.test(path)) return null;
-  const line = target[2] === undefined ? null : Number(target[2]);
-  return { text: (match[1] ?? "").trim(), link: { path, line, to: target[3] === undefined ? line : Number(target[3]) } };
+  const from = target[2] === undefined ? null : Number(target[2]);
+  const to = target[3] === undefined ? from : Number(target[3]);
+  return { text: line.slice(0, match.index).trim(), link: { path, line: from, to } };
 }
 
 function decodePath(text: string): string | null {
