@@ -10,7 +10,7 @@ import type { Session, SessionDriver } from "../src/abi/files.ts";
 import type { SysError } from "../src/abi/errno.ts";
 import { copySessions } from "../src/drivers/files/copy.ts";
 import { overlaySessions } from "../src/drivers/files/overlay.ts";
-import { Helper } from "../src/drivers/sandbox/helper.ts";
+import { ZygoteClient } from "../src/drivers/sandbox/zygote-client.ts";
 import { openMemoryBlobs } from "../src/drivers/store/memory-blobs.ts";
 import type { Result } from "../src/lib/result.ts";
 import { atMost, median, told, type BenchOptions, type Measure } from "./measure.ts";
@@ -22,7 +22,7 @@ const copies = 3;
 
 export async function run(options: BenchOptions): Promise<Measure[]> {
   const folder = mkdtempSync(join(options.data ?? tmpdir(), "daimon-cow-"));
-  const helper = new Helper();
+  const helper = new ZygoteClient();
   const blobs = openMemoryBlobs();
   const overlay = overlaySessions({ helper, blobs, hide: [".daimon"] });
   const available = await overlay.available();

@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bwrapSandbox } from "../src/drivers/sandbox/bwrap.ts";
-import { Helper } from "../src/drivers/sandbox/helper.ts";
+import { ZygoteClient } from "../src/drivers/sandbox/zygote-client.ts";
 import { etcFiles, profile } from "../src/drivers/sandbox/profile.ts";
 import { assert } from "../src/lib/assert.ts";
 import { atMost, median, quantile, sideBySide, told, type BenchOptions, type Measure } from "./measure.ts";
@@ -21,7 +21,7 @@ const pauseMs = 30;
 
 export async function run(options: BenchOptions): Promise<Measure[]> {
   const folder = mkdtempSync(join(options.data ?? tmpdir(), "daimon-sandbox-"));
-  const driver = bwrapSandbox({ helper: new Helper() });
+  const driver = bwrapSandbox({ helper: new ZygoteClient() });
   const ballast = fill(heapBytes);
   try {
     const available = await driver.available();

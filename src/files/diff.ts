@@ -82,6 +82,5 @@ function range(start: number, end: number): string {
 }
 
 function quotePath(path: string): string {
-  // oxlint-disable-next-line no-control-regex -- control bytes are what is looked for
   return /["\\\u0000-\u001f\u007f]/.test(path) ? JSON.stringify(path) : path;
 }

@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe } from "vitest";
 import { bwrapSandbox } from "../../src/drivers/sandbox/bwrap.ts";
-import { Helper } from "../../src/drivers/sandbox/helper.ts";
+import { ZygoteClient } from "../../src/drivers/sandbox/zygote-client.ts";
 import { testSandbox } from "./sandbox.ts";
 
 const top = mkdtempSync(join(tmpdir(), "sandbox-"));
-const driver = bwrapSandbox({ helper: new Helper() });
+const driver = bwrapSandbox({ helper: new ZygoteClient() });
 const available = await driver.available();
 
 afterAll(async () => {

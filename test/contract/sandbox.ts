@@ -14,10 +14,11 @@ export interface SandboxHarness {
 
 export function testSandbox(name: string, harness: SandboxHarness): void {
   const { driver } = harness;
-  const rule = (title: string, body: () => Promise<void>): void => {
-    if (harness.missing === null) test(title.replace("@", name), body);
-    else test.skip(`${title.replace("@", name)} (skipped: ${harness.missing})`, () => undefined);
-  };
+  const rule = (title: string, body: () => Promise<void>): void =>
+    test(title.replace("@", name), async (context) => {
+      context.skip(harness.missing !== null, harness.missing ?? "");
+      await body();
+    });
   const command = (script: string, root: string, more: Partial<SandboxCommand> = {}): SandboxCommand => ({
     argv: ["bash", "-c", script],
     root,

@@ -5,13 +5,13 @@ import { join } from "node:path";
 import { afterAll, describe } from "vitest";
 import { copySessions } from "../../src/drivers/files/copy.ts";
 import { overlaySessions } from "../../src/drivers/files/overlay.ts";
-import { Helper } from "../../src/drivers/sandbox/helper.ts";
+import { ZygoteClient } from "../../src/drivers/sandbox/zygote-client.ts";
 import { openMemoryBlobs } from "../../src/drivers/store/memory-blobs.ts";
 import { testSession } from "./session.ts";
 
 const top = mkdtempSync(join(tmpdir(), "session-"));
 const folder = (): string => mkdtempSync(join(top, "test-"));
-const helper = new Helper();
+const helper = new ZygoteClient();
 const options = { blobs: openMemoryBlobs(), hide: [".daimon"] };
 const overlay = overlaySessions({ ...options, helper });
 const available = await overlay.available();

@@ -21,7 +21,7 @@ export const unknownBase: Digest = "0".repeat(64);
 
 export class BaseTable {
   readonly #file: string;
-  #facts = new Map<string, BaseFact>();
+  readonly #facts = new Map<string, BaseFact>();
 
   constructor(file: string) {
     this.#file = file;

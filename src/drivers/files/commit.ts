@@ -15,6 +15,7 @@ import { sha256, type Digest } from "../../lib/hash.ts";
 import { canonical, parseJson } from "../../lib/json.ts";
 import { done, ok, type Result } from "../../lib/result.ts";
 import * as beneath from "./beneath.ts";
+import * as walk from "./tree.ts";
 import { standing, targetOf } from "./content.ts";
 import { typeOf, type EntryType } from "./upper.ts";
 
@@ -165,13 +166,13 @@ export async function restoreSafety(
   return ok(restored);
 }
 
-function withTree<T>(lower: string, use: (tree: beneath.Tree) => Result<T, SysError>): Result<T, SysError> {
-  const tree = beneath.openTree(lower, null, "none");
+function withTree<T>(lower: string, use: (tree: walk.Tree) => Result<T, SysError>): Result<T, SysError> {
+  const tree = walk.openTree(lower, null, "none");
   if (!tree.ok) return tree;
   try {
     return use(tree.value);
   } finally {
-    beneath.closeTree(tree.value);
+    walk.closeTree(tree.value);
   }
 }
 
@@ -180,7 +181,7 @@ function describe(stat: Stats, data: Buffer | null, blobs: BlobDriver): Standing
   return { type: typeOf(stat), digest, executable: stat.isFile() && (stat.mode & 0o111) !== 0 };
 }
 
-function perform(tree: beneath.Tree, step: FileStep, blobs: BlobDriver): Result<"done" | "was-done", SysError> {
+function perform(tree: walk.Tree, step: FileStep, blobs: BlobDriver): Result<"done" | "was-done", SysError> {
   switch (step.op) {
     case "mkdir":
       return performed(beneath.folderBeneath(tree, step.path));
@@ -213,16 +214,10 @@ interface Putting {
   readonly executable: boolean;
 }
 
-function put(
-  tree: beneath.Tree,
-  path: string,
-  what: Putting,
-  blobs: BlobDriver,
-  expected: Digest | null,
-): Result<void, SysError> {
+function put(tree: walk.Tree, path: string, what: Putting, blobs: BlobDriver, expected: Digest | null): Result<void, SysError> {
   const data = blobs.get(what.to);
   if (!data.ok) return data;
-  const check = (place: beneath.Place): void => mustHold(tree, place, path, expected);
+  const check = (place: walk.Place): void => mustHold(tree, place, path, expected);
   if (what.type === "link") return beneath.linkBeneath(tree, path, targetOf(data.value), check);
   const found = standing(tree, path);
   const mode = modeFor(found.ok ? (found.value?.stat ?? null) : null, what.executable);
@@ -241,7 +236,7 @@ interface Current {
   readonly folder: boolean;
 }
 
-function current(tree: beneath.Tree, path: string): Result<Current | null, SysError> {
+function current(tree: walk.Tree, path: string): Result<Current | null, SysError> {
   const found = standing(tree, path);
   if (!found.ok) return found.error.errno === "ENOENT" ? ok(null) : found;
   if (found.value === null) return ok(null);
@@ -250,10 +245,10 @@ function current(tree: beneath.Tree, path: string): Result<Current | null, SysEr
 }
 
 /** The last look before a rename. What changed since the plan was made belongs to somebody else. */
-function mustHold(tree: beneath.Tree, place: beneath.Place, path: string, expected: Digest | null): void {
+function mustHold(tree: walk.Tree, place: walk.Place, path: string, expected: Digest | null): void {
   const now = place.stat === null ? ok(null) : current(tree, path);
   if (now.ok && (now.value?.digest ?? null) === expected && (now.value === null) === (expected === null)) return;
-  throw beneath.refusal(
+  throw walk.refusal(
     "ESTALE",
     `${path} changed in the workspace after the commit was planned; nothing was kept of this commit. Plan it again`,
   );
@@ -264,7 +259,7 @@ function performed(result: Result<void, SysError>): Result<"done", SysError> {
 }
 
 /** Best effort in the face of a failure: each path only where it still holds what was written a moment ago. */
-function revert(tree: beneath.Tree, step: FileStep, blobs: BlobDriver): void {
+function revert(tree: walk.Tree, step: FileStep, blobs: BlobDriver): void {
   switch (step.op) {
     case "mkdir":
       beneath.removeEmptyBeneath(tree, step.path);

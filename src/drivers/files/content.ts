@@ -9,7 +9,8 @@ import type { SysError } from "../../abi/errno.ts";
 import { limits } from "../../abi/limits.ts";
 import { sha256, type Digest } from "../../lib/hash.ts";
 import { ok, type Result } from "../../lib/result.ts";
-import { at, linkTarget, readAt, refusal, type Tree } from "./beneath.ts";
+import { linkTarget, readAt } from "./beneath.ts";
+import { at, refusal, type Tree } from "./tree.ts";
 
 /** The same mark as the commit planner's; drivers and deciders share no module. */
 const linkMark = "\0link\0";
@@ -43,7 +44,7 @@ const chunkBytes = 1024 * 1024;
 
 /** Digests by path, each computed anew only when the file's state changed. */
 export class DigestCache {
-  #known = new Map<string, { readonly key: string; readonly digest: Digest }>();
+  readonly #known = new Map<string, { readonly key: string; readonly digest: Digest }>();
 
   /** Large files are read in pieces, and other work goes on in between. */
   async digest(tree: Tree, path: string, stat: Stats): Promise<Result<Digest, SysError>> {

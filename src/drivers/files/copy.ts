@@ -15,6 +15,7 @@ import { sha256, type Digest } from "../../lib/hash.ts";
 import { done, ok, type Result } from "../../lib/result.ts";
 import { BaseTable } from "./base.ts";
 import * as beneath from "./beneath.ts";
+import * as walk from "./tree.ts";
 import { DigestCache, standing } from "./content.ts";
 import { forceRemove } from "./force.ts";
 import { checkExpected, checkHidden, tooLarge } from "./guard.ts";
@@ -45,10 +46,10 @@ interface Spec {
 }
 
 interface Trees {
-  readonly lower: beneath.Tree;
+  readonly lower: walk.Tree;
   /** The same folder, following links: only to learn what a path means. */
-  readonly lowerFollowed: beneath.Tree;
-  readonly upper: beneath.Tree;
+  readonly lowerFollowed: walk.Tree;
+  readonly upper: walk.Tree;
 }
 
 class CopySession implements Session {
@@ -117,7 +118,7 @@ class CopySession implements Session {
     const { tree, real } = place.value;
     if (tree === null) return fail("ENOENT", `${path} is not there; list its folder with fs.list to see what is`);
     if (real === ".") return fail("EPERM", "the workspace itself cannot be removed; name what is in it");
-    const checked = beneath.at(tree, real, { last: "keep" }, () => checkHidden(this.#hide, real));
+    const checked = walk.at(tree, real, { last: "keep" }, () => checkHidden(this.#hide, real));
     if (!checked.ok) return checked;
     this.#rememberTree(real);
     if (statOf(trees.lower, real) !== null) this.#gone.set(real, { digest: null, executable: false });
@@ -154,7 +155,7 @@ class CopySession implements Session {
     const trees = this.#trees;
     if (trees === null) return closed();
     const changes = new Map<string, Change>();
-    for (const [path, stat] of walk(trees.upper, ".")) {
+    for (const [path, stat] of filesBelow(trees.upper, ".")) {
       if (stat.isDirectory() && statOf(trees.lower, path)?.isDirectory()) continue;
       const change = await this.#present(trees.upper, path, stat);
       if (!change.ok) return change;
@@ -214,7 +215,7 @@ class CopySession implements Session {
       this.#base.clear();
       this.#gone.clear();
     } catch (error) {
-      const { errno, message, cause } = beneath.translate(error, "the session's own folder");
+      const { errno, message, cause } = walk.translate(error, "the session's own folder");
       return fail(errno, message, cause);
     }
     this.#digests.clear();
@@ -234,14 +235,14 @@ class CopySession implements Session {
   #locate(
     path: string,
     last: "follow" | "keep" = "follow",
-  ): Result<{ readonly tree: beneath.Tree | null; readonly real: string }, SysError> {
+  ): Result<{ readonly tree: walk.Tree | null; readonly real: string }, SysError> {
     const trees = this.#trees;
     if (trees === null) return closed();
-    const normal = beneath.normalPath(path);
+    const normal = walk.normalPath(path);
     if (!normal.ok) return normal;
     if (this.#hide.has(normal.value.split("/")[0] ?? "")) return ok({ tree: null, real: normal.value });
     if (statOf(trees.upper, normal.value) !== null) return ok({ tree: trees.upper, real: normal.value });
-    const meant = beneath.at(trees.lowerFollowed, normal.value, { last }, (place) => ({
+    const meant = walk.at(trees.lowerFollowed, normal.value, { last }, (place) => ({
       real: place.real,
       there: place.stat !== null,
     }));
@@ -274,7 +275,7 @@ class CopySession implements Session {
     return null;
   }
 
-  async #present(upper: beneath.Tree, path: string, stat: Stats): Promise<Result<Change | null, SysError>> {
+  async #present(upper: walk.Tree, path: string, stat: Stats): Promise<Result<Change | null, SysError>> {
     const type = typeOf(stat);
     if (type === "folder")
       return ok({ path, kind: "added", type, base: null, now: null, executable: false, wasExecutable: false });
@@ -307,20 +308,20 @@ class CopySession implements Session {
   }
 }
 
-function* walk(tree: beneath.Tree, folder: string): Generator<[string, Stats]> {
+function* filesBelow(tree: walk.Tree, folder: string): Generator<[string, Stats]> {
   const entries = beneath.listBeneath(tree, folder);
   if (!entries.ok) return;
   for (const { path } of entries.value) {
     const stat = statOf(tree, path);
     if (stat === null || path.endsWith(beneath.temporaryName)) continue;
     yield [path, stat];
-    if (stat.isDirectory()) yield* walk(tree, path);
+    if (stat.isDirectory()) yield* filesBelow(tree, path);
   }
 }
 
-function readOrFolder(tree: beneath.Tree, path: string): Result<beneath.Content | null, SysError> {
-  return beneath.at(tree, path, { last: "keep" }, (place) => {
-    if (place.stat?.isDirectory()) throw beneath.refusal("EINVAL", `${path} is a folder; name a file`);
+function readOrFolder(tree: walk.Tree, path: string): Result<beneath.Content | null, SysError> {
+  return walk.at(tree, path, { last: "keep" }, (place) => {
+    if (place.stat?.isDirectory()) throw walk.refusal("EINVAL", `${path} is a folder; name a file`);
     return place.stat === null ? null : beneath.readAt(place, path, limits.fileBytesMax);
   });
 }
@@ -330,19 +331,19 @@ function openTrees(spec: Spec): Result<Trees, SysError> {
   try {
     mkdirSync(upperPath, { recursive: true });
   } catch (error) {
-    const { errno, message, cause } = beneath.translate(error, "the session's own folder");
+    const { errno, message, cause } = walk.translate(error, "the session's own folder");
     return fail(errno, message, cause);
   }
-  const lower = beneath.openTree(spec.lower, null, "none");
+  const lower = walk.openTree(spec.lower, null, "none");
   if (!lower.ok) return lower;
-  const upper = beneath.openTree(upperPath, null, "none");
+  const upper = walk.openTree(upperPath, null, "none");
   if (!upper.ok) return upper;
   return ok({ lower: lower.value, lowerFollowed: { ...lower.value, links: "follow" }, upper: upper.value });
 }
 
 function closeTrees(trees: Trees): void {
-  beneath.closeTree(trees.lower);
-  beneath.closeTree(trees.upper);
+  walk.closeTree(trees.lower);
+  walk.closeTree(trees.upper);
 }
 
 function closed(): Result<never, SysError> {

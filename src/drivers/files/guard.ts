@@ -3,7 +3,8 @@ import { fail, type SysError } from "../../abi/errno.ts";
 import { limits } from "../../abi/limits.ts";
 import { sha256, type Digest } from "../../lib/hash.ts";
 import type { Err } from "../../lib/result.ts";
-import { refusal, temporaryName } from "./beneath.ts";
+import { temporaryName } from "./beneath.ts";
+import { refusal } from "./tree.ts";
 
 export function tooLarge(path: string, data: Uint8Array): Err<SysError> | null {
   if (data.length <= limits.fileBytesMax) return null;

@@ -24,9 +24,10 @@ import type { Pid } from "../../abi/process.ts";
 import type { BlobDriver } from "../../abi/store.ts";
 import { sha256, type Digest } from "../../lib/hash.ts";
 import { done, ok, type Result } from "../../lib/result.ts";
-import type { Helper } from "../sandbox/helper.ts";
+import type { ZygoteClient } from "../sandbox/zygote-client.ts";
 import { BaseTable, unknownBase, type BaseFact } from "./base.ts";
 import * as beneath from "./beneath.ts";
+import * as walk from "./tree.ts";
 import { DigestCache, standing } from "./content.ts";
 import { forceRemove } from "./force.ts";
 import { checkExpected, checkHidden, tooLarge } from "./guard.ts";
@@ -41,7 +42,7 @@ export interface SessionDriverOptions {
   readonly hide: readonly string[];
 }
 
-export function overlaySessions(options: SessionDriverOptions & { readonly helper: Helper }): SessionDriver {
+export function overlaySessions(options: SessionDriverOptions & { readonly helper: ZygoteClient }): SessionDriver {
   const open = new Map<string, OverlaySession>();
   return {
     name: "overlay",
@@ -75,21 +76,21 @@ interface Spec {
 class OverlaySession implements Session {
   readonly pid: Pid;
   readonly #spec: Spec;
-  readonly #options: SessionDriverOptions & { readonly helper: Helper };
+  readonly #options: SessionDriverOptions & { readonly helper: ZygoteClient };
   readonly #onClose: () => void;
   readonly #hide: ReadonlySet<string>;
   readonly #base: BaseTable;
   readonly #digests = new DigestCache();
-  readonly #lower: beneath.Tree;
-  #upper: beneath.Tree | null = null;
-  #view: beneath.Tree | null = null;
+  readonly #lower: walk.Tree;
+  #upper: walk.Tree | null = null;
+  #view: walk.Tree | null = null;
   #root: string | null = null;
   #mountedAt = 0;
 
   private constructor(
     spec: Spec,
-    options: SessionDriverOptions & { readonly helper: Helper },
-    lower: beneath.Tree,
+    options: SessionDriverOptions & { readonly helper: ZygoteClient },
+    lower: walk.Tree,
     onClose: () => void,
   ) {
     this.pid = spec.pid;
@@ -103,17 +104,17 @@ class OverlaySession implements Session {
 
   static async open(
     spec: Spec,
-    options: SessionDriverOptions & { readonly helper: Helper },
+    options: SessionDriverOptions & { readonly helper: ZygoteClient },
     onClose: () => void,
   ): Promise<Result<OverlaySession, SysError>> {
-    const lower = beneath.openTree(spec.lower, null, "none");
+    const lower = walk.openTree(spec.lower, null, "none");
     if (!lower.ok) return lower;
     try {
       for (const name of ["upper", "work", "view"]) mkdirSync(join(spec.home, name), { recursive: true, mode: 0o755 });
       pointLower(spec);
     } catch (error) {
-      beneath.closeTree(lower.value);
-      const { errno, message, cause } = beneath.translate(error, "the session's own folder");
+      walk.closeTree(lower.value);
+      const { errno, message, cause } = walk.translate(error, "the session's own folder");
       return fail(errno, message, cause);
     }
     const session = new OverlaySession(spec, options, lower.value, onClose);
@@ -220,7 +221,7 @@ class OverlaySession implements Session {
       }
       this.#base.clear();
     } catch (error) {
-      const { errno, message, cause } = beneath.translate(error, "the session's own folder");
+      const { errno, message, cause } = walk.translate(error, "the session's own folder");
       return fail(errno, message, cause);
     }
     this.#digests.clear();
@@ -229,7 +230,7 @@ class OverlaySession implements Session {
 
   async close(): Promise<void> {
     await this.#unmount();
-    beneath.closeTree(this.#lower);
+    walk.closeTree(this.#lower);
     this.#onClose();
   }
 
@@ -252,9 +253,9 @@ class OverlaySession implements Session {
     const mounted = await helper.request({ op: "mount", home, hide }, null);
     if (!mounted.ok) return mounted;
     const root = `/proc/${started.value.pid}/root${home}/view`;
-    const view = beneath.openTree(root, workspace);
+    const view = walk.openTree(root, workspace);
     if (!view.ok) return view;
-    const upper = beneath.openTree(join(home, "upper"), null, "none");
+    const upper = walk.openTree(join(home, "upper"), null, "none");
     if (!upper.ok) return upper;
     this.#view = view.value;
     this.#upper = upper.value;
@@ -267,8 +268,8 @@ class OverlaySession implements Session {
   async #unmount(): Promise<Result<void, SysError>> {
     if (this.#view === null) return done;
     const mounted = this.#root?.startsWith(`/proc/${this.#options.helper.pid}/root/`) === true;
-    if (this.#view !== null) beneath.closeTree(this.#view);
-    if (this.#upper !== null) beneath.closeTree(this.#upper);
+    if (this.#view !== null) walk.closeTree(this.#view);
+    if (this.#upper !== null) walk.closeTree(this.#upper);
     this.#view = null;
     this.#upper = null;
     this.#root = null;
@@ -277,7 +278,7 @@ class OverlaySession implements Session {
     return answer.ok ? done : answer;
   }
 
-  async #change(upper: beneath.Tree, difference: Difference): Promise<Result<Change | null, SysError>> {
+  async #change(upper: walk.Tree, difference: Difference): Promise<Result<Change | null, SysError>> {
     const { path, type, stat } = difference;
     if (type === "folder" || type === "other") {
       const kind = difference.kind === "gone" ? "deleted" : "added";
@@ -298,7 +299,7 @@ class OverlaySession implements Session {
   }
 
   /** A link is read here and nowhere else: read() follows it. */
-  #keepLink(upper: beneath.Tree, path: string): void {
+  #keepLink(upper: walk.Tree, path: string): void {
     const link = standing(upper, path);
     if (link.ok && link.value?.data) this.#options.blobs.put(link.value.data);
   }
@@ -322,7 +323,7 @@ class OverlaySession implements Session {
     else this.#capture(path, { kind: "present", path, type: "file", stat });
   }
 
-  #rememberTree(view: beneath.Tree, path: string, stat: Stats | null): void {
+  #rememberTree(view: walk.Tree, path: string, stat: Stats | null): void {
     if (!stat?.isDirectory()) {
       const current = standing(view, path);
       if (current.ok && current.value?.data) this.#remember(path, { stat: current.value.stat, data: current.value.data });

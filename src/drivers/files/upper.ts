@@ -6,7 +6,8 @@
  *   FIL-8.3  Hidden names and half-written files are not changes.
  */
 import type { Stats } from "node:fs";
-import { at, listBeneath, temporaryName, type Tree } from "./beneath.ts";
+import { listBeneath, temporaryName } from "./beneath.ts";
+import { at, type Tree } from "./tree.ts";
 
 export type EntryType = "file" | "folder" | "link" | "other";
 
@@ -50,7 +51,10 @@ export function* differences(layers: Layers, folder = "."): Generator<Difference
 
 /** A folder remade by the session hides the workspace's without a mark on each name. */
 function* hiddenByRemake(layers: Layers, folder: string): Generator<Difference> {
+  // One listing spares a look at every name; what it leaves out is looked at, because listings may be older than the folder.
+  const shown = new Set(namesOf(layers.view, folder));
   for (const name of namesOf(layers.lower, folder)) {
+    if (shown.has(name)) continue;
     const path = `${folder}/${name}`;
     if (statOf(layers.upper, path) !== null || statOf(layers.view, path) !== null) continue;
     const lower = statOf(layers.lower, path);

@@ -8,10 +8,10 @@ import { accessSync, constants } from "node:fs";
 import { fail, type SysError } from "../../abi/errno.ts";
 import type { SandboxCommand, SandboxDriver, SandboxResult } from "../../abi/sandbox.ts";
 import { done, ok, type Result } from "../../lib/result.ts";
-import type { Helper } from "./helper.ts";
+import type { ZygoteClient } from "./zygote-client.ts";
 
 export interface BwrapOptions {
-  readonly helper: Helper;
+  readonly helper: ZygoteClient;
   /** Folders searched for the program. */
   readonly path?: readonly string[];
   /** Whether the person at the keyboard is root, for the command that mends it. */
@@ -72,7 +72,11 @@ async function probe(options: BwrapOptions): Promise<Result<void, SysError>> {
   );
 }
 
-async function perform(helper: Helper, command: SandboxCommand, signal: AbortSignal): Promise<Result<SandboxResult, SysError>> {
+async function perform(
+  helper: ZygoteClient,
+  command: SandboxCommand,
+  signal: AbortSignal,
+): Promise<Result<SandboxResult, SysError>> {
   const started = await helper.start();
   if (!started.ok) return started;
   const root = rootFor(command.root, started.value.pid);

@@ -35,7 +35,7 @@ export class Cell {
   readonly #out: Capture;
   readonly #err: Capture;
   readonly #ended: Promise<void>;
-  #ready: Promise<boolean>;
+  readonly #ready: Promise<boolean>;
   #timedOut = false;
   #flooded = false;
   #killed = false;
@@ -165,9 +165,9 @@ function openPipe(path: string): Pipe {
 /** Keeps the head and the tail of a stream. */
 class Capture {
   readonly ended: Promise<void>;
-  #head: Buffer[] = [];
+  readonly #head: Buffer[] = [];
   #headBytes = 0;
-  #tail: Buffer[] = [];
+  readonly #tail: Buffer[] = [];
   #tailBytes = 0;
   #total = 0;
   #half = Number.MAX_SAFE_INTEGER;

@@ -16,10 +16,10 @@ export type Request =
   | { readonly op: "unmount"; readonly id: number; readonly view: string };
 
 /** mounts: the helper owns a mount namespace · plain: it has none, so there are no overlays. */
-export type HelperMode = "mounts" | "plain";
+export type ZygoteMode = "mounts" | "plain";
 
 export type Reply =
-  | { readonly op: "hello"; readonly id: 0; readonly mode: HelperMode; readonly limits: "cgroup" | "rlimit" }
+  | { readonly op: "hello"; readonly id: 0; readonly mode: ZygoteMode; readonly limits: "cgroup" | "rlimit" }
   | { readonly op: "done"; readonly id: number }
   | { readonly op: "ran"; readonly id: number; readonly result: RunReply }
   | { readonly op: "failed"; readonly id: number; readonly errno: Errno; readonly message: string; readonly cause: string };

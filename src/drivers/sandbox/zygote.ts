@@ -14,13 +14,13 @@ import { Cell } from "./cell.ts";
 import { cgroups } from "./cgroup.ts";
 import { etcFiles } from "./profile.ts";
 import { seccompFilter } from "./seccomp.ts";
-import { encodeFrame, frameReader, type HelperMode, type Reply, type Request } from "./wire.ts";
+import { encodeFrame, frameReader, type ZygoteMode, type Reply, type Request } from "./wire.ts";
 
 const idleMax = 2;
 const idleMs = 30_000;
 const warmAfterMs = 15;
 
-function serve(mode: HelperMode, bubblewrap: string): void {
+function serve(mode: ZygoteMode, bubblewrap: string): void {
   const home = mkdtempSync(join(tmpdir(), "daimon-"));
   const etc = join(home, "etc");
   mkdirSync(etc);
@@ -139,7 +139,7 @@ function keyOf(command: SandboxCommand): string {
 /** Named pipes are made in batches and used again once both ends are closed. */
 class PipePool {
   readonly #folder: string;
-  #free: [string, string][] = [];
+  readonly #free: [string, string][] = [];
   #made = 0;
 
   constructor(folder: string) {
@@ -168,4 +168,4 @@ class PipePool {
 
 // Last, because what it uses is declared above.
 const [mode = "plain", bubblewrap = "bwrap"] = process.argv.slice(2);
-serve(mode as HelperMode, bubblewrap);
+serve(mode as ZygoteMode, bubblewrap);

@@ -3,22 +3,19 @@
  *   FIL-13.1  fs.read gives numbered lines, as many as fit one result, says how to read on, and names the lines as its source.
  *   FIL-13.2  fs.edit replaces text that occurs exactly once, or every occurrence when told to; otherwise it says how often and where.
  *   FIL-13.3  fs.write refuses an empty text, and a file that is not what the caller last saw when it says what that was.
- *   FIL-13.4  fs.search runs in time linear in what it reads, bounded in files, bytes and hits, and says when a bound was met.
  *   FIL-13.5  After a crash, writes are verified by digest before anything is done again.
  *   FIL-13.6  What a file says is untrusted text, whoever asked for it.
  */
-import { RE2JS } from "re2js";
-import type { CallContext, CallHandler, CallSpec, CallValue, Verdict } from "../../abi/call.ts";
+import type { CallContext, CallHandler, CallValue, Verdict } from "../../abi/call.ts";
 import { fail, type SysError } from "../../abi/errno.ts";
-import type { Change, FileStat, Session } from "../../abi/files.ts";
-import type { Label } from "../../abi/label.ts";
+import type { Change, Session } from "../../abi/files.ts";
 import { limits } from "../../abi/limits.ts";
 import type { Pid } from "../../abi/process.ts";
-import { matches, parseGlob, type Glob } from "../../lib/glob.ts";
 import { sha256, type Digest } from "../../lib/hash.ts";
-import type { JsonSchema } from "../../lib/json.ts";
 import { ok, type Awaitable, type Result } from "../../lib/result.ts";
 import { estimateTokens } from "../../lib/tokens.ts";
+import { linesOf, list, search, untrusted } from "./fs-find.ts";
+import { fsSpecs } from "./fs-specs.ts";
 
 export interface Committed {
   readonly written: readonly string[];
@@ -53,18 +50,6 @@ interface EditArgs {
   readonly new: string;
   readonly all?: boolean;
 }
-interface ListArgs {
-  readonly path?: string;
-  readonly depth?: number;
-  readonly glob?: string;
-}
-interface SearchArgs {
-  readonly query: string;
-  readonly path?: string;
-  readonly glob?: string;
-  readonly regex?: boolean;
-  readonly ignoreCase?: boolean;
-}
 interface PathsArgs {
   readonly paths?: readonly string[];
 }
@@ -88,13 +73,13 @@ export function fsCalls(deps: FsDeps): readonly CallHandler[] {
       return session.ok ? look(session.value, args) : unknown(session.error.message);
     };
   return [
-    { spec: specs.read, perform: on(read) },
-    { spec: specs.write, perform: on(write), verify: verified(verifyWrite) },
-    { spec: specs.edit, perform: on(edit), verify: verified(verifyEdit) },
-    { spec: specs.list, perform: on(list) },
-    { spec: specs.search, perform: on(search) },
+    { spec: fsSpecs.read, perform: on(read) },
+    { spec: fsSpecs.write, perform: on(write), verify: verified(verifyWrite) },
+    { spec: fsSpecs.edit, perform: on(edit), verify: verified(verifyEdit) },
+    { spec: fsSpecs.list, perform: on(list) },
+    { spec: fsSpecs.search, perform: on(search) },
     {
-      spec: specs.diff,
+      spec: fsSpecs.diff,
       perform: on(async (session, args: PathsArgs) => {
         const text = await deps.diff(session, args.paths ?? null);
         if (!text.ok) return text;
@@ -102,7 +87,7 @@ export function fsCalls(deps: FsDeps): readonly CallHandler[] {
       }),
     },
     {
-      spec: specs.commit,
+      spec: fsSpecs.commit,
       perform: on(async (session, args: CommitArgs, context) => {
         const committed = await deps.commit(session, args.paths, context);
         return committed.ok ? ok({ value: { ...committed.value } }) : committed;
@@ -112,7 +97,6 @@ export function fsCalls(deps: FsDeps): readonly CallHandler[] {
   ];
 }
 
-const untrusted: Label = { integrity: "untrusted", confidentiality: "workspace" };
 /** Room for the line that names path, lines and digest. */
 const textTokensMax = limits.resultTokensMax - 120;
 const lineCharsMax = 2_000;
@@ -181,77 +165,6 @@ async function edit(session: Session, args: EditArgs): Promise<Outcome> {
   const written = await session.write(args.path, Buffer.from(next), digest);
   if (!written.ok) return written;
   return ok({ value: { path: args.path, digest: written.value, replaced: places.length, line: lineAt(text, places[0] ?? 0) } });
-}
-
-const listEntriesMax = 500;
-const foldersLeftOut = new Set([".git", "node_modules"]);
-
-async function list(session: Session, args: ListArgs): Promise<Outcome> {
-  const glob = parsed(args.glob);
-  if (!glob.ok) return glob;
-  const lines: string[] = [];
-  const entries: { path: string; type: FileStat["type"]; bytes: number }[] = [];
-  let cut = false;
-  const depth = args.depth ?? (args.glob === undefined ? 1 : 16);
-  for await (const entry of walk(session, args.path ?? ".", depth)) {
-    if (!entry.ok) return entry;
-    if (glob.value !== null && !matches(glob.value, entry.value.path)) continue;
-    if (lines.length === listEntriesMax) {
-      cut = true;
-      break;
-    }
-    const { path, type, bytes } = entry.value;
-    entries.push({ path, type, bytes });
-    lines.push(entryLine(entry.value));
-  }
-  if (cut) lines.push(`[more than ${listEntriesMax} entries: list a folder below, or narrow it with \`glob\`]`);
-  const text = lines.length === 0 ? "nothing here" : lines.join("\n");
-  return ok({
-    value: { path: args.path ?? ".", entries, text },
-    source: args.path ?? ".",
-    label: untrusted,
-  });
-}
-
-const searchHitsMax = 100;
-const searchFilesMax = 20_000;
-const searchFileBytesMax = 2 * 1024 * 1024;
-const searchLineChars = 240;
-const pauseEveryFiles = 32;
-
-async function search(session: Session, args: SearchArgs, context: CallContext): Promise<Outcome> {
-  if (args.query === "") return fail("EINVAL", "`query` is empty; give a text or, with `regex`, an expression to look for");
-  const glob = parsed(args.glob);
-  if (!glob.ok) return glob;
-  const test = tester(args);
-  if (!test.ok) return test;
-  const hits: string[] = [];
-  let files = 0;
-  let skipped = 0;
-  for await (const entry of walk(session, args.path ?? ".", 64)) {
-    if (!entry.ok) return entry;
-    if (context.signal.aborted) return fail("ECANCELED", "the search was cancelled");
-    if (entry.value.type !== "file" || (glob.value !== null && !matches(glob.value, entry.value.path))) continue;
-    if (files === searchFilesMax || hits.length >= searchHitsMax) break;
-    files += 1;
-    if (files % pauseEveryFiles === 0) await new Promise(setImmediate);
-    const data = entry.value.bytes > searchFileBytesMax ? null : await session.read(entry.value.path);
-    if (data === null || !data.ok || data.value.includes(0)) skipped += 1;
-    else collect(data.value.toString("utf8"), entry.value.path, test.value, hits);
-  }
-  const notes = [
-    ...(hits.length >= searchHitsMax
-      ? [`[stopped at ${searchHitsMax} hits: narrow it with \`path\`, \`glob\` or a longer query]`]
-      : []),
-    ...(files === searchFilesMax ? [`[stopped after ${searchFilesMax} files: narrow it with \`path\` or \`glob\`]`] : []),
-    ...(skipped > 0 ? [`[${skipped} binary or large files were left out]`] : []),
-  ];
-  const text = [...(hits.length === 0 ? ["no hit"] : hits), ...notes].join("\n");
-  return ok({
-    value: { query: args.query, hits: hits.length, files, text },
-    source: `search ${JSON.stringify(args.query)}`,
-    label: untrusted,
-  });
 }
 
 const didNot: Verdict = { verdict: "did-not-happen" };
@@ -340,13 +253,6 @@ function binaryType(data: Buffer): string | null {
   }
 }
 
-function linesOf(text: string): string[] {
-  if (text === "") return [];
-  const lines = text.split("\n");
-  if (lines.at(-1) === "") lines.pop();
-  return lines.map((line) => (line.endsWith("\r") ? line.slice(0, -1) : line));
-}
-
 function occurrences(text: string, part: string): number[] {
   const places: number[] = [];
   for (let at = text.indexOf(part); at !== -1; at = text.indexOf(part, at + part.length)) places.push(at);
@@ -370,186 +276,3 @@ function noMatch(path: string, text: string, old: string): string {
       : `line ${near + 1} is the same but for white space; copy it exactly`;
   return `\`old\` does not occur in ${path}: ${hint}, without the line numbers`;
 }
-
-function parsed(glob: string | undefined): Result<Glob | null, SysError> {
-  if (glob === undefined) return ok(null);
-  const result = parseGlob(glob.includes("/") ? glob : `**/${glob}`);
-  return result.ok ? result : fail("EINVAL", result.error);
-}
-
-type Tester = (line: string) => boolean;
-
-function tester(args: SearchArgs): Result<Tester, SysError> {
-  if (args.regex !== true && args.ignoreCase !== true) return ok((line) => line.includes(args.query));
-  try {
-    const source = args.regex === true ? args.query : RE2JS.quote(args.query);
-    const expression = RE2JS.compile(source, args.ignoreCase === true ? RE2JS.CASE_INSENSITIVE : 0);
-    return ok((line) => expression.matcher(line).find());
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    return fail(
-      "EINVAL",
-      `\`query\` is not an expression of the RE2 syntax: ${why}. Look-around and back-references do not exist in it`,
-    );
-  }
-}
-
-function collect(text: string, path: string, test: Tester, hits: string[]): void {
-  const lines = linesOf(text);
-  for (let index = 0; index < lines.length && hits.length < searchHitsMax; index += 1) {
-    const line = lines[index] ?? "";
-    if (test(line))
-      hits.push(`${path}:${index + 1}: ${line.length > searchLineChars ? `${line.slice(0, searchLineChars)}…` : line}`);
-  }
-}
-
-/** Entries below a folder, a folder before what is in it. Version control and installed packages are named, not entered. */
-async function* walk(session: Session, path: string, depth: number): AsyncGenerator<Result<FileStat, SysError>> {
-  const entries = await session.list(path);
-  if (!entries.ok) {
-    const file = entries.error.errno === "EINVAL" ? await session.stat(path) : entries;
-    yield file;
-    return;
-  }
-  for (const entry of entries.value) {
-    yield ok(entry);
-    const name = entry.path.slice(entry.path.lastIndexOf("/") + 1);
-    if (entry.type !== "folder" || depth <= 1 || foldersLeftOut.has(name)) continue;
-    for await (const below of walk(session, entry.path, depth - 1)) if (below.ok) yield below;
-  }
-}
-
-function entryLine(entry: FileStat): string {
-  switch (entry.type) {
-    case "folder":
-      return `${entry.path}/`;
-    case "file":
-      return `${entry.path}  ${entry.bytes} bytes`;
-    case "link":
-      return `${entry.path}  link`;
-    case "other":
-      return `${entry.path}  special file`;
-  }
-}
-
-const path: JsonSchema = { type: "string", minLength: 1, description: "Relative to the workspace, like src/a.ts." };
-const digest: JsonSchema = { type: "string" };
-const line: JsonSchema = { type: "integer", minimum: 1 };
-const glob: JsonSchema = {
-  type: "string",
-  minLength: 1,
-  description: "Only paths that fit, like **/*.md; * is within a folder.",
-};
-
-function object(properties: Readonly<Record<string, JsonSchema>>, required: readonly string[]): JsonSchema {
-  return { type: "object", properties, required: [...required], additionalProperties: false };
-}
-
-const texts = { type: "string" } as const;
-const count = { type: "integer" } as const;
-
-const specs = {
-  read: {
-    name: "fs.read",
-    summary: "Read a text file. Returns numbered lines (`N│ text`), which of how many they are, and the file's digest.",
-    input: object(
-      { path, from: { ...line, description: "First line; 1 by default." }, to: { ...line, description: "Last line." } },
-      ["path"],
-    ),
-    output: object({ path: texts, lines: texts, digest, text: texts }, ["path", "lines", "digest", "text"]),
-    effect: "read",
-    reversible: true,
-    recovery: "pure",
-    roles: { path: "path", from: "option", to: "option" },
-  },
-  write: {
-    name: "fs.write",
-    summary: "Write a whole text file, making folders as needed. Returns its digest. To change a part, use fs.edit.",
-    input: object(
-      {
-        path,
-        text: { type: "string", minLength: 1, description: "The whole new text." },
-        expect: {
-          type: ["string", "null"],
-          description: "The digest you saw; null if the file must not exist yet. Refused if it differs.",
-        },
-      },
-      ["path", "text"],
-    ),
-    output: object({ path: texts, digest, lines: count }, ["path", "digest"]),
-    effect: "write",
-    reversible: true,
-    recovery: "verify",
-    roles: { path: "path", text: "content", expect: "option" },
-  },
-  edit: {
-    name: "fs.edit",
-    summary: "Replace one exact piece of a text file by another. Returns the line and the new digest.",
-    input: object(
-      {
-        path,
-        old: { type: "string", minLength: 1, description: "The exact text, without line numbers; it must occur once." },
-        new: { type: "string", description: "What takes its place." },
-        all: { type: "boolean", description: "Replace every occurrence." },
-      },
-      ["path", "old", "new"],
-    ),
-    output: object({ path: texts, digest, replaced: count, line: count }, ["path", "digest", "replaced"]),
-    effect: "write",
-    reversible: true,
-    recovery: "verify",
-    roles: { path: "path", old: "content", new: "content", all: "option" },
-  },
-  list: {
-    name: "fs.list",
-    summary: "List a folder, or what is below it. Returns one path a line with its size; folders end with /.",
-    input: object({ path, depth: { ...line, maximum: 64, description: "Levels; 1 by default, all with `glob`." }, glob }, []),
-    output: object({ path: texts, entries: { type: "array" }, text: texts }, ["path", "entries", "text"]),
-    effect: "read",
-    reversible: true,
-    recovery: "pure",
-    roles: { path: "path", depth: "option", glob: "option" },
-  },
-  search: {
-    name: "fs.search",
-    summary: "Find lines in text files. Returns `path:line: text`, one a line.",
-    input: object(
-      {
-        query: { type: "string", minLength: 1, description: "The text to find, or an expression in RE2 syntax with `regex`." },
-        path,
-        glob,
-        regex: { type: "boolean" },
-        ignoreCase: { type: "boolean" },
-      },
-      ["query"],
-    ),
-    output: object({ query: texts, hits: count, files: count, text: texts }, ["query", "hits", "files", "text"]),
-    effect: "read",
-    reversible: true,
-    recovery: "pure",
-    roles: { query: "content", path: "path", glob: "option", regex: "option", ignoreCase: "option" },
-  },
-  diff: {
-    name: "fs.diff",
-    summary: "Show what this process changed in its session so far, as a unified diff.",
-    input: object({ paths: { type: "array", items: path, description: "Only these files and folders." } }, []),
-    output: { type: "string" },
-    effect: "read",
-    reversible: true,
-    recovery: "pure",
-    roles: { paths: "path" },
-  },
-  commit: {
-    name: "fs.commit",
-    summary: "Put this process's changes to the named files into the workspace itself. All or nothing; conflicts are named.",
-    input: object({ paths: { type: "array", items: path, minItems: 1, description: "Files and folders to commit." } }, ["paths"]),
-    output: object(
-      { written: { type: "array", items: texts }, merged: { type: "array", items: texts }, safety: { type: ["string", "null"] } },
-      ["written", "merged"],
-    ),
-    effect: "external",
-    reversible: true,
-    recovery: "verify",
-    roles: { paths: "path" },
-  },
-} as const satisfies Record<string, CallSpec>;

@@ -16,17 +16,18 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import * as beneath from "../../../src/drivers/files/beneath.ts";
+import * as walk from "../../../src/drivers/files/tree.ts";
 import { errno, value } from "../../contract/session.ts";
 
 const top = mkdtempSync(join(tmpdir(), "beneath-"));
 afterAll(() => rmSync(top, { recursive: true, force: true }));
 
-function tree(): { root: string; outside: string; open: beneath.Tree } {
+function tree(): { root: string; outside: string; open: walk.Tree } {
   const outside = mkdtempSync(join(top, "outside-"));
   const root = join(outside, "root");
   mkdirSync(root);
   writeFileSync(join(outside, "secret"), "host");
-  return { root, outside, open: value(beneath.openTree(root, "/work")) };
+  return { root, outside, open: value(walk.openTree(root, "/work")) };
 }
 const options = { mode: null, durable: false, last: "follow" } as const;
 
@@ -107,7 +108,7 @@ describe("beneath", () => {
   test("FIL-6.2 a folder swapped for a link between two looks is refused, not followed", () => {
     const { root, outside, open } = tree();
     mkdirSync(join(root, "d"));
-    const result = beneath.at(open, "d/x", { last: "keep" }, (place) => {
+    const result = walk.at(open, "d/x", { last: "keep" }, (place) => {
       // The walk holds the folder itself, so a swap of its name changes nothing.
       rmSync(join(root, "d"), { recursive: true });
       symlinkSync(outside, join(root, "d"));

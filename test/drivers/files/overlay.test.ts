@@ -7,24 +7,29 @@ import type { Change, Session } from "../../../src/abi/files.ts";
 import { overlaySessions } from "../../../src/drivers/files/overlay.ts";
 import { commitSession, rollbackCommit } from "./end-to-end.ts";
 import { bwrapSandbox } from "../../../src/drivers/sandbox/bwrap.ts";
-import { Helper } from "../../../src/drivers/sandbox/helper.ts";
+import { ZygoteClient } from "../../../src/drivers/sandbox/zygote-client.ts";
 import { openMemoryBlobs } from "../../../src/drivers/store/memory-blobs.ts";
 import { shellCalls } from "../../../src/drivers/tool/shell.ts";
 import { planCommit } from "../../../src/files/commit.ts";
 import { planRollback, safetyOf } from "../../../src/files/rollback.ts";
 import { sha256 } from "../../../src/lib/hash.ts";
 import { done, ok } from "../../../src/lib/result.ts";
+import { processesNamed } from "../../contract/sandbox.ts";
 import { errno, value } from "../../contract/session.ts";
 
 const top = mkdtempSync(join(tmpdir(), "overlay-"));
-const helper = new Helper();
+const helper = new ZygoteClient();
 const sandbox = bwrapSandbox({ helper });
 const blobs = openMemoryBlobs();
 const driver = overlaySessions({ helper, blobs, hide: [".daimon"] });
 const checks = [await driver.available(), await sandbox.available()];
 const missing = checks.find((check) => !check.ok);
-const reason = missing === undefined || missing.ok ? "" : ` (skipped: ${missing.error.message})`;
-const rule = (title: string, body: () => Promise<void>): void => test.skipIf(missing !== undefined)(`${title}${reason}`, body);
+const reason = missing === undefined || missing.ok ? "" : missing.error.message;
+const rule = (title: string, body: () => Promise<void>): void =>
+  test(title, async (context) => {
+    context.skip(reason !== "", reason);
+    await body();
+  });
 
 afterAll(async () => {
   await driver.close();
@@ -154,5 +159,43 @@ describe("overlay with commands", () => {
     expect(await rows(session)).toEqual([]);
     expect(readFileSync(join(lower, ".daimon/policy"), "utf8")).toBe("mine");
     await session.close();
+  });
+
+  rule("FIL-8.3 a half-written file is not a change", async () => {
+    const { session, shell } = await opened({ a: "1" });
+    await shell("echo torn > .daimon~tmp; mkdir d; echo torn > d/.daimon~tmp");
+    expect((await rows(session)).map((row) => row[2])).toEqual(["d"]);
+    expect(errno(await session.write("d/.daimon~tmp", Buffer.from("x")))).toBe("EINVAL");
+    await session.close();
+  });
+
+  rule("FIL-9.1 a link and a file that say the same are not the same change", async () => {
+    const { session, shell } = await opened({ f: "target" });
+    await shell("rm f; ln -s target f");
+    expect(await rows(session)).toEqual([["modified", "link", "f", sha256("target"), sha256("\0link\0target")]]);
+    expect(value(blobs.get(sha256("\0link\0target"))).toString()).toBe("\0link\0target");
+    await session.close();
+  });
+
+  rule("FIL-9.2 a change of content alone, of the same length, is seen", async () => {
+    const { session, shell } = await opened({ f: "1" });
+    for (const text of ["a", "b", "c", "a"]) {
+      await shell(`printf ${text} > f`);
+      expect(await rows(session)).toEqual([["modified", "file", "f", sha256("1"), sha256(text)]]);
+    }
+    await shell("printf 1 > f");
+    expect(await rows(session)).toEqual([]);
+    await session.close();
+  });
+
+  rule("SBX-6.3 a view is unmounted although a sandbox waits on it, and nothing is left in the helper's world", async () => {
+    const { session, home, shell } = await opened({ a: "1" });
+    await shell("true");
+    await new Promise((resolve) => setTimeout(resolve, 40));
+    const world = `/proc/${helper.pid}/mountinfo`;
+    expect(readFileSync(world, "utf8")).toContain(`${home}/view`);
+    await session.close();
+    expect(readFileSync(world, "utf8")).not.toContain(`${home}/view`);
+    expect(processesNamed(`${home}/view`)).toEqual([]);
   });
 });

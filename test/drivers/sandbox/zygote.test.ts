@@ -5,16 +5,22 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import type { SandboxCommand } from "../../../src/abi/sandbox.ts";
 import { bwrapSandbox } from "../../../src/drivers/sandbox/bwrap.ts";
-import { Helper } from "../../../src/drivers/sandbox/helper.ts";
+import { ZygoteClient } from "../../../src/drivers/sandbox/zygote-client.ts";
+import { overlaySessions } from "../../../src/drivers/files/overlay.ts";
+import { openMemoryBlobs } from "../../../src/drivers/store/memory-blobs.ts";
 import { errno } from "../../contract/session.ts";
 import { processesNamed } from "../../contract/sandbox.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "helper-"));
-const probe = bwrapSandbox({ helper: new Helper() });
+const probe = bwrapSandbox({ helper: new ZygoteClient() });
 const available = await probe.available();
 await probe.close();
-const reason = available.ok ? "" : ` (skipped: ${available.error.message})`;
-const rule = test.skipIf(!available.ok);
+const reason = available.ok ? "" : available.error.message;
+const rule = (title: string, body: () => Promise<void>): void =>
+  test(title, async (context) => {
+    context.skip(reason !== "", reason);
+    await body();
+  });
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -40,9 +46,9 @@ function parentOf(pid: number): number {
   return Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
 }
 
-describe("helper", () => {
+describe("zygote", () => {
   test("SBX-8.1 without bubblewrap everything is refused, with the command that installs it", async () => {
-    const driver = bwrapSandbox({ helper: new Helper(), path: ["/nonexistent"], root: false });
+    const driver = bwrapSandbox({ helper: new ZygoteClient(), path: ["/nonexistent"], root: false });
     const refused = await driver.available();
     expect(refused).toMatchObject({ ok: false, error: { errno: "ENOSYS" } });
     expect(refused.ok ? "" : refused.error.message).toContain("sudo apt-get install -y bubblewrap");
@@ -53,18 +59,18 @@ describe("helper", () => {
   });
 
   test("SBX-8.1 a bubblewrap that cannot make a sandbox refuses as well", async () => {
-    const driver = bwrapSandbox({ helper: new Helper({ bubblewrap: "/bin/false" }) });
+    const driver = bwrapSandbox({ helper: new ZygoteClient({ bubblewrap: "/bin/false" }) });
     const result = await driver.run(command("true"), never);
     expect(errno(result)).toBe("ENOSYS");
     await driver.close();
   });
 
-  rule(`SBX-6.1 a kernel killed outright leaves no process, no mount and no folder${reason}`, async () => {
+  rule("SBX-6.1 a kernel killed outright leaves no process, no mount and no folder", async () => {
     const source = join(import.meta.dirname, "../../../src/drivers/sandbox");
     const script = `
-      import { Helper } from ${JSON.stringify(join(source, "helper.ts"))};
+      import { ZygoteClient } from ${JSON.stringify(join(source, "zygote-client.ts"))};
       import { bwrapSandbox } from ${JSON.stringify(join(source, "bwrap.ts"))};
-      const helper = new Helper();
+      const helper = new ZygoteClient();
       const driver = bwrapSandbox({ helper });
       const run = driver.run(${JSON.stringify(command("touch began; setsid sleep 981 & sleep 981"))}, new AbortController().signal);
       await helper.start();
@@ -85,8 +91,8 @@ describe("helper", () => {
     rmSync(join(folder, "began"));
   });
 
-  rule(`SBX-7.1 a dead helper fails what was asked, and the next request starts another${reason}`, async () => {
-    const helper = new Helper();
+  rule("SBX-7.1 a dead helper fails what was asked, and the next request starts another", async () => {
+    const helper = new ZygoteClient();
     const driver = bwrapSandbox({ helper });
     const pending = driver.run(command("touch began2; sleep 982"), never);
     await until(() => existsSync(join(folder, "began2")));
@@ -102,9 +108,20 @@ describe("helper", () => {
     expect(helper.pid === null || !existsSync(`/proc/${helper.pid}/root`)).toBe(true);
   });
 
-  rule(`SBX-7.3 an idle helper does not keep its kernel alive${reason}`, async () => {
-    const source = join(import.meta.dirname, "../../../src/drivers/sandbox/helper.ts");
-    const script = `import { Helper } from ${JSON.stringify(source)}; await new Helper().start();`;
+  rule("SBX-7.2 without a mount namespace it runs sandboxes all the same, and says that there are no overlays", async () => {
+    const zygote = new ZygoteClient({ namespaces: false });
+    const started = await zygote.start();
+    expect(started.ok && started.value.mode).toBe("plain");
+    const driver = bwrapSandbox({ helper: zygote });
+    expect(await driver.run(command("echo sandboxed"), never)).toMatchObject({ ok: true, value: { stdout: "sandboxed\n" } });
+    const sessions = overlaySessions({ helper: zygote, blobs: openMemoryBlobs(), hide: [] });
+    expect(await sessions.available()).toMatchObject({ ok: false, error: { errno: "ENOSYS" } });
+    await driver.close();
+  });
+
+  rule("SBX-7.3 an idle helper does not keep its kernel alive", async () => {
+    const source = join(import.meta.dirname, "../../../src/drivers/sandbox/zygote-client.ts");
+    const script = `import { ZygoteClient } from ${JSON.stringify(source)}; await new ZygoteClient().start();`;
     const kernel = spawn(process.execPath, ["--input-type=module-typescript", "--no-warnings", "-e", script], {
       stdio: "inherit",
     });

@@ -1,0 +1,167 @@
+/**
+ * Fs find: the calls that look through folders, fs.list and fs.search.
+ *   FIL-13.4  fs.search runs in time linear in what it reads, bounded in files, bytes and hits, and says when a bound was met.
+ */
+import { RE2JS } from "re2js";
+import type { CallContext, CallValue } from "../../abi/call.ts";
+import { fail, type SysError } from "../../abi/errno.ts";
+import type { FileStat, Session } from "../../abi/files.ts";
+import type { Label } from "../../abi/label.ts";
+import { matches, parseGlob, type Glob } from "../../lib/glob.ts";
+import { ok, type Result } from "../../lib/result.ts";
+
+export interface ListArgs {
+  readonly path?: string;
+  readonly depth?: number;
+  readonly glob?: string;
+}
+export interface SearchArgs {
+  readonly query: string;
+  readonly path?: string;
+  readonly glob?: string;
+  readonly regex?: boolean;
+  readonly ignoreCase?: boolean;
+}
+
+type Outcome = Result<CallValue, SysError>;
+
+export const untrusted: Label = { integrity: "untrusted", confidentiality: "workspace" };
+
+const listEntriesMax = 500;
+const foldersLeftOut = new Set([".git", "node_modules"]);
+
+export async function list(session: Session, args: ListArgs): Promise<Outcome> {
+  const glob = parsed(args.glob);
+  if (!glob.ok) return glob;
+  const lines: string[] = [];
+  const entries: { path: string; type: FileStat["type"]; bytes: number }[] = [];
+  let cut = false;
+  const depth = args.depth ?? (args.glob === undefined ? 1 : 16);
+  for await (const entry of walk(session, args.path ?? ".", depth)) {
+    if (!entry.ok) return entry;
+    if (glob.value !== null && !matches(glob.value, entry.value.path)) continue;
+    if (lines.length === listEntriesMax) {
+      cut = true;
+      break;
+    }
+    const { path, type, bytes } = entry.value;
+    entries.push({ path, type, bytes });
+    lines.push(entryLine(entry.value));
+  }
+  if (cut) lines.push(`[more than ${listEntriesMax} entries: list a folder below, or narrow it with \`glob\`]`);
+  const text = lines.length === 0 ? "nothing here" : lines.join("\n");
+  return ok({
+    value: { path: args.path ?? ".", entries, text },
+    source: args.path ?? ".",
+    label: untrusted,
+  });
+}
+
+const searchHitsMax = 100;
+const searchFilesMax = 20_000;
+const searchFileBytesMax = 2 * 1024 * 1024;
+const searchLineChars = 240;
+const pauseEveryFiles = 32;
+
+export async function search(session: Session, args: SearchArgs, context: CallContext): Promise<Outcome> {
+  if (args.query === "") return fail("EINVAL", "`query` is empty; give a text or, with `regex`, an expression to look for");
+  const glob = parsed(args.glob);
+  if (!glob.ok) return glob;
+  const test = tester(args);
+  if (!test.ok) return test;
+  const hits: string[] = [];
+  let files = 0;
+  let skipped = 0;
+  for await (const entry of walk(session, args.path ?? ".", 64)) {
+    if (!entry.ok) return entry;
+    if (context.signal.aborted) return fail("ECANCELED", "the search was cancelled");
+    if (entry.value.type !== "file" || (glob.value !== null && !matches(glob.value, entry.value.path))) continue;
+    if (files === searchFilesMax || hits.length >= searchHitsMax) break;
+    files += 1;
+    if (files % pauseEveryFiles === 0) await new Promise(setImmediate);
+    const data = entry.value.bytes > searchFileBytesMax ? null : await session.read(entry.value.path);
+    if (data === null || !data.ok || data.value.includes(0)) skipped += 1;
+    else collect(data.value.toString("utf8"), entry.value.path, test.value, hits);
+  }
+  const notes = [
+    ...(hits.length >= searchHitsMax
+      ? [`[stopped at ${searchHitsMax} hits: narrow it with \`path\`, \`glob\` or a longer query]`]
+      : []),
+    ...(files === searchFilesMax ? [`[stopped after ${searchFilesMax} files: narrow it with \`path\` or \`glob\`]`] : []),
+    ...(skipped > 0 ? [`[${skipped} binary or large files were left out]`] : []),
+  ];
+  const text = [...(hits.length === 0 ? ["no hit"] : hits), ...notes].join("\n");
+  return ok({
+    value: { query: args.query, hits: hits.length, files, text },
+    source: `search ${JSON.stringify(args.query)}`,
+    label: untrusted,
+  });
+}
+
+export function linesOf(text: string): string[] {
+  if (text === "") return [];
+  const lines = text.split("\n");
+  if (lines.at(-1) === "") lines.pop();
+  return lines.map((line) => (line.endsWith("\r") ? line.slice(0, -1) : line));
+}
+
+function parsed(glob: string | undefined): Result<Glob | null, SysError> {
+  if (glob === undefined) return ok(null);
+  const result = parseGlob(glob.includes("/") ? glob : `**/${glob}`);
+  return result.ok ? result : fail("EINVAL", result.error);
+}
+
+type Tester = (line: string) => boolean;
+
+function tester(args: SearchArgs): Result<Tester, SysError> {
+  if (args.regex !== true && args.ignoreCase !== true) return ok((line) => line.includes(args.query));
+  try {
+    const source = args.regex === true ? args.query : RE2JS.quote(args.query);
+    const expression = RE2JS.compile(source, args.ignoreCase === true ? RE2JS.CASE_INSENSITIVE : 0);
+    return ok((line) => expression.matcher(line).find());
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return fail(
+      "EINVAL",
+      `\`query\` is not an expression of the RE2 syntax: ${why}. Look-around and back-references do not exist in it`,
+    );
+  }
+}
+
+function collect(text: string, path: string, test: Tester, hits: string[]): void {
+  const lines = linesOf(text);
+  for (let index = 0; index < lines.length && hits.length < searchHitsMax; index += 1) {
+    const line = lines[index] ?? "";
+    if (test(line))
+      hits.push(`${path}:${index + 1}: ${line.length > searchLineChars ? `${line.slice(0, searchLineChars)}…` : line}`);
+  }
+}
+
+/** Entries below a folder, a folder before what is in it. Version control and installed packages are named, not entered. */
+async function* walk(session: Session, path: string, depth: number): AsyncGenerator<Result<FileStat, SysError>> {
+  const entries = await session.list(path);
+  if (!entries.ok) {
+    const file = entries.error.errno === "EINVAL" ? await session.stat(path) : entries;
+    yield file;
+    return;
+  }
+  for (const entry of entries.value) {
+    yield ok(entry);
+    const name = entry.path.slice(entry.path.lastIndexOf("/") + 1);
+    if (entry.type !== "folder" || depth <= 1 || foldersLeftOut.has(name)) continue;
+    for await (const below of walk(session, entry.path, depth - 1)) if (below.ok) yield below;
+  }
+}
+
+function entryLine(entry: FileStat): string {
+  switch (entry.type) {
+    case "folder":
+      return `${entry.path}/`;
+    case "file":
+      return `${entry.path}  ${entry.bytes} bytes`;
+    case "link":
+      return `${entry.path}  link`;
+    case "other":
+      return `${entry.path}  special file`;
+  }
+}
