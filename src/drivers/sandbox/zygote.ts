@@ -4,9 +4,10 @@
  *   SBX-6.1  When the pipe from the kernel closes, for whatever reason, every command dies, every mount goes and the helper exits.
  *   SBX-6.2  At most `idleMax` cells wait for a command, each for at most `idleMs`.
  *   SBX-6.3  Before a view is unmounted, the cells that wait on it are ended.
+ *   SBX-6.4  What a killed helper left in the temporary folder goes when the next one starts.
  */
 import { execFile, execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { SandboxCommand } from "../../abi/sandbox.ts";
@@ -21,7 +22,8 @@ const idleMs = 30_000;
 const warmAfterMs = 15;
 
 function serve(mode: ZygoteMode, bubblewrap: string): void {
-  const home = mkdtempSync(join(tmpdir(), "daimon-"));
+  sweep();
+  const home = mkdtempSync(join(tmpdir(), `${homePrefix}${process.pid}-`));
   const etc = join(home, "etc");
   mkdirSync(etc);
   for (const [name, text] of Object.entries(etcFiles)) writeFileSync(join(etc, name), text);
@@ -131,6 +133,20 @@ const systemPath = "/usr/sbin:/usr/bin:/sbin:/bin";
 const mountScript = `
 for name; do [ -e "upper/$name" ] || [ -L "upper/$name" ] || [ ! -e "lower/$name" ] || mknod "upper/$name" c 0 0 || exit 1; done
 exec mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work,userxattr view`;
+
+const homePrefix = "daimon-zygote-";
+
+function sweep(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const owner = /^daimon-zygote-(\d+)-/.exec(name)?.[1];
+    if (owner === undefined || existsSync(`/proc/${owner}`)) continue;
+    try {
+      rmSync(join(tmpdir(), name), { recursive: true, force: true });
+    } catch {
+      // Another user's; it is theirs to remove.
+    }
+  }
+}
 
 function keyOf(command: SandboxCommand): string {
   return `${command.root}\0${command.memoryBytesMax}`;

@@ -119,6 +119,22 @@ describe("zygote", () => {
     await driver.close();
   });
 
+  rule("SBX-6.4 what a killed helper left in the temporary folder goes at the next start", async () => {
+    const left = (pid: number): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith(`daimon-zygote-${pid}-`));
+    const first = new ZygoteClient();
+    await first.start();
+    const pid = first.pid ?? 0;
+    expect(left(pid)).toHaveLength(1);
+    process.kill(pid, "SIGKILL");
+    await until(() => first.pid === null);
+    const second = new ZygoteClient();
+    await second.start();
+    expect(left(pid)).toEqual([]);
+    const last = second.pid ?? 0;
+    await second.close();
+    expect(left(last)).toEqual([]);
+  });
+
   rule("SBX-7.3 an idle helper does not keep its kernel alive", async () => {
     const source = join(import.meta.dirname, "../../../src/drivers/sandbox/zygote-client.ts");
     const script = `import { ZygoteClient } from ${JSON.stringify(source)}; await new ZygoteClient().start();`;
