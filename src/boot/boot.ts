@@ -23,6 +23,7 @@ import { Helper } from "../drivers/sandbox/helper.ts";
 import { fileSwap } from "../drivers/store/swap.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import { recoverTable, type Recovered } from "../kernel/recover.ts";
+import type { Table } from "../kernel/table.ts";
 import { specs as kernelSpecs } from "../kernel/calls/specs.ts";
 import { loadConfig, type Config } from "./config.ts";
 import { readConfigSources } from "./config-read.ts";
@@ -48,6 +49,8 @@ export interface BootOptions {
   /** Overrides the configuration; null takes what it says. */
   readonly cpu: string | null;
   readonly policyEngine: "compiled" | "cedar";
+  /** `leave` starts no process: for a command that does something beside them. They go on when absent. */
+  readonly processes?: "resume" | "leave";
 }
 
 export interface Machine {
@@ -90,7 +93,7 @@ async function assemble(options: BootOptions, undo: Undo): Promise<Result<Machin
   undo.push(() => log.close());
   const recovered = recoverTable(log, blobs);
   if (!recovered.ok) return recovered;
-  const inputs = await loadInputs(options, layout, recovered.value);
+  const inputs = await loadInputs(layout, recovered.value.table);
   if (!inputs.ok) return inputs;
   const machine = await assembleKernel(options, layout, inputs.value, stores.value, recovered.value, undo);
   if (!machine.ok) return machine;
@@ -106,7 +109,7 @@ async function lock(layout: Layout, { world, clock }: BootOptions): Promise<Resu
   return await acquireLock(layout.lock, readIdentity(process.pid), clock, () => randomBytes(4).toString("hex"));
 }
 
-interface Inputs {
+export interface Inputs {
   readonly config: Config;
   readonly instructions: readonly Instruction[];
   readonly programs: Programs;
@@ -115,7 +118,10 @@ interface Inputs {
 }
 
 /** Everything a person wrote: trust, configuration, instructions, programs. */
-async function loadInputs(options: BootOptions, layout: Layout, { table }: Recovered): Promise<Result<Inputs, SysError>> {
+export async function loadInputs(
+  layout: Layout,
+  table: Pick<Table, "produced" | "producedPaths">,
+): Promise<Result<Inputs, SysError>> {
   const tick = (): number => performance.now();
   const trust = readTrust(layout);
   if (!trust.ok) return trust;
@@ -212,7 +218,7 @@ async function assembleKernel(
     ? []
     : [{ rule: "BOO-16.2", severity: "error", where: "commit", message: finished.error.message }];
   const findings = [...inputs.findings, ...policies.value.findings, ...servers.findings, ...ready.value, ...unfinished];
-  const resumed = kernel.resume();
+  const resumed = options.processes === "leave" ? [] : kernel.resume();
   return ok({
     config,
     kernel,

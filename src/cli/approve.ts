@@ -1,0 +1,155 @@
+/**
+ * daimon approve: what waits for a person, and the person's answer.
+ *   CLI-10.1  Without ID everything that waits is listed with question, call, arguments in full, origin, rule and risk.
+ *   CLI-10.2  With ID the answer goes to the kernel that runs; where none does one is started, and goes on until the process ends or waits again.
+ *   CLI-10.3  --yes alone does not raise a spent budget, and a question needs --text: EINVAL says what is missing.
+ *   CLI-10.4  A number that names nothing that waits is ENOENT.
+ */
+import { fail, type SysError } from "../abi/errno.ts";
+import type { Limits } from "../abi/budget.ts";
+import type { Pid } from "../abi/process.ts";
+import { askKernel } from "../boot/control.ts";
+import type { Answer } from "../kernel/kernel.ts";
+import { ok, type Result } from "../lib/result.ts";
+import { answerAtKeyboard, barred, parseRaise } from "./answer.ts";
+import type { approveOptions } from "./commands.ts";
+import { drive } from "./drive.ts";
+import { interrupts } from "./interrupt.ts";
+import { isInteractive, note, print, printJson, type Io } from "./io.ts";
+import { printReport, reportOf } from "./report.ts";
+import type { Input } from "./term/args.ts";
+import { openKeyboard } from "./term/keyboard.ts";
+import { columnsOf } from "./term/screen.ts";
+import { renderApproval } from "./term/approval.ts";
+import { approvalRequest, sourceWords, waitingOf, type Lookup, type Waiting } from "./waiting.ts";
+import { isRunning, look, personOf, withMachine } from "./workspace.ts";
+
+type Options = Input<typeof approveOptions>["options"];
+
+export async function run(input: Input<typeof approveOptions>, io: Io): Promise<Result<number, SysError>> {
+  const list = await waitingHere(io);
+  if (!list.ok) return list;
+  const { waiting, lookup, socket, rootOf } = list.value;
+  const [id] = input.positionals;
+  if (id === undefined) {
+    if (input.options.yes || input.options.no || input.options.text !== undefined)
+      return fail("EINVAL", "name what is answered: `daimon approve ID`; without it this command lists what waits");
+    printList(waiting, lookup, io);
+    return ok(0);
+  }
+  const chosen = waiting.find((one) => String(one.pid) === id || one.call?.id === id);
+  if (chosen === undefined) return fail("ENOENT", `nothing that waits is called \`${id.slice(0, 64)}\`; \`daimon approve\` lists what does`);
+  const answer = answerOf(chosen, input.options, io);
+  if (!answer.ok) return answer;
+  if (await isRunning({ socket })) return await tell(chosen, answer.value, socket, io);
+  return await answerAlone(chosen, rootOf(chosen.pid), answer.value, io);
+}
+
+interface Here {
+  readonly waiting: readonly Waiting[];
+  readonly lookup: Lookup;
+  readonly socket: string;
+  rootOf(pid: Pid): Pid;
+}
+
+async function waitingHere(io: Io): Promise<Result<Here, SysError>> {
+  const seen = await look(io);
+  if (!seen.ok) return seen;
+  const { layout, table, close } = seen.value;
+  close();
+  const { preview } = await import("../boot/preview.ts");
+  const now = await preview(layout, table);
+  const specs = new Map(now.ok ? now.value.specs.map((spec) => [spec.name, spec]) : []);
+  const policy = now.ok && now.value.policy.ok ? now.value.policy.value : null;
+  const lookup: Lookup = { spec: (name) => specs.get(name), rule: (rule) => policy?.rule(rule) };
+  const waiting = [...table.procs.values()].flatMap((proc) => waitingOf(proc, lookup) ?? []);
+  const rootOf = (pid: Pid): Pid => {
+    const parent = table.procs.get(pid)?.parent ?? 0;
+    return table.procs.has(parent) ? rootOf(parent) : pid;
+  };
+  return ok({ waiting, lookup, socket: layout.socket, rootOf });
+}
+
+/** Null: the person is asked at the keyboard. */
+function answerOf(waiting: Waiting, options: Options, io: Io): Result<Omit<Answer, "by"> | null, SysError> {
+  if (options.yes && options.no) return fail("EINVAL", "--yes and --no cannot both be meant; give one of them");
+  const raise = parseRaise(options.raise);
+  if (!raise.ok) return raise;
+  const raised = options.raise.length > 0;
+  const text = options.text ?? "";
+  if (options.no) return ok({ allow: false, text, raise: null });
+  if (!options.yes && text === "" && !raised) {
+    if (isInteractive(io)) return ok(null);
+    return fail("EAGAIN", `process ${waiting.pid} waits for an answer and there is no terminal; answer with --yes or --no`);
+  }
+  if (waiting.type === "question" && text === "") return fail("EINVAL", "a question needs words; answer it with --text");
+  if (waiting.budget !== null && raise.value[waiting.budget.limit as keyof Limits] === undefined)
+    return fail("EINVAL", `the spent limit has to be raised; add --raise ${waiting.budget.limit}=VALUE, or refuse with --no`);
+  return ok({ allow: true, text, raise: raised ? raise.value : null });
+}
+
+/** To the kernel in the other terminal. */
+async function tell(
+  waiting: Waiting,
+  answer: Omit<Answer, "by"> | null,
+  socket: string,
+  io: Io,
+): Promise<Result<number, SysError>> {
+  if (answer === null)
+    return fail("EBUSY", `process ${waiting.pid} runs in another terminal; answer it there, or here with --yes or --no`);
+  const told = await askKernel(socket, { op: "answer", pid: waiting.pid, answer: { ...answer, by: personOf(io) } });
+  if (!told.ok) return told;
+  if (io.json) printJson(io, { pid: waiting.pid, allow: answer.allow, answered: true });
+  else print(io, `process ${waiting.pid}: ${answer.allow ? "allowed" : "refused"}; its kernel goes on`);
+  return ok(0);
+}
+
+async function answerAlone(
+  waiting: Waiting,
+  root: Pid,
+  answer: Omit<Answer, "by"> | null,
+  io: Io,
+): Promise<Result<number, SysError>> {
+  const interrupt = interrupts(io.host);
+  const done = await withMachine(io, { processes: "resume" }, async (machine) => {
+    if (answer === null) {
+      const keyboard = openKeyboard(io.input);
+      await answerAtKeyboard(machine, waiting.pid, keyboard, io);
+      keyboard.close();
+    } else {
+      const given = machine.kernel.answer(waiting.pid, { ...answer, by: personOf(io) });
+      if (!given.ok) return given;
+    }
+    note(io, `process ${root} goes on`);
+    const driven = await drive(machine, [root], interrupt, io);
+    return ok(reportOf(machine, root, driven, { resumed: true }));
+  });
+  interrupt.close();
+  return done.ok ? ok(printReport(done.value, interrupt.exitCode(), io)) : done;
+}
+
+function printList(waiting: readonly Waiting[], lookup: Lookup, io: Io): void {
+  if (io.json) return printJson(io, { waiting });
+  if (waiting.length === 0) return print(io, "nothing waits for a person");
+  for (const [index, one] of waiting.entries()) {
+    if (index > 0) io.out.write("\n");
+    printOne(one, lookup, io);
+  }
+}
+
+function printOne(waiting: Waiting, lookup: Lookup, io: Io): void {
+  const tone = waiting.risk === "high" ? "bad" : waiting.risk === "medium" ? "warn" : "good";
+  io.out.write(`${io.colours.paint("strong", `process ${waiting.pid}`)} · ${waiting.type} · risk ${io.colours.paint(tone, waiting.risk)}\n`);
+  print(io, waiting.type === "question" ? barred(waiting.question) : waiting.question);
+  if (waiting.call !== null && waiting.type !== "question") {
+    const request = approvalRequest(waiting, waiting.call, lookup.spec(waiting.call.name));
+    io.out.write(`${renderApproval(request, columnsOf(io.out) ?? 1_000, io.colours).join("\n")}\n`);
+  } else print(io, `from ${sourceWords(waiting)}`);
+  print(io, `answer: ${answerHint(waiting)}`);
+}
+
+export function answerHint({ pid, type, budget }: Pick<Waiting, "pid" | "type" | "budget">): string {
+  if (type === "question") return `daimon approve ${pid} --text "…"`;
+  if (budget !== null) return `daimon approve ${pid} --raise ${budget.limit}=VALUE, or --no`;
+  return `daimon approve ${pid} --yes, or --no`;
+}

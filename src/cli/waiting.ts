@@ -1,0 +1,150 @@
+/**
+ * Waiting: what a process waits for, with all a person needs to decide: call, arguments, where they came from, rule, risk.
+ *   CLI-8.1  Risk is high where the effect leaves the machine or is final, or where a write follows text by others; low for what only reads.
+ *   CLI-8.2  A value's origin is told as the label of everything the process has read, with the documents by others among it named.
+ */
+import type { CallSpec, EffectClass } from "../abi/call.ts";
+import type { Label } from "../abi/label.ts";
+import type { RuleId, RuleSource } from "../abi/policy.ts";
+import type { ParkReason, Pid } from "../abi/process.ts";
+import type { PendingCall, Proc } from "../kernel/table.ts";
+import { sha256, type Digest } from "../lib/hash.ts";
+import { canonical, isObject, type Json } from "../lib/json.ts";
+import type { ApprovalRequest } from "./term/approval.ts";
+
+/** How specs and rules are looked up: in a live machine, or in a preview. */
+export interface Lookup {
+  spec(name: string): CallSpec | undefined;
+  rule(id: RuleId): RuleSource | undefined;
+}
+
+export interface WaitingCall {
+  readonly id: string;
+  readonly name: string;
+  readonly args: Json;
+  readonly effect: EffectClass;
+  readonly reversible: boolean;
+  readonly rules: readonly ShownRule[];
+  /** SHA-256 over name and arguments. */
+  readonly digest: Digest;
+}
+
+export interface ShownRule {
+  readonly id: RuleId;
+  readonly scope: string;
+  readonly file: string;
+  readonly line: number;
+  readonly text: string;
+  readonly reason: string | null;
+}
+
+export interface Waiting {
+  readonly pid: Pid;
+  readonly program: string;
+  readonly type: ParkReason["type"];
+  readonly question: string;
+  /** The spent limit and whose it is; null but for a budget. */
+  readonly budget: { readonly limit: string; readonly group: Pid } | null;
+  readonly call: WaitingCall | null;
+  readonly label: Label;
+  /** Documents and pages by others that the process has read. */
+  readonly untrusted: readonly string[];
+  readonly risk: "low" | "medium" | "high";
+  /** What the agent said last; null when it said nothing. */
+  readonly words: string | null;
+}
+
+/** Null when the process waits for nobody. */
+export function waitingOf(proc: Proc, lookup: Lookup): Waiting | null {
+  const { park } = proc;
+  if (park === null) return null;
+  const id = "call" in park ? park.call : null;
+  const pending = proc.pending.find((call) => call.id === id);
+  const call = pending === undefined ? null : callOf(pending, lookup);
+  const untrusted = untrustedOf(proc);
+  return {
+    pid: proc.pid,
+    program: proc.manifest.name,
+    type: park.type,
+    question: park.question,
+    budget: park.type === "budget" ? { limit: park.limit, group: park.group } : null,
+    call,
+    label: proc.label,
+    untrusted,
+    risk: riskOf(call, proc.label),
+    words: wordsOf(proc),
+  };
+}
+
+export function shownRule(id: RuleId, lookup: Pick<Lookup, "rule">): ShownRule {
+  const rule = lookup.rule(id);
+  if (rule === undefined) return { id, scope: "?", file: "?", line: 0, text: "", reason: null };
+  const { scope, file, line, text, reason, ask } = rule;
+  return { id, scope, file, line, text, reason: reason ?? ask };
+}
+
+/** `platform.cedar:12  permit (…)` */
+export function ruleLine(rule: ShownRule): string {
+  return rule.text === "" ? `${rule.id} (not in today's policy)` : `${rule.file}:${rule.line} ${rule.text.trim()}`;
+}
+
+export function approvalRequest(waiting: Waiting, call: WaitingCall, spec: CallSpec | undefined): ApprovalRequest {
+  const source = sourceWords(waiting);
+  const args = isObject(call.args) ? Object.entries(call.args) : [["arguments", call.args] as const];
+  return {
+    id: call.id,
+    pid: waiting.pid,
+    program: waiting.program,
+    call: call.name,
+    effect: call.effect,
+    reversible: call.reversible,
+    args: args.map(([name, value]) => ({
+      name,
+      role: spec?.roles[name] ?? "option",
+      value: typeof value === "string" ? value : JSON.stringify(value, null, 2),
+      source,
+    })),
+    rules: call.rules.map(ruleLine),
+    words: waiting.words,
+    digest: call.digest,
+  };
+}
+
+/** `the model, after reading text by others (inbox/offer.md)` */
+export function sourceWords({ label, untrusted }: Pick<Waiting, "label" | "untrusted">): string {
+  const named = untrusted.slice(0, 3).join(", ");
+  const more = untrusted.length > 3 ? ` and ${untrusted.length - 3} more` : "";
+  if (untrusted.length > 0) return `the model, after reading text by others (${named}${more})`;
+  return label.integrity === "untrusted" ? "the model, after reading text by others" : `the model; its window is ${label.integrity}`;
+}
+
+function callOf(pending: PendingCall, lookup: Lookup): WaitingCall {
+  const spec = lookup.spec(pending.name);
+  return {
+    id: pending.id,
+    name: pending.name,
+    args: pending.args,
+    // Of a call nobody here knows the worst is assumed.
+    effect: spec?.effect ?? "irreversible",
+    reversible: spec?.reversible ?? false,
+    rules: pending.rules.map((rule) => shownRule(rule, lookup)),
+    digest: sha256(`${pending.name} ${canonical(pending.args)}`),
+  };
+}
+
+export function untrustedOf(proc: Proc): readonly string[] {
+  const sources = proc.pages.filter((page) => page.label.integrity === "untrusted").map((page) => page.source.replace(/#.*$/, ""));
+  return [...new Set(sources)];
+}
+
+function riskOf(call: WaitingCall | null, label: Label): Waiting["risk"] {
+  if (call === null || call.effect === "pure" || call.effect === "read") return "low";
+  if (call.effect === "external" || call.effect === "irreversible") return "high";
+  return label.integrity === "untrusted" ? "high" : "medium";
+}
+
+function wordsOf(proc: Proc): string | null {
+  const last = proc.messages.findLast((message) => message.role === "assistant");
+  const words = last?.parts.flatMap((part) => (part.type === "text" ? [part.text] : [])).join("\n") ?? "";
+  return words.trim() === "" ? null : words;
+}
