@@ -39,7 +39,8 @@ function serve(steps: number): void {
     let replies = 0;
     request.setEncoding("latin1");
     request.on("data", (piece: string) => {
-      for (let at = piece.indexOf('"role":"assistant"'); at !== -1; at = piece.indexOf('"role":"assistant"', at + 1)) replies += 1;
+      for (let at = piece.indexOf('"role":"assistant"'); at !== -1; at = piece.indexOf('"role":"assistant"', at + 1))
+        replies += 1;
     });
     request.on("end", () => {
       const last = replies >= steps - 1;

@@ -6,19 +6,8 @@ import { closeSync, fdatasyncSync, mkdtempSync, openSync, readdirSync, rmSync, s
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { noLimits } from "../src/abi/budget.ts";
-import type { CallHandler } from "../src/abi/call.ts";
-import type { ModelDriver } from "../src/abi/model.ts";
-import type { Manifest } from "../src/abi/process.ts";
-import { systemClock } from "../src/drivers/clock/system.ts";
-import { openFileBlobs } from "../src/drivers/store/file-blobs.ts";
-import { openSegmentLog } from "../src/drivers/store/segment-log.ts";
-import { memorySwap } from "../src/drivers/store/swap.ts";
-import { Kernel } from "../src/kernel/kernel.ts";
-import { recoverTable } from "../src/kernel/recover.ts";
-import { ok } from "../src/lib/result.ts";
 import { atLeast, atMost, cost, median, sideBySide, told, type BenchOptions, type Measure } from "./measure.ts";
-import { hundredRules } from "./step-policy.ts";
+import { inProcess, manifest, openMachine, payloadBytes, storeCall } from "./machine.ts";
 import { httpModel } from "./step-http.ts";
 
 export const seconds = 90;
@@ -98,7 +87,13 @@ async function long(steps: number): Promise<readonly Measure[]> {
   }
   const bytes = median(far.map((sample) => sample.bytesPerStep)) / payloadBytes;
   return [
-    atMost(`cpu per step at ${steps} steps over 20 steps`, median(far.map((sample) => sample.cpuUs)) / median(short), "×", 1.5, "1.2"),
+    atMost(
+      `cpu per step at ${steps} steps over 20 steps`,
+      median(far.map((sample) => sample.cpuUs)) / median(short),
+      "×",
+      1.5,
+      "1.2",
+    ),
     atMost("bytes written over payload", bytes, "×", 3, "1.3"),
     told("cpu per step", median(far.map((sample) => sample.cpuUs)), "µs"),
   ];
@@ -119,17 +114,14 @@ async function rounds(count: number, which: Case): Promise<readonly Sample[]> {
   return samples;
 }
 
-const argument = "a line of a document that is being copied from here to there ".repeat(2);
-const answer = "stored under its digest; the line before it and the line after it are unchanged ".repeat(2);
-/** What a step is about: the call's argument and its result, as JSON. */
-const payloadBytes = JSON.stringify({ path: "out/12.txt", text: argument }).length + JSON.stringify({ text: answer }).length;
-
 async function once(which: Case): Promise<Sample> {
   const folder = mkdtempSync(join(tmpdir(), "daimon-bench-"));
   const model = which.http ? await httpModel(which.steps) : null;
-  const { kernel, close } = openKernel(folder, model?.driver ?? inProcess(which.steps));
+  const { kernel, close } = openMachine(folder, model?.driver ?? inProcess(which.steps), [storeCall()]);
   const spent = await cost(async () => {
-    const pids = Array.from({ length: which.agents }, (_, n) => kernel.spawn({ manifest, goal: `task ${n}`, parent: 0, call: null }));
+    const pids = Array.from({ length: which.agents }, (_, n) =>
+      kernel.spawn({ manifest, goal: `task ${n}`, parent: 0, call: null }),
+    );
     for (const pid of pids) {
       if (!pid.ok) throw new Error(pid.error.message);
       const status = await kernel.wait(pid.value);
@@ -143,89 +135,4 @@ async function once(which: Case): Promise<Sample> {
   rmSync(folder, { recursive: true });
   const steps = which.agents * which.steps;
   return { cpuUs: (spent.cpuMs * 1_000) / steps, stepsPerSecond: (steps * 1_000) / spent.wallMs, bytesPerStep: bytes / steps };
-}
-
-function openKernel(folder: string, driver: ModelDriver): { readonly kernel: Kernel; close(): Promise<void> } {
-  const log = openSegmentLog({ dir: join(folder, "journal"), now: () => Date.now() });
-  const blobs = openFileBlobs({ dir: join(folder, "blobs") });
-  if (!log.ok || !blobs.ok) throw new Error("the stores cannot be opened");
-  const recovered = recoverTable(log.value, blobs.value);
-  if (!recovered.ok) throw new Error(recovered.error.message);
-  const opened = Kernel.open(
-    {
-      log: log.value,
-      blobs: blobs.value,
-      swap: memorySwap(),
-      clock: systemClock(),
-      policy: hundredRules([store.spec]),
-      handlers: [store],
-      slots: 1_000,
-      cpu: () => ({ driver, model: "bench", price: { inputUsd: 1, outputUsd: 5, cacheReadUsd: 0.1, cacheWriteUsd: 1.25 } }),
-      body: () => null,
-      defaultCpu: "bench",
-      preamble: "",
-    },
-    recovered.value.table,
-  );
-  if (!opened.ok) throw new Error(opened.error.message);
-  const kernel = opened.value;
-  return {
-    kernel,
-    close: async () => {
-      await kernel.close();
-      await log.value.close();
-    },
-  };
-}
-
-const manifest: Manifest = {
-  name: "bench",
-  version: "1",
-  kind: "agent",
-  instructions: "Copy the lines.",
-  cpu: null,
-  calls: ["store.put", "task.done"],
-  output: null,
-  limits: { ...noLimits, tokens: 1e12, calls: 1e9, costUsd: 1e9 },
-  windowTokens: null,
-  stepsMax: 10_000,
-  outputs: [],
-};
-
-const store: CallHandler = {
-  spec: {
-    name: "store.put",
-    summary: "Store a line.",
-    input: {
-      type: "object",
-      properties: { path: { type: "string", maxLength: 200 }, text: { type: "string", maxLength: 10_000 } },
-      required: ["path", "text"],
-      additionalProperties: false,
-    },
-    output: {},
-    effect: "write",
-    reversible: true,
-    recovery: "idempotent",
-    roles: { path: "path", text: "content" },
-  },
-  perform: () => ok({ value: { text: answer } }),
-};
-
-function inProcess(steps: number): ModelDriver {
-  return {
-    name: "bench",
-    remote: false,
-    windowTokens: () => 10_000_000,
-    think: (request) => {
-      /** A goal, then a reply and its results for each step. */
-      const step = (request.messages.length - 1) / 2;
-      const call =
-        step < steps - 1
-          ? ({ type: "call", id: `c${step}`, name: "store.put", args: { path: `out/${step}.txt`, text: argument } } as const)
-          : ({ type: "call", id: `c${step}`, name: "task.done", args: { value: "copied" } } as const);
-      const usage = { inputTokens: 500, outputTokens: 60, cacheReadTokens: 400, cacheWriteTokens: 0, reported: true };
-      return ok({ parts: [call], stop: "calls", usage, model: "bench" });
-    },
-    close: () => {},
-  };
 }

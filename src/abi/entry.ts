@@ -79,7 +79,8 @@ export interface TurnEntry {
   readonly stop: StopReason;
   readonly usage: Usage;
   readonly tokens: number;
-  readonly costUsd: number;
+  /** null when the model's price is not known. */
+  readonly costUsd: number | null;
   readonly model: string;
   /** One for each call part, in order. */
   readonly intents: readonly Intent[];

@@ -20,6 +20,8 @@ export const limits = {
   spawnDepthMax: 16,
   stepsMax: 10_000,
   outputTokensMax: 4_096,
+  /** Of a remote model, whose own thinking counts as output. */
+  remoteOutputTokensMax: 16_384,
   shellTimeoutMs: 120_000,
   shellMemoryBytesMax: 1024 * 1024 * 1024,
   shellProcessesMax: 256,

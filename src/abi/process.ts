@@ -59,6 +59,8 @@ export interface ProcessSummary {
   readonly weight: number;
   readonly cpu: string;
   readonly spend: Spend;
+  /** More than 0: the cost in `spend` leaves out this many tokens, whose price is not known. */
+  readonly unpricedTokens: number;
   readonly windowTokens: number;
   readonly windowTokensMax: number;
   readonly pages: number;

@@ -19,7 +19,7 @@ import { sha256 } from "../lib/hash.ts";
 import { canonical } from "../lib/json.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { bwrapSandbox } from "../drivers/sandbox/bwrap.ts";
-import { Helper } from "../drivers/sandbox/helper.ts";
+import { ZygoteClient } from "../drivers/sandbox/zygote-client.ts";
 import { fileSwap } from "../drivers/store/swap.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import { recoverTable, type Recovered } from "../kernel/recover.ts";
@@ -153,7 +153,7 @@ async function assembleKernel(
 ): Promise<Result<Assembled, SysError>> {
   const { clock, world } = options;
   const { config, programs, instructions } = inputs;
-  const helper = new Helper();
+  const helper = new ZygoteClient();
   undo.push(() => helper.close());
   const sessions = openSessions(layout, helper, stores.blobs);
   undo.push(() => sessions.close());
@@ -174,9 +174,10 @@ async function assembleKernel(
     clock,
     random: () => randomInt(2 ** 32) / 2 ** 32,
     instance: sha256(layout.root).slice(0, 12),
+    chosen: options.cpu,
   });
   undo.push(() => cpus.close());
-  const defaultCpu = options.cpu ?? cpus.default;
+  const defaultCpu = cpus.default;
   const ready = await prepareProcesses(recovered, cpus, programs, defaultCpu);
   if (!ready.ok) return ready;
   const callStep = bootStep("calls", sha256(canonical(specs)), 0, 0);

@@ -9,7 +9,7 @@ import { fail, type SysError } from "../abi/errno.ts";
 import type { ModelDriver } from "../abi/model.ts";
 import { ok, type Result } from "../lib/result.ts";
 import type { Cpu } from "../kernel/core.ts";
-import { priceOf } from "../drivers/model/prices.ts";
+import { cost, priceOf } from "../drivers/model/prices.ts";
 import type { Config } from "./config.ts";
 
 export interface CpuOptions {
@@ -18,6 +18,8 @@ export interface CpuOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly instance: string;
+  /** The one the person named; null lets the configuration or the machine choose. */
+  readonly chosen: string | null;
 }
 
 /** Where a CPU can come from, as `doctor` lists it. */
@@ -45,7 +47,7 @@ interface Local {
 const defaultModels = { anthropic: "claude-sonnet-4-5", openai: "gpt-5.1" } as const;
 
 export async function openCpus(options: CpuOptions): Promise<Cpus> {
-  const wanted = options.config.cpu;
+  const wanted = options.chosen ?? options.config.cpu;
   const needsLocal = wanted === null && keyed(options.env) === null;
   const locals = needsLocal || isLocalName(wanted) ? await detect(options.clock) : [];
   const sources = sourcesOf(options, locals);
@@ -59,7 +61,8 @@ export async function openCpus(options: CpuOptions): Promise<Cpus> {
     const driver = await loadDriver(provider, options, locals, drivers, sources);
     if (!driver.ok) return driver;
     if (driver.value.remote && model === "") return fail("EINVAL", `name a model of ${provider}, such as ${provider}/MODEL`);
-    const cpu = { driver: driver.value, model: model === "" ? provider : model, price: priceOf(driver.value, model) };
+    const price = priceOf(driver.value, model);
+    const cpu: Cpu = { driver: driver.value, model: model === "" ? provider : model, cost: (usage) => cost(usage, price) };
     cpus.set(name, cpu);
     return ok(cpu);
   };

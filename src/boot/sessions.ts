@@ -11,7 +11,7 @@ import type { BlobDriver } from "../abi/store.ts";
 import type { Result } from "../lib/result.ts";
 import { overlaySessions } from "../drivers/files/overlay.ts";
 import { copySessions } from "../drivers/files/copy.ts";
-import type { Helper } from "../drivers/sandbox/helper.ts";
+import type { ZygoteClient } from "../drivers/sandbox/zygote-client.ts";
 import { folderName, sessionFolder, type Layout } from "./layout.ts";
 
 export interface Sessions {
@@ -24,7 +24,7 @@ export interface Sessions {
   readonly degraded: Finding | null;
 }
 
-export function openSessions(layout: Layout, helper: Helper, blobs: BlobDriver): Sessions {
+export function openSessions(layout: Layout, helper: ZygoteClient, blobs: BlobDriver): Sessions {
   const options = { blobs, hide: [folderName] };
   const sessions = new Map<Pid, Promise<Result<Session, SysError>>>();
   let chosen: Promise<SessionDriver> | null = null;

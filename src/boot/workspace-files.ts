@@ -62,16 +62,24 @@ export async function diffSession(
   const files = [];
   for (const change of changes.value) {
     if (!selected(change.path, paths) || change.type === "folder") continue;
-    const after = change.now === null ? null : await session.read(change.path);
+    const after = await contentNow(session, change, blobs);
     files.push({
       path: change.path,
       before: change.base === null ? null : contentOf(blobs, change.base),
-      after: after === null ? null : after.ok ? after.value : new Uint8Array([0]),
-      executableBefore: change.executable,
+      after,
+      executableBefore: change.wasExecutable,
       executableAfter: change.executable,
     });
   }
   return ok(unifiedDiff(files));
+}
+
+/** A link is shown as what it points to, never followed; what cannot be read is shown as binary. */
+async function contentNow(session: Session, change: Change, blobs: BlobDriver): Promise<Uint8Array | null> {
+  if (change.now === null) return null;
+  if (change.type !== "file") return contentOf(blobs, change.now);
+  const read = await session.read(change.path);
+  return read.ok ? read.value : new Uint8Array([0]);
 }
 
 export async function commitSession(
@@ -103,6 +111,10 @@ export async function commitSession(
   if (!safety.ok) return safety;
   const performed = await perform(deps, { pid: session.pid, act: "commit", safety: safety.value, steps });
   if (!performed.ok) return performed;
+  const settled = await session.settle(
+    chosen.filter((change) => change.type !== "folder" && options.resolutions[change.path] !== "theirs"),
+  );
+  if (!settled.ok) return settled;
   return ok({ written: steps.map((step) => step.path), merged: merged.map(({ path }) => path), skipped, safety: safety.value });
 }
 
@@ -112,7 +124,7 @@ function unknownPath(paths: readonly string[] | null, changes: readonly Change[]
 }
 
 function conflictError(conflicts: readonly Conflict[]): CommitConflicts {
-  const lines = conflicts.map((conflict) => `${conflict.path}: ${conflict.message}`);
+  const lines = conflicts.map((conflict) => conflict.message);
   const message = `${conflicts.length} conflict(s), so nothing was written:\n${lines.join("\n")}`;
   return { errno: "ESTALE", message, conflicts };
 }

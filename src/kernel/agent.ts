@@ -107,17 +107,24 @@ function textOf(proc: Proc, page: string): string {
 }
 
 function overBudget(core: Core, proc: Proc, cpu: Cpu): ParkReason | null {
-  const tokens = proc.windowTokens + limits.outputTokensMax;
+  const { table } = core.recorder;
   const costUsd = reserveUsd(proc, cpu);
-  const timeMs = core.clock.now() - proc.startedAt;
-  const spent = refuse(ancestry(core.recorder.table, proc), { costUsd, tokens, calls: 0, timeMs: 0 });
+  const tokens = proc.windowTokens + outputTokensMax(cpu);
+  const spent = refuse(ancestry(table, proc), { costUsd: costUsd ?? 0, tokens, calls: 0, timeMs: 0 });
   if (spent !== null) return budgetPark(proc, spent);
-  for (const group of ancestry(core.recorder.table, proc)) {
+  for (const group of ancestry(table, proc)) {
+    if (costUsd === null && group.limits.costUsd !== null) return pricePark(proc, group, cpu);
     const max = group.limits.timeMs;
-    if (max === null || core.clock.now() - group.startedAt <= max) continue;
-    return budgetPark(proc, { group: group.pid, limit: "timeMs", used: timeMs, asked: 0, max });
+    const used = core.clock.now() - group.startedAt;
+    if (max !== null && used > max) return budgetPark(proc, { group: group.pid, limit: "timeMs", used, asked: 0, max });
   }
   return null;
+}
+
+/** A limit in dollars cannot be kept without a price: a person lifts it, or limits tokens instead. */
+function pricePark(proc: Proc, group: Proc, cpu: Cpu): ParkReason {
+  const question = `${proc.manifest.name} runs on ${cpu.model}, whose price is not known, so its limit of ${group.limits.costUsd} USD cannot be kept. Go on without it?`;
+  return { type: "budget", limit: "costUsd", group: group.pid, question };
 }
 
 function budgetPark(proc: Proc, { group, limit, used, asked, max }: Refusal): ParkReason {
@@ -126,9 +133,14 @@ function budgetPark(proc: Proc, { group, limit, used, asked, max }: Refusal): Pa
   return { type: "budget", limit, group, question };
 }
 
-function reserveUsd(proc: Proc, cpu: Cpu): number {
-  if (cpu.price === null) return 0;
-  return (proc.windowTokens * cpu.price.inputUsd + limits.outputTokensMax * cpu.price.outputUsd) / 1e6;
+/** Dollars for the window and the longest reply, nothing cached; null when the price is not known. */
+function reserveUsd(proc: Proc, cpu: Cpu): number | null {
+  const outputTokens = outputTokensMax(cpu);
+  return cpu.cost({ inputTokens: proc.windowTokens, outputTokens, cacheReadTokens: 0, cacheWriteTokens: 0, reported: false });
+}
+
+function outputTokensMax(cpu: Cpu): number {
+  return cpu.driver.remote ? limits.remoteOutputTokensMax : limits.outputTokensMax;
 }
 
 async function thinkRemote(core: Core, proc: Proc, running: Running, cpu: Cpu): Promise<void> {
@@ -138,8 +150,15 @@ async function thinkRemote(core: Core, proc: Proc, running: Running, cpu: Cpu): 
   const before = proc.spend.tokens;
   try {
     if (running.cancelled || proc.state !== "ready") return;
-    const reserveTokens = proc.windowTokens + limits.outputTokensMax;
-    core.recorder.record({ kind: "think", at: core.clock.now(), pid, step, reserveTokens, reserveUsd: reserveUsd(proc, cpu) });
+    const reserveTokens = proc.windowTokens + outputTokensMax(cpu);
+    core.recorder.record({
+      kind: "think",
+      at: core.clock.now(),
+      pid,
+      step,
+      reserveTokens,
+      reserveUsd: reserveUsd(proc, cpu) ?? 0,
+    });
     const durable = await core.recorder.barrier(core.active <= 1);
     if (!durable.ok) throw new Halted(durable.error);
     core.active -= 1;
@@ -161,7 +180,7 @@ function request(core: Core, proc: Proc, cpu: Cpu): ModelRequest {
     system: manifest.instructions,
     messages: proc.messages,
     tools: core.toolsOf(manifest),
-    outputTokensMax: limits.outputTokensMax,
+    outputTokensMax: outputTokensMax(cpu),
     /** With task.done among the tools the contract stands there, and the reply itself stays free. */
     output: core.trap.holds(manifest, "task.done") ? null : manifest.output,
     idempotencyKey: `${proc.pid}.${proc.step}`,
@@ -221,7 +240,7 @@ function turnOf(core: Core, proc: Proc, cpu: Cpu, reply: ModelReply): TurnEntry 
     stop: reply.stop,
     usage,
     tokens: replyTokens(reply),
-    costUsd: cpu.price === null ? 0 : costUsd(usage, cpu.price),
+    costUsd: cpu.cost(usage),
     model: reply.model,
     intents,
   };
@@ -243,12 +262,6 @@ function replyTokens(reply: ModelReply): number {
     else tokens += estimateTokens(JSON.stringify(part.type === "call" ? part.args : part));
   }
   return tokens;
-}
-
-function costUsd(usage: Usage, price: NonNullable<Cpu["price"]>): number {
-  const plain = usage.inputTokens - usage.cacheReadTokens - usage.cacheWriteTokens;
-  const cached = usage.cacheReadTokens * price.cacheReadUsd + usage.cacheWriteTokens * price.cacheWriteUsd;
-  return (Math.max(plain, 0) * price.inputUsd + cached + usage.outputTokens * price.outputUsd) / 1e6;
 }
 
 function park(core: Core, proc: Proc, reason: ParkReason): void {

@@ -1,7 +1,7 @@
 /** Core: what the loops share. Made by the kernel, passed to each of them. */
 import type { CallContext, CallId } from "../abi/call.ts";
 import type { Clock } from "../abi/clock.ts";
-import type { Delta, ModelDriver, Price } from "../abi/model.ts";
+import type { Delta, ModelDriver, Usage } from "../abi/model.ts";
 import type { ToolDefinition } from "../abi/message.ts";
 import type { Manifest, Pid } from "../abi/process.ts";
 import type { Body } from "../abi/sys.ts";
@@ -15,8 +15,8 @@ import type { Trap } from "./trap.ts";
 export interface Cpu {
   readonly driver: ModelDriver;
   readonly model: string;
-  /** null when the price is not known. */
-  readonly price: Price | null;
+  /** Dollars for this usage; null when the price is not known. */
+  cost(usage: Usage): number | null;
 }
 
 export interface Core {

@@ -143,6 +143,7 @@ function applySpawn(table: Table, entry: SpawnEntry, input: FoldInput): void {
     tape: manifest.kind === "body" ? new Map<CallId, Taped>() : null,
     result: null,
     refused: 0,
+    unpricedTokens: 0,
     finished: false,
     spend: { costUsd: 0, tokens: 0, calls: 0, timeMs: 0 },
     reserved: { costUsd: 0, tokens: 0, calls: 0, timeMs: 0 },
@@ -200,7 +201,8 @@ function spendTurn(table: Table, proc: Proc, entry: TurnEntry, calls: number): v
   release(table, proc);
   for (const group of ancestry(table, proc)) {
     group.spend.tokens += tokens;
-    group.spend.costUsd += entry.costUsd;
+    group.spend.costUsd += entry.costUsd ?? 0;
+    if (entry.costUsd === null) group.unpricedTokens += tokens;
     group.spend.calls += calls;
   }
 }

@@ -15,6 +15,7 @@ export function summaryOf(table: Table, proc: Proc): ProcessSummary {
     weight: proc.weight,
     cpu: proc.cpu,
     spend: { ...proc.spend, timeMs: Math.max(0, (proc.endedAt ?? proc.startedAt) - proc.startedAt) },
+    unpricedTokens: proc.unpricedTokens,
     windowTokens: proc.windowTokens,
     windowTokensMax: proc.windowTokensMax,
     pages: proc.swapped?.pages ?? proc.pages.length,

@@ -71,6 +71,8 @@ export interface Proc {
   /** The value of task.done; the process ends once its turn is complete. */
   result: { readonly value: Json } | null;
   refused: number;
+  /** Tokens spent on models without a known price: the cost shown is only a part. */
+  unpricedTokens: number;
   /** The parts of the last turn had no call: the model says it is finished. */
   finished: boolean;
   spend: { costUsd: number; tokens: number; calls: number; timeMs: number };

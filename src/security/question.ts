@@ -72,15 +72,21 @@ function commonContext(spec: CallSpec, subject: Subject): JsonObject {
   return {
     effect: spec.effect,
     reversible: spec.reversible,
-    session: spec.effect !== "external" && spec.effect !== "irreversible" && spec.name !== "fs.commit",
+    session: staysInSession(spec),
     declared: false,
     integrity: subject.label.integrity,
     confidentiality: subject.label.confidentiality,
   };
 }
 
+/** A tool of a server acts where the server is, whatever class it was given. */
+function staysInSession(spec: CallSpec): boolean {
+  if (spec.effect === "external" || spec.effect === "irreversible") return false;
+  return spec.name !== "fs.commit" && !spec.name.startsWith("mcp.");
+}
+
 function pathContext(path: string, outputs: readonly string[]): JsonObject {
-  return { path, pathFolded: path.toLowerCase(), declared: outputs.includes(path) };
+  return { path, pathFolded: path.normalize("NFKC").toLowerCase(), declared: outputs.includes(path) };
 }
 
 function entity(type: string, id: string): PolicyEntity {

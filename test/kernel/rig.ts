@@ -7,6 +7,7 @@ import type { Part } from "../../src/abi/message.ts";
 import type { SysError } from "../../src/abi/errno.ts";
 import type { Body } from "../../src/abi/sys.ts";
 import { noLimits } from "../../src/abi/budget.ts";
+import { cost } from "../../src/drivers/model/prices.ts";
 import { FakeClock } from "../../src/drivers/clock/fake.ts";
 import { openMemoryBlobs, type MemoryBlobs, type MemoryBlobsOptions } from "../../src/drivers/store/memory-blobs.ts";
 import { openMemoryLog, type MemoryLog, type MemoryLogOptions } from "../../src/drivers/store/memory-log.ts";
@@ -68,7 +69,7 @@ export function rig(options: RigOptions = {}): Rig {
       policy,
       handlers: options.handlers ?? [],
       slots: 4,
-      cpu: (name) => (name === "none" ? null : { driver, model: name, price: options.price ?? null }),
+      cpu: (name) => (name === "none" ? null : { driver, model: name, cost: (usage) => cost(usage, options.price ?? null) }),
       body: (name) => options.bodies?.[name] ?? null,
       defaultCpu: "scripted",
       preamble: options.preamble ?? "",
