@@ -59,10 +59,7 @@ const rules: readonly Rule[] = [
     read: (match) => [{ act: "fetch", url: target(match[1] ?? "") }],
   },
   {
-    pattern: new RegExp(
-      `\\b(?:run|execute|exec|invoke|type|enter|start|launch|call)\\b[^.\\n\`]{0,80}?\`{1,3}(?:\\w+\\n)?([^\`]{1,500})\`{1,3}`,
-      "gi",
-    ),
+    pattern: new RegExp(`\\b(?:run|execute|exec|invoke|type|enter|start|launch|call)\\b[^.\`]{0,80}?\`([^\`]{1,500})\``, "gi"),
     read: (match) => [{ act: "run", command: (match[1] ?? "").trim() }],
   },
   {
@@ -145,7 +142,8 @@ function unwrapped(text: string): string {
     .replace(/^\s*\d+│ ?/gm, "")
     .replace(/^\s*(?:\/\/+|#+|\*+|>+|--|<!--|;+|%)\s?/gm, "")
     .replace(/\\n/g, "\n")
-    .replace(/([^\n.!?:`])\n(?=[a-z0-9"'“`(/~\\.])/g, "$1 ")
+    .replace(/`{3,}\w*\n([^`]{1,500}?)\n?`{3,}/g, "`$1`")
+    .replace(/([^\n.!?:])\n(?=[a-z0-9"'“`(/~\\.])/g, "$1 ")
     .replace(/[\u200b-\u200f\u2060-\u206f\ufeff]|[\u{e0000}-\u{e007f}]/gu, "");
 }
 

@@ -99,7 +99,7 @@ function extract(
 ): Built {
   const max = maxGiven ?? itemsMaxDefault;
   if (what === "flagged") return list(material.flagged.slice(0, max), schema, name);
-  if (what === "refused") return { value: material.refusals.slice(0, max) };
+  if (what === "refused") return listTexts(material.refusals.slice(0, max), schema, name);
   const facts = material.facts.length > 0 ? material.facts : factsIn(material.input);
   if (what === "amounts") return pieces(facts, (fact) => amounts(fact.text), max, schema, name);
   if (what === "names" || what === "terms") return strings(what, facts, max, schema, name);
@@ -303,8 +303,21 @@ function strings(what: "names" | "terms", facts: readonly Fact[], max: number, s
     .filter(([word]) => what === "names" || (word.length > 3 && !/\d/.test(word)))
     .toSorted((a, b) => b[1] - a[1]);
   const values = best.slice(0, max).map(([word]) => word);
+  return listTexts(values, schema, name);
+}
+
+/** Texts without a place: they fit items that are texts, or objects that ask for no more than one. */
+function listTexts(texts: readonly string[], schema: JsonSchema, name: string): Built {
+  const shape = isObject(schema["items"]) ? schema["items"] : {};
+  const properties = isObject(shape["properties"]) ? Object.keys(shape["properties"]) : [];
+  const required = Array.isArray(shape["required"]) ? shape["required"] : [];
+  const field = properties.find((key) => /^(?:text|name|term|value|reason|what)$/i.test(key));
+  const asObject = typeOf(shape) === "object" && field !== undefined && required.every((key) => key === field);
+  const asText = typeOf(shape) === "string" || typeOf(shape) === "any";
+  const values: readonly Json[] = asText ? texts : asObject ? texts.map((text) => ({ [field]: text })) : [];
+  const most = typeof schema["maxItems"] === "number" ? schema["maxItems"] : values.length;
   const least = typeof schema["minItems"] === "number" ? schema["minItems"] : 0;
-  return values.length < least ? { missing: name } : { value: values };
+  return values.length < least ? { missing: name } : { value: values.slice(0, most) };
 }
 
 /** `section.facts` in the goal's input. */

@@ -20,7 +20,7 @@ export interface Chunk {
   readonly lines: readonly Line[];
 }
 
-const numbered = /^\s*(\d+)│ ?(.*)$/;
+const numbered = /^\s*(\d+)│ ?([^]*)$/;
 const cutMark = /^\[cut: \d+ more characters; mem\.read /;
 
 /** Read the text that a model sees of an fs.read. Without line numbers it is counted from where the call began to read. */
