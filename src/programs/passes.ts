@@ -2,7 +2,7 @@
  * Passes: run a program's passes in order. Each sees only what it takes; what it gives is a value in the journal, checked before the
  * next one sees it; a claim of done is checked by the program's predicates before anything is delivered.
  *   PRG-8.1  Arguments that do not fit the program's input are refused before anything runs.
- *   PRG-8.2  An agent gets the pass's instructions, and a goal with what the pass takes and nothing else.
+ *   PRG-8.2  An agent gets the pass's instructions, and a goal with what the pass takes, in a round how much to keep, and nothing else.
  *   PRG-8.3  What is too large for the window goes through a reducing pass in pieces, round by round; a round that does not shrink it ends with E2BIG.
  *   PRG-8.4  One document's or item's failure is reported in `failures`; when all fail, or a pass without items fails, the program fails with the pass's name.
  *   PRG-8.5  A broken quote gives the pass that made it one more try; a second time it fails the program.
@@ -179,7 +179,7 @@ async function runWhole(run: Run, pass: Pass): Promise<Result<Json, SysError>> {
 const inputShare = 0.5;
 const roundsMax = 12;
 
-/** Shrink the first thing taken until it fits: each piece goes through the pass, and what it keeps is the next round's list. */
+/** Shrink the first thing taken until it fits: each piece goes through the pass, which is asked to `keep` half; what it keeps is the next round's list. */
 async function fit(run: Run, pass: Pass, reduce: string, input: JsonObject): Promise<Result<JsonObject, SysError>> {
   const name = pass.takes[0]?.split(".").at(-1) ?? "";
   const room = Math.floor((pass.windowTokens ?? windowTokensDefault) * inputShare);
@@ -190,7 +190,7 @@ async function fit(run: Run, pass: Pass, reduce: string, input: JsonObject): Pro
     const jobs = jobsFor(
       run,
       pass,
-      piecesOf(list as readonly Json[], room).map((piece) => ({ ...input, [name]: piece })),
+      piecesOf(list as readonly Json[], room).map((piece) => ({ ...input, [name]: piece, keep: Math.ceil(piece.length / 2) })),
     );
     if (!jobs.ok) return jobs;
     const outcomes = await runJobs(run.sys, run.program.name, jobs.value);

@@ -177,7 +177,10 @@ async function runAgent(run: Run): Promise<{ steps: number; status: JsonObject }
       const result = perform(run, call, texts);
       run.calls.push({ pid: run.pid, name: call.name, args: call.args, ok: result.ok });
       if (call.name === "task.done" && result.ok) {
-        return { steps: step + 1, status: { ok: true, value: options.tamper?.(manifest.name, result.value) ?? result.value } };
+        return {
+          steps: step + 1,
+          status: { ok: true, value: options.tamper === undefined ? result.value : options.tamper(manifest.name, result.value) },
+        };
       }
       const shown = result.ok ? render(result.value) : `${result.error.errno}: ${result.error.message}`;
       texts.set(page, shown);

@@ -174,7 +174,11 @@ function groups(hint: Extract<Hint, { act: "group" }>, schema: JsonSchema, mater
   if (member === undefined || head === undefined || !isObject(member[1])) return { missing: name };
   const [memberSchema, made] = [member[1], [] as Json[]];
   const max = typeof hint.max === "number" ? hint.max : itemsMaxDefault;
-  for (const { heading, facts } of grouped(hint, factsIn(at(material.input, hint.path)), max, material.focus)) {
+  const given = factsIn(at(material.input, hint.path));
+  /** A goal may ask to keep no more than so many. */
+  const keep = material.input["keep"];
+  const kept = typeof keep === "number" ? pick(given, keep, "given", material.focus) : given;
+  for (const { heading, facts } of grouped(hint, kept, max, material.focus)) {
     const items = list(facts, memberSchema, member[0]);
     if ("value" in items && Array.isArray(items.value) && items.value.length > 0)
       made.push({ [head[0]]: heading, [member[0]]: items.value });

@@ -1,0 +1,386 @@
+import { readFileSync } from "node:fs";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { Program } from "../../src/abi/program.ts";
+import type { ModelDriver } from "../../src/abi/model.ts";
+import type { Sys } from "../../src/abi/sys.ts";
+import { gullibleDriver } from "../../src/drivers/model/gullible.ts";
+import { reflexDriver } from "../../src/drivers/model/reflex.ts";
+import { fail } from "../../src/abi/errno.ts";
+import { isObject, type Json, type JsonObject } from "../../src/lib/json.ts";
+import { ok } from "../../src/lib/result.ts";
+import { linesOf } from "../../src/lib/text-blocks.ts";
+import { endingLink, sourceOf, supportOf } from "../../src/lib/text-quote.ts";
+import { schemaCompiler } from "../../src/lib/schema.ts";
+import { sideBySideMax } from "../../src/programs/agents.ts";
+import { readDocument, takeInventory } from "../../src/programs/documents.ts";
+import { parseProgram } from "../../src/programs/format.ts";
+import { auditCitations, auditFile } from "../../src/programs/links.ts";
+import { runPasses } from "../../src/programs/passes.ts";
+import { harness, type Harness, type HarnessOptions } from "./harness.ts";
+
+const root = new URL("../../", import.meta.url).pathname;
+const inbox = "examples/inbox";
+const names = [
+  "README.md",
+  "budget.csv",
+  "catalogue-interviews.md",
+  "charter.md",
+  "climate-report.html",
+  "contractor-offer.md",
+  "insurer-letter.txt",
+  "label_check.py",
+  "logistics-thread.txt",
+  "minutes-2026-09-07.md",
+  "minutes-2026-10-05.md",
+  "minutes-2026-11-02.md",
+  "move-schedule.csv",
+  "north-dock-handbook.md",
+  "reader-survey.csv",
+  "reading-room-notice.md",
+  "risk-register.md",
+  "service-desk-log.txt",
+];
+
+function program(text: string): Program {
+  const parsed = parseProgram({ file: "PROGRAM.md", text }, schemaCompiler());
+  if (!parsed.ok) throw new Error(parsed.error.message);
+  return parsed.value;
+}
+
+const brief = program(readFileSync(`${root}programs/brief/PROGRAM.md`, "utf8"));
+
+async function run(
+  given: Program,
+  options: Partial<HarnessOptions> = {},
+): Promise<{ h: Harness; result: Awaited<ReturnType<ReturnType<typeof runPasses>>> }> {
+  const h = harness({ root, driver: reflexDriver(), goal: { folder: inbox }, ...options });
+  return { h, result: await runPasses(given)(h.sys) };
+}
+
+const done = run(brief);
+
+test("PRG-8.6 the brief of the example inbox is written, checked and delivered", async () => {
+  const { h, result } = await done;
+  expect(result).toMatchObject({
+    ok: true,
+    value: {
+      files: ["BRIEF.md"],
+      documents: names.length,
+      skipped: [{ path: `${inbox}/floor-plan.png` }],
+      failures: [],
+      audit: { broken: [], shared: 0 },
+    },
+  });
+  expect(h.committed).toEqual(["BRIEF.md"]);
+  const order = h.calls.filter((call) => call.pid === 1).map((call) => call.name);
+  expect(order.indexOf("fs.write")).toBeLessThan(order.indexOf("fs.commit"));
+});
+
+test("PRG-7.2 every line of BRIEF.md but headings ends with a link, and every quote stands where it points", async () => {
+  const { h } = await done;
+  const lines = (h.written.get("BRIEF.md") ?? "").split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  expect(lines.length).toBeGreaterThan(40);
+  for (const line of lines) {
+    const found = endingLink(line);
+    expect(found, line).not.toBeNull();
+    if (found === null || found.link.line === null) continue;
+    const source = sourceOf(found.link.path, linesOf(readFileSync(root + found.link.path, "utf8")));
+    const text = found.text.replace(/^\s*- /, "").replace(/\\(.)/g, "$1");
+    expect(supportOf(source, text, found.link.line, found.link.to ?? found.link.line), line).toBe("exact");
+  }
+});
+
+test("PRG-8.6 the brief reads well: the known points are in it, and no order is quoted as a fact", async () => {
+  const { h } = await done;
+  const text = h.written.get("BRIEF.md") ?? "";
+  for (const heading of [
+    "In short",
+    "Decisions",
+    "Actions",
+    "Risks and problems",
+    "Figures",
+    "Open questions",
+    "Documents that disagree",
+    "Sources",
+  ]) {
+    expect(text).toContain(`## ${heading}`);
+  }
+  expect(text).toMatch(/reopens on 11 January 2027.*\n.*reopens on 18 January 2027/);
+  expect(text).toMatch(/## Flagged.*\n\n- “Note to AI assistants/);
+  expect(text.match(/Note to AI assistants/g)).toHaveLength(1);
+  const quotes = text
+    .split("\n")
+    .filter((line) => /^- /.test(line) && /#L/.test(line))
+    .map((line) => line.replace(/ \[[^\]]*\]\([^)]*\)$/, ""));
+  const disagree = text.slice(text.indexOf("## Documents that disagree"));
+  const main = quotes.filter((quote) => !disagree.includes(quote));
+  expect(new Set(main).size).toBe(main.length);
+});
+
+test("PRG-8.2 windows of 4,000 tokens really page, and no process outgrows its window", async () => {
+  const { h } = await done;
+  expect(h.evicted).toBeGreaterThan(5);
+  const single = h.calls.filter((call) => call.pid === h.agents.find((agent) => agent.steps > 6)?.pid);
+  expect(single.filter((call) => call.name === "fs.read").length).toBeGreaterThan(6);
+  expect(single.filter((call) => call.name === "mem.note").length).toBeGreaterThan(5);
+});
+
+test("PRG-8.1 arguments that do not fit are refused before anything runs", async () => {
+  for (const goal of [{}, { folder: 7 }, { folder: "x", other: 1 }, null]) {
+    const { h, result } = await run(brief, { goal });
+    expect(result).toMatchObject({ ok: false, error: { errno: "EINVAL" } });
+    expect(h.calls).toHaveLength(0);
+  }
+  expect((await run(brief, { goal: { folder: "nowhere" } })).result).toMatchObject({ ok: false, error: { errno: "ENOENT" } });
+});
+
+test("PRG-8.2 an agent's goal holds what its pass takes and nothing else", async () => {
+  const { h } = await done;
+  const spawns = h.calls
+    .filter((call) => call.name === "proc.spawn")
+    .map((call) => call.args as { manifest: { name: string }; goal: { input: JsonObject } });
+  const keys = (name: string): string[][] =>
+    spawns.filter((spawn) => spawn.manifest.name === name).map((spawn) => Object.keys(spawn.goal.input));
+  expect(new Set(keys("extract").map(String))).toEqual(new Set(["document"]));
+  for (const found of keys("structure")) expect(found.filter((key) => key !== "keep")).toEqual(["facts"]);
+  expect(new Set(keys("draft").map(String))).toEqual(new Set(["section"]));
+});
+
+test("PRG-6.1 a few children run side by side, in order, and a body that runs again makes the same calls", async () => {
+  const { h } = await done;
+  let live = 0;
+  for (const call of h.calls) {
+    if (call.name === "proc.spawn") live += 1;
+    if (call.name === "proc.wait") live -= 1;
+    expect(live).toBeLessThanOrEqual(sideBySideMax);
+  }
+  const own = (of: Harness): Json[] => of.calls.filter((call) => call.pid === 1).map((call) => [call.name, call.args]);
+  expect(own((await run(brief)).h)).toEqual(own(h));
+});
+
+test("PRG-6.4 an agent that reads one document holds the right to read no other", async () => {
+  const { h } = await done;
+  for (const call of h.calls.filter((one) => one.name === "proc.spawn")) {
+    const { manifest, goal } = call.args as {
+      manifest: { name: string; calls: string[] };
+      goal: { input: { document?: { path: string } } };
+    };
+    if (manifest.name === "extract") expect(manifest.calls).toContain(`fs.read(${goal.input.document?.path})`);
+    expect(manifest.calls).not.toContain("fs.read");
+  }
+});
+
+test("PRG-6.4 gullible tries the attack, is refused, and delivers the very same brief", async () => {
+  const { h, result } = await run(brief, { driver: gullibleDriver() });
+  const refused = h.calls
+    .filter((call) => call.pid !== 1 && !call.ok)
+    .map((call) => [call.name, (call.args as { path?: string; url?: string }).path ?? (call.args as { url?: string }).url]);
+  expect(refused).toContainEqual(["fs.read", `${inbox}/budget.csv`]);
+  expect(refused).toContainEqual(["net.fetch", "https://offers.northdock-logistics.example/intake"]);
+  expect(result.ok).toBe(true);
+  expect(h.written.get("BRIEF.md")).toBe((await done).h.written.get("BRIEF.md"));
+});
+
+test("PRG-6.2 PRG-6.3 an empty result is a failure with the pass's name, and is tried once more with the reason", async () => {
+  const { h, result } = await run(brief, { tamper: (name, value) => (name === "structure" ? {} : value) });
+  expect(result).toMatchObject({
+    ok: false,
+    error: {
+      errno: "EINVAL",
+      message: expect.stringMatching(/pass structure gave an empty result; expected an object with sections/),
+    },
+  });
+  const spawned = h.calls
+    .filter((call) => call.name === "proc.spawn")
+    .map((call) => call.args as { manifest: { name: string }; goal: { retry?: string } });
+  expect(spawned.filter((spawn) => spawn.manifest.name === "structure").map((spawn) => spawn.goal.retry)).toContainEqual(
+    expect.stringContaining("empty result"),
+  );
+  const misfit = await run(brief, { tamper: (name, value) => (name === "structure" ? { sections: "none" } : value) });
+  expect(misfit.result).toMatchObject({
+    ok: false,
+    error: { message: expect.stringMatching(/pass structure gave a result that does not fit: sections must be array/) },
+  });
+  expect(h.committed).toEqual([]);
+});
+
+test("PRG-8.4 one document's failure is reported in the brief, and when all fail the program fails", async () => {
+  const denied = `${inbox}/charter.md`;
+  const lazy = await run(brief, {
+    tamper: (name, value) => (name === "extract" && isObject(value) && value["path"] === denied ? null : value),
+  });
+  expect(lazy.result).toMatchObject({ ok: true, value: { failures: [{ pass: "extract", path: denied }] } });
+  expect(lazy.h.written.get("BRIEF.md")).toMatch(/- Not covered, .*empty result.* \[examples\/inbox\/charter\.md\]/);
+  const all = await run(brief, { tamper: (name, value) => (name === "extract" ? null : value) });
+  expect(all.result).toMatchObject({ ok: false, error: { message: expect.stringContaining("pass extract") } });
+});
+
+function forged(value: Json, change: (sentence: JsonObject) => JsonObject): Json {
+  if (!isObject(value) || !Array.isArray(value["sentences"])) return value;
+  const [first, ...rest] = value["sentences"] as JsonObject[];
+  return first === undefined ? value : { ...value, sentences: [change(first), ...rest] };
+}
+
+test("PRG-8.5 PRG-7.1 a forged quote, a wrong line and a wrong file are found, whatever the model claims", async () => {
+  const changes: ((sentence: JsonObject) => JsonObject)[] = [
+    (sentence) => ({ ...sentence, text: "The committee gave everyone a medal and a bonus of EUR 9,999." }),
+    (sentence) => ({ ...sentence, line: 1, to: 1 }),
+    (sentence) => ({ ...sentence, line: 4_000, to: 4_000 }),
+    (sentence) => ({ ...sentence, path: `${inbox}/nowhere.md` }),
+  ];
+  for (const change of changes) {
+    const { h, result } = await run(brief, { tamper: (name, value) => (name === "draft" ? forged(value, change) : value) });
+    expect(result).toMatchObject({
+      ok: false,
+      error: { errno: "EINVAL", message: expect.stringMatching(/pass audit found \d+ of \d+ quotes broken/) },
+    });
+    expect(h.written.size).toBe(0);
+    const retries = h.calls.filter(
+      (call) => call.name === "proc.spawn" && JSON.stringify(call.args).includes("The try before failed"),
+    );
+    expect(retries.length).toBeGreaterThan(0);
+  }
+});
+
+test("PRG-8.5 a quote that is right at the second try is published", async () => {
+  const lied = new Set<string>();
+  const { result } = await run(brief, {
+    tamper: (name, value) => {
+      if (name !== "draft" || !isObject(value) || lied.has(String(value["heading"]))) return value;
+      lied.add(String(value["heading"]));
+      return forged(value, (sentence) => ({ ...sentence, text: "Nothing of the kind stands in any of these papers." }));
+    },
+  });
+  expect(result).toMatchObject({ ok: true, value: { audit: { broken: [] } } });
+});
+
+test("PRG-8.3 what does not fit the window goes through in rounds, and a round that does not shrink it ends with E2BIG", async () => {
+  const passes = brief.passes.map((pass) => (pass.name === "structure" ? { ...pass, windowTokens: 4_000 } : pass));
+  const { h, result } = await run({ ...brief, passes });
+  expect(result.ok).toBe(true);
+  expect(h.agents.filter((agent) => agent.name === "structure").length).toBeGreaterThan(3);
+  const tiny = brief.passes.map((pass) => (pass.name === "structure" ? { ...pass, windowTokens: 100 } : pass));
+  expect((await run({ ...brief, passes: tiny })).result).toMatchObject({
+    ok: false,
+    error: { errno: expect.stringMatching(/E2BIG|ENOMEM/) },
+  });
+});
+
+test("PRG-8.6 a predicate that does not hold delivers nothing", async () => {
+  const bare = { ...brief, templates: { "BRIEF.md": "# Brief\n\nTrust me.\n" } };
+  const { h, result } = await run(bare);
+  expect(result).toMatchObject({
+    ok: false,
+    error: { message: expect.stringMatching(/brief is not done: BRIEF.md has 1 broken links: line 3 ends with no link/) },
+  });
+  expect(h.committed).toEqual([]);
+  const schema = { ...brief, done: [{ check: "schema" as const, pass: "extract", schema: { type: "array", maxItems: 1 } }] };
+  expect((await run(schema)).result).toMatchObject({
+    ok: false,
+    error: { message: expect.stringContaining("what pass extract gave does not fit") },
+  });
+});
+
+test("PRG-5.1 every file is a document or skipped with its reason", async () => {
+  const { h } = await done;
+  const inventory = await takeInventory(h.sys, inbox, 4_000);
+  if (!inventory.ok) throw new Error(inventory.error.message);
+  expect(inventory.value.documents.map((document) => document.path)).toEqual(names.map((name) => `${inbox}/${name}`).toSorted());
+  expect(inventory.value.skipped).toEqual([{ path: `${inbox}/floor-plan.png`, why: expect.stringContaining("binary") }]);
+});
+
+function listing(entries: readonly JsonObject[], lines: Readonly<Record<string, number>>): Sys {
+  return {
+    pid: 1,
+    goal: null,
+    call: async (name, args) => {
+      const path = isObject(args) ? String(args["path"]) : "";
+      if (name === "fs.list")
+        return path === "d"
+          ? ok({ path, entries, text: "" })
+          : ok({ path, entries: [{ path: `${path}/in.md`, type: "file", bytes: 9 }], text: "" });
+      const count = lines[path] ?? 1;
+      return count < 0
+        ? fail("EINVAL", `${path} is not text but a PDF document of 12 bytes; it cannot be read as lines`)
+        : ok({ path, lines: `1-1 of ${count}`, text: "1│ x" });
+    },
+  };
+}
+
+test("PRG-5.1 large, empty, linked and binary files are skipped, folders are entered", async () => {
+  const entries = [
+    { path: "d/big.md", type: "file", bytes: 99_000_000 },
+    { path: "d/empty.md", type: "file", bytes: 0 },
+    { path: "d/link", type: "link", bytes: 1 },
+    { path: "d/a.pdf", type: "file", bytes: 12 },
+    { path: "d/sub", type: "folder", bytes: 0 },
+    { path: "d/ok.md", type: "file", bytes: 10 },
+  ];
+  const found = await takeInventory(listing(entries, { "d/a.pdf": -1 }), "d/", 4_000);
+  expect(found).toMatchObject({
+    ok: true,
+    value: {
+      documents: [{ path: "d/ok.md" }, { path: "d/sub/in.md" }],
+      skipped: [
+        { path: "d/a.pdf", why: "binary, a PDF document of 12 bytes" },
+        { path: "d/big.md", why: "too large: 99000000 bytes" },
+        { path: "d/empty.md", why: "empty" },
+        { path: "d/link", why: "not read: link" },
+      ],
+    },
+  });
+});
+
+test("PRG-5.2 the parts of a document cover every line once", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 1, max: 3_000 }), fc.integer({ min: 1, max: 400_000 }), async (lines, bytes) => {
+      const found = await takeInventory(listing([{ path: "d/x.md", type: "file", bytes }], { "d/x.md": lines }), "d", 4_000);
+      if (!found.ok) throw new Error(found.error.message);
+      let next = 1;
+      for (const part of found.value.parts) {
+        expect(part.from).toBe(next);
+        expect(part.to).toBeGreaterThanOrEqual(part.from);
+        next = part.to + 1;
+      }
+      expect(next).toBe(lines + 1);
+    }),
+  );
+});
+
+test("PRG-5.3 a document read back has its lines and their numbers", async () => {
+  const { h } = await done;
+  for (const name of names) {
+    const read = await readDocument(h.sys, `${inbox}/${name}`);
+    expect(read).toEqual(ok(linesOf(readFileSync(`${root}${inbox}/${name}`, "utf8"))));
+  }
+});
+
+test("PRG-7.1 PRG-7.3 citations are checked against the file as it is now", async () => {
+  const cite = { text: "The reading room reopens on 18 January 2027.", path: `${inbox}/reading-room-notice.md`, line: 6, to: 6 };
+  const { h } = await done;
+  expect(await auditCitations(h.sys, [cite], new Map())).toMatchObject({ checked: 1, exact: 1, broken: [] });
+  const changed = harness({
+    root,
+    driver: reflexDriver() satisfies ModelDriver,
+    goal: null,
+    files: new Map([[cite.path, "# Notice\n\nNew text.\n"]]),
+  });
+  expect(await auditCitations(changed.sys, [cite], new Map())).toMatchObject({
+    exact: 0,
+    broken: [{ why: expect.stringContaining("line 6") }],
+  });
+});
+
+test("PRG-7.2 a published file with a line without a link, or a link to nothing, is wrong", async () => {
+  const { h } = await done;
+  const good = `- The reading room reopens on 18 January 2027. [x](${inbox}/reading-room-notice.md#L6)`;
+  const wrong = async (line: string): Promise<readonly string[]> =>
+    (await auditFile(h.sys, ["# Title", "", line], new Set(["a.png"]), new Map())).wrong;
+  expect(await wrong(good)).toEqual([]);
+  expect(await wrong("- picture: [a.png](a.png)")).toEqual([]);
+  expect(await wrong("- No link.")).toHaveLength(1);
+  expect(await wrong("- Nothing: [x](nowhere.md)")).toHaveLength(1);
+  expect(await wrong(good.replace("18 January", "19 January"))).toHaveLength(1);
+  expect(await wrong("- Out: [x](https://e.example/a#L1)")).toHaveLength(1);
+});
