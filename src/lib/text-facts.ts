@@ -249,7 +249,7 @@ function isTelling(text: string): boolean {
 /** Whether something is said of something: a heading or a line of a letter's head has no verb. A guess by form, for ranking only. */
 export function hasVerb(text: string): boolean {
   const main = text.replace(/, \p{Ll}+(?:ed|wn|ld|de) (?:by|as|on|in|at)\b.*$/u, "");
-  return /\b(?:is|are|was|were|be|been|has|have|had|will|would|can|cannot|could|may|might|must|shall|should|do|does|did|became|began|broke|came|cost|fell|found|gave|got|held|kept|left|lost|made|met|paid|put|ran|rose|said|saw|sent|set|stood|stays?|takes?|took|told|went|wrote|says|asks?|needs?|comes?|goes|gives|holds|moves?|reopens?|arrives?|starts?|ends|expects?|reports?|forecasts?|charges?|offers?|carries|costs|meets?|decides?|\p{Ll}{3,}(?:ed|ies))\b/u.test(
+  return /\b(?:is|are|was|were|be|been|has|have|had|will|would|can|cannot|could|may|might|must|shall|should|do|does|did|became|began|broke|came|cost|fell|found|gave|got|held|kept|left|lost|made|met|paid|put|ran|rose|said|saw|sent|set|stood|stays?|takes?|took|told|went|wrote|says|asks?|needs?|comes?|goes|gives|holds|moves?|reopens?|arrives?|starts?|ends|expects?|reports?|forecasts?|charges?|offers?|carries|costs|meets?|decides?|\p{Ll}{3,}ed)\b/u.test(
     main,
   );
 }
@@ -258,7 +258,7 @@ export function hasVerb(text: string): boolean {
 export function leansBack(text: string): boolean {
   if (/^it (?:is not|is un|remains|was not) (?:known|clear|open|decided|\p{L}+ whether)/iu.test(text)) return false;
   if (/\b(?:we|us|our|ours|you|your|I|me|my|We|Our|You|Your|My)\b/.test(text)) return true;
-  return /^(?:this|that|these|those|it|they|he|she|such|both|there|here|since then|until then|later than|however|but|and|so|then|also|therefore|thus|instead|otherwise|in addition|moreover|nevertheless|neither|the (?:former|latter|same))\b/i.test(
+  return /^(?:present|attended|apologies):|^(?:this|that|these|those|it|they|he|she|such|both|there|here|since then|until then|later than|however|but|and|so|then|also|therefore|thus|instead|otherwise|in addition|moreover|nevertheless|neither|the (?:former|latter|same))\b/i.test(
     text,
   );
 }

@@ -61,7 +61,7 @@ function linked(facts: readonly Fact[]): (a: number, b: number) => number {
 /** What the sentence's form and place say: whole sentences of middle length, near the top, that need no neighbour. */
 function shape(fact: Fact): number {
   const length = fact.text.length;
-  let score = length < 45 ? -0.2 : length > 240 ? -0.15 : 0;
+  let score = length < 45 ? -0.2 : length > 240 ? -0.2 : length > 140 ? -0.1 : 0;
   if (leansBack(fact.text)) score -= 0.35;
   if (fact.line <= 12) score += 0.1;
   if (isRowText(fact.text)) return score + (/\btotal|\bsum\b/i.test(fact.text) ? 0.3 : 0);
@@ -92,7 +92,9 @@ export interface Topic {
 }
 
 /** How alike two facts must be to stand in one group at all. */
-const topicAlikeMin = 0.12;
+const topicAlikeMin = 0.15;
+/** A topic is more than a remark and its echo. */
+const topicFactsMin = 2;
 
 /**
  * Groups of facts that speak of the same thing, the largest first: average-link agglomeration over TF-IDF cosines.
@@ -104,16 +106,15 @@ export function topics(facts: readonly Fact[], max: number): Topic[] {
   let groups = facts.map((_, index) => [index]);
   while (groups.length > 1) {
     const pair = nearestPair(groups, vectors);
-    if (pair === null || (pair.alike < topicAlikeMin && groups.length <= max * 3)) break;
+    if (pair === null || pair.alike < topicAlikeMin) break;
     const [left, right] = [groups[pair.a] ?? [], groups[pair.b] ?? []];
     groups = [
       ...groups.filter((_, index) => index !== pair.a && index !== pair.b),
       [...left, ...right].toSorted((x, y) => x - y),
     ];
-    if (pair.alike < topicAlikeMin) break;
   }
   const named = groups
-    .filter((group) => group.length > 1)
+    .filter((group) => group.length >= topicFactsMin)
     .toSorted((a, b) => b.length - a.length || (a[0] ?? 0) - (b[0] ?? 0))
     .slice(0, max)
     .map((group) => group.flatMap((index) => facts[index] ?? []));

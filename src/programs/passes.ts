@@ -7,6 +7,7 @@
  *   PRG-8.4  One document's or item's failure is reported in `failures`; when all fail, or a pass without items fails, the program fails with the pass's name.
  *   PRG-8.5  A broken quote gives the pass that made it one more try; a second time it fails the program.
  *   PRG-8.6  Outputs are written, then the predicates are checked, then they are delivered; a predicate that does not hold delivers nothing.
+ *   PRG-8.7  An output that is already as it should be is delivered; one that was never made is a failure with its name.
  */
 import { fail, type SysError } from "../abi/errno.ts";
 import type { Pass, Predicate, Program } from "../abi/program.ts";
@@ -21,7 +22,7 @@ import { printable } from "../lib/text-quote.ts";
 import { conflicts, type Fact } from "../lib/text-rank.ts";
 import { estimateTokens } from "../lib/tokens.ts";
 import { runJobs, type Job } from "./agents.ts";
-import { readDocument, takeInventory } from "./documents.ts";
+import { readDocument, readLines, takeInventory } from "./documents.ts";
 import { auditCitations, auditFile, auditValue, holds, type Shelf } from "./links.ts";
 import { renderTemplate } from "./template.ts";
 import { citedIn, pick } from "./values.ts";
@@ -316,7 +317,20 @@ async function deliver(run: Run): Promise<Result<void, SysError>> {
   const paths = run.program.outputs;
   if (paths.length === 0) return done;
   const committed = await run.sys.call("fs.commit", { paths: [...paths] });
-  return committed.ok ? done : committed;
+  if (committed.ok) return done;
+  return committed.error.errno === "ENOENT" ? await deliverEach(run, paths) : committed;
+}
+
+/** Of some outputs nothing has changed: they are as they should be already, and the others are delivered. */
+async function deliverEach(run: Run, paths: readonly string[]): Promise<Result<void, SysError>> {
+  for (const path of paths) {
+    const committed = await run.sys.call("fs.commit", { paths: [path] });
+    if (committed.ok) continue;
+    if (committed.error.errno !== "ENOENT") return committed;
+    const there = await readLines(run.sys, path, 1, 1);
+    if (!there.ok) return fail(there.error.errno, `${run.program.name} did not make its output ${path}: ${there.error.message}`);
+  }
+  return done;
 }
 
 async function checkPredicate(run: Run, predicate: Predicate): Promise<Result<void, SysError>> {

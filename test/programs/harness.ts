@@ -10,7 +10,7 @@ import type { CallPart, Message, Part, ResultPart, ToolDefinition } from "../../
 import type { ModelDriver } from "../../src/abi/model.ts";
 import type { Sys } from "../../src/abi/sys.ts";
 import { sha256 } from "../../src/lib/hash.ts";
-import { isObject, type Json, type JsonObject, type JsonSchema } from "../../src/lib/json.ts";
+import { canonical, isObject, parseJson, type Json, type JsonObject, type JsonSchema } from "../../src/lib/json.ts";
 import { ok, type Result } from "../../src/lib/result.ts";
 import { schemaCompiler } from "../../src/lib/schema.ts";
 import { estimateTokens } from "../../src/lib/tokens.ts";
@@ -79,6 +79,8 @@ export function harness(options: HarnessOptions): Harness {
     }
     if (name !== "fs.commit") return fail("ENOSYS", `there is no call ${name}`);
     const paths = (args["paths"] as readonly string[]).slice();
+    const same = paths.find((one) => !written.has(one) || written.get(one) === options.files?.get(one));
+    if (same !== undefined) return fail("ENOENT", `${same} is not changed in this session`);
     committed.push(...paths);
     return ok({ committed: paths });
   };
@@ -104,7 +106,9 @@ export function harness(options: HarnessOptions): Harness {
     if (denied !== null) return fail("EPERM", denied);
     if (name === "proc.spawn") {
       const pid = state.nextPid++;
-      children.set(pid, agent(pid, args["manifest"] as unknown as Manifest, args["goal"] ?? null));
+      /** The journal keeps values, not the order of their keys. */
+      const manifest = parseJson(canonical(args["manifest"])) as unknown as Manifest;
+      children.set(pid, agent(pid, manifest, parseJson(canonical(args["goal"])) ?? null));
       return ok({ pid });
     }
     if (name === "proc.wait") return ok((await children.get(Number(args["pid"]))) ?? null);

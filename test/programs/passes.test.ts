@@ -384,3 +384,15 @@ test("PRG-7.2 a published file with a line without a link, or a link to nothing,
   expect(await wrong(good.replace("18 January", "19 January"))).toHaveLength(1);
   expect(await wrong("- Out: [x](https://e.example/a#L1)")).toHaveLength(1);
 });
+
+test("PRG-8.7 a second run over the same folder delivers what is there already", async () => {
+  const text = (await done).h.written.get("BRIEF.md") ?? "";
+  const { h, result } = await run(brief, { files: new Map([["BRIEF.md", text]]) });
+  expect(result).toMatchObject({ ok: true });
+  expect(h.committed).toEqual([]);
+  const never = { ...brief, done: [], passes: brief.passes.filter((pass) => pass.by !== "publish") };
+  expect((await run(never)).result).toMatchObject({
+    ok: false,
+    error: { message: expect.stringContaining("did not make its output BRIEF.md") },
+  });
+});

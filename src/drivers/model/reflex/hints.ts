@@ -4,7 +4,7 @@
  *   extract: KIND    pieces of the documents that were read: facts, sentences, decisions, actions, questions, risks, figures, dates, statements,
  *                    amounts, names, terms, flagged, refused; for a text: title, kind
  *   select: PATH     facts among the goal's input, ranked: `kinds` filters, `order` is rank, source, date or given
- *   group: PATH      facts among the goal's input, put under headings: `lead` names the group of the best, `kinds` gives each kind its heading,
+ *   group: PATH      facts among the goal's input, put under headings: `lead` names the group of the best, `kinds` lists a heading for each kind,
  *                    `topics` says how many groups of what is left are made by topic
  *   copy: PATH       a value of the goal's input as it is
  *   max: N           no more items than this
@@ -107,11 +107,14 @@ function kindsOf(value: unknown): readonly FactKind[] | null {
   return Array.isArray(value) ? value.filter(isFactKind) : null;
 }
 
+/** A list, since the order of an object's keys does not outlive the journal. */
 function headingsOf(value: unknown): readonly (readonly [FactKind, string])[] {
-  if (!isObject(value)) return [];
-  return Object.entries(value).flatMap(([kind, heading]) =>
-    isFactKind(kind) && typeof heading === "string" ? [[kind, heading] as const] : [],
-  );
+  if (!Array.isArray(value)) return [];
+  return value.flatMap((item: unknown) => {
+    if (!isObject(item)) return [];
+    const { kind, heading } = item;
+    return isFactKind(kind) && typeof heading === "string" ? [[kind, heading] as const] : [];
+  });
 }
 
 function leadOf(value: unknown): { heading: string; max: number } | null {
