@@ -30,6 +30,8 @@ export interface CommitOptions {
   /** Files and folders; null commits everything. */
   readonly paths: readonly string[] | null;
   readonly resolutions: Readonly<Record<string, "ours" | "theirs">>;
+  /** Plan, and write nothing. */
+  readonly dryRun?: boolean;
 }
 
 export interface CommitResult {
@@ -105,6 +107,9 @@ export async function commitSession(
   if (!decision.ok) return err(conflictError(decision.conflicts));
   const { steps, merged, skipped } = decision.plan;
   if (steps.length === 0) return ok({ written: [], merged: [], skipped, safety: null });
+  const written = steps.map((step) => step.path);
+  const mergedPaths = merged.map(({ path }) => path);
+  if (options.dryRun === true) return ok({ written, merged: mergedPaths, skipped, safety: null });
   for (const { text } of merged) deps.blobs.put(text);
   const manifest: CommitManifest = { ...safetyOf(session.pid, steps), steps };
   const safety = await keepManifest(manifest, deps.blobs);
@@ -115,7 +120,7 @@ export async function commitSession(
     chosen.filter((change) => change.type !== "folder" && options.resolutions[change.path] !== "theirs"),
   );
   if (!settled.ok) return settled;
-  return ok({ written: steps.map((step) => step.path), merged: merged.map(({ path }) => path), skipped, safety: safety.value });
+  return ok({ written, merged: mergedPaths, skipped, safety: safety.value });
 }
 
 /** A path that a person or a process named and that selects nothing is a mistake, not an empty commit. */

@@ -4,10 +4,9 @@
  *   CLI-19.2  reindex makes the search index anew; the journal itself is never written.
  *   CLI-19.3  archive takes the workspace's lock, so it never meets a kernel at work.
  */
-import { createPublicKey } from "node:crypto";
+import { createPublicKey, randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { randomBytes } from "node:crypto";
 import { fail, type SysError } from "../abi/errno.ts";
 import { acquireLock, readIdentity } from "../boot/lock.ts";
 import { readStores } from "../boot/stores.ts";

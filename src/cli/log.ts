@@ -7,7 +7,7 @@
  */
 import type { Entry } from "../abi/entry.ts";
 import { fail, type SysError } from "../abi/errno.ts";
-import type { IndexedEntry, IndexQuery } from "../abi/store.ts";
+import type { IndexDriver, IndexedEntry, IndexQuery } from "../abi/store.ts";
 import { readStores, type Stores } from "../boot/stores.ts";
 import { didYouMean } from "../boot/suggest.ts";
 import { ok, type Result } from "../lib/result.ts";
@@ -137,7 +137,7 @@ async function follow(stores: Stores, filter: Filter, from: number, io: Io): Pro
   }
 }
 
-async function openIndex(io: Io): Promise<Result<import("../abi/store.ts").IndexDriver, SysError>> {
+async function openIndex(io: Io): Promise<Result<IndexDriver, SysError>> {
   const { openSqliteIndex } = await import("../drivers/index/sqlite.ts");
   return openSqliteIndex(layoutHere(io).index);
 }

@@ -110,12 +110,12 @@ export function approvalRequest(waiting: Waiting, call: WaitingCall, spec: CallS
   };
 }
 
-/** `the model, after reading text by others (inbox/offer.md)` */
+/** `the process, after reading text by others (inbox/offer.md)` */
 export function sourceWords({ label, untrusted }: Pick<Waiting, "label" | "untrusted">): string {
   const named = untrusted.slice(0, 3).join(", ");
   const more = untrusted.length > 3 ? ` and ${untrusted.length - 3} more` : "";
-  if (untrusted.length > 0) return `the model, after reading text by others (${named}${more})`;
-  return label.integrity === "untrusted" ? "the model, after reading text by others" : `the model; its window is ${label.integrity}`;
+  if (untrusted.length > 0) return `the process, after reading text by others (${named}${more})`;
+  return label.integrity === "untrusted" ? "the process, after reading text by others" : "the process, which has read no text by others";
 }
 
 function callOf(pending: PendingCall, lookup: Lookup): WaitingCall {

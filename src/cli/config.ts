@@ -1,0 +1,83 @@
+/**
+ * daimon config: the settings in force, and which files a person accepted.
+ *   CLI-25.1  Every setting is shown with its value and where it comes from; values of environments and headers never are.
+ *   CLI-25.2  trust accepts one file of the workspace as it is now, distrust takes every acceptance of it back.
+ */
+import { existsSync } from "node:fs";
+import { relative, resolve } from "node:path";
+import { fail, type SysError } from "../abi/errno.ts";
+import { effective, loadConfig } from "../boot/config.ts";
+import { readConfigSources } from "../boot/config-read.ts";
+import { configName } from "../boot/layout.ts";
+import { didYouMean } from "../boot/suggest.ts";
+import { acceptFile, readTrust, withdrawTrust } from "../boot/trust.ts";
+import type { Digest } from "../lib/hash.ts";
+import { ok, type Result } from "../lib/result.ts";
+import { note, print, printFinding, printJson, type Io } from "./io.ts";
+import { columnsOf } from "./term/screen.ts";
+import { table } from "./term/table.ts";
+import { layoutHere, look } from "./workspace.ts";
+
+export async function run(words: readonly string[], io: Io): Promise<Result<number, SysError>> {
+  const [action, path] = words;
+  if (action === undefined) return await show(io);
+  if (action !== "trust" && action !== "distrust") {
+    const hint = didYouMean(action, ["trust", "distrust"]) || "; it is trust PATH, distrust PATH, or nothing to see the settings";
+    return fail("EINVAL", `\`${action.slice(0, 64)}\` is no form of this command${hint}`);
+  }
+  if (path === undefined) return fail("EINVAL", `PATH is missing; name the file, such as \`daimon config ${action} ${configName}\``);
+  return action === "trust" ? accept(path, io) : withdraw(path, io);
+}
+
+async function show(io: Io): Promise<Result<number, SysError>> {
+  const layout = layoutHere(io);
+  const trust = readTrust(layout);
+  if (!trust.ok) return trust;
+  const sources = readConfigSources(layout, trust.value, await producedHere(io));
+  if (!sources.ok) return sources;
+  const loaded = await loadConfig(sources.value);
+  if (!loaded.ok) return loaded;
+  const settings = effective(loaded.value);
+  const files = sources.value.map(({ scope, name, trusted }) => ({ scope, name, trusted }));
+  if (io.json) {
+    printJson(io, { settings, files, findings: loaded.value.findings });
+    return ok(0);
+  }
+  for (const finding of loaded.value.findings) printFinding(io, finding);
+  const columns = [{ title: "SETTING" }, { title: "VALUE", flexMin: 12 }, { title: "FROM", flexMin: 10 }];
+  const rows = settings.map(({ key, value, origin }) => [key, value, { text: origin, tone: "dim" } as const]);
+  io.out.write(table(rows, columns, columnsOf(io.out), io.colours));
+  if (files.length === 0) note(io, `no configuration file: these are the defaults; \`daimon init\` makes a ${configName} to edit`);
+  return ok(0);
+}
+
+/** What processes wrote into the workspace: a settings file among it needs its own acceptance. */
+async function producedHere(io: Io): Promise<ReadonlySet<Digest>> {
+  if (!existsSync(layoutHere(io).journal)) return new Set<Digest>();
+  const seen = await look(io);
+  if (!seen.ok) return new Set<Digest>();
+  seen.value.close();
+  return new Set(seen.value.table.produced.keys());
+}
+
+function accept(path: string, io: Io): Result<number, SysError> {
+  const layout = layoutHere(io);
+  const file = resolve(io.world.cwd, path);
+  const digest = acceptFile(layout, file, io.clock.now());
+  if (!digest.ok) return digest;
+  const name = relative(layout.root, file);
+  if (io.json) printJson(io, { trusted: name, digest: digest.value });
+  else print(io, `${name} is trusted as it is now (${digest.value.slice(0, 12)})`);
+  return ok(0);
+}
+
+function withdraw(path: string, io: Io): Result<number, SysError> {
+  const layout = layoutHere(io);
+  const file = resolve(io.world.cwd, path);
+  const count = withdrawTrust(layout, file);
+  if (!count.ok) return count;
+  const name = relative(layout.root, file);
+  if (io.json) printJson(io, { distrusted: name, acceptances: count.value });
+  else print(io, count.value === 0 ? `${name} was not trusted` : `${name} is not trusted any more`);
+  return ok(0);
+}

@@ -1,0 +1,168 @@
+/**
+ * daimon fsck: the workspace's invariants, with repairs that can be undone.
+ *   CLI-24.1  Looking takes no lock and changes nothing; exit 1 where a check found an error.
+ *   CLI-24.2  --repair takes the workspace's lock, tells what it will do and asks; --yes answers, and without a terminal it is needed.
+ *   CLI-24.3  --undo ID puts a repair back, --list names those that can be.
+ *   CLI-24.4  A damaged journal is set aside from the damage on, every byte kept, so that the workspace boots again with what is whole.
+ */
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { BootStep, Entry } from "../abi/entry.ts";
+import { fail, type SysError } from "../abi/errno.ts";
+import { bootIntegrity } from "../boot/checks/boot-integrity.ts";
+import { layoutCheck } from "../boot/checks/layout.ts";
+import { references } from "../boot/checks/references.ts";
+import { storeSeparation } from "../boot/checks/stores.ts";
+import { listRepairs, repair, runChecks, undo, type Check, type Problem } from "../boot/fsck.ts";
+import type { Layout } from "../boot/layout.ts";
+import { acquireLock, readIdentity } from "../boot/lock.ts";
+import { readStores } from "../boot/stores.ts";
+import { setAside } from "../drivers/store/archive.ts";
+import { parseEntry, recoverTable } from "../kernel/recover.ts";
+import { emptyTable } from "../kernel/table.ts";
+import { ok, type Result } from "../lib/result.ts";
+import type { fsckOptions } from "./commands.ts";
+import { isInteractive, note, print, printFinding, printJson, type Io } from "./io.ts";
+import type { Input } from "./term/args.ts";
+import { openKeyboard } from "./term/keyboard.ts";
+import { neutralise } from "./term/neutralise.ts";
+import { layoutHere } from "./workspace.ts";
+
+export async function run(input: Input<typeof fsckOptions>, io: Io): Promise<Result<number, SysError>> {
+  const { options } = input;
+  const layout = layoutHere(io);
+  if ([options.repair, options.list, options.undo !== undefined].filter(Boolean).length > 1)
+    return fail("EINVAL", "--repair, --undo and --list are three different things; give one of them");
+  if (options.list) return list(layout, io);
+  if (options.undo !== undefined) {
+    const id = options.undo;
+    return await locked(layout, io, () => Promise.resolve(putBack(layout, id, io)));
+  }
+  if (!options.repair) return ok(show(await check(layout, io), io));
+  return await locked(layout, io, () => mend(layout, options.yes, io));
+}
+
+async function check(layout: Layout, io: Io): Promise<readonly Problem[]> {
+  const checks: Check[] = [layoutCheck(layout, io.world.uid)];
+  const stores = existsSync(layout.journal) ? readStores(layout, io.clock) : null;
+  const table = stores?.ok === true ? recoverTable(stores.value.log, stores.value.blobs) : null;
+  const { preview } = await import("../boot/preview.ts");
+  const now = await preview(layout, table?.ok === true ? table.value.table : emptyTable());
+  const problems: Problem[] = [];
+  const failed = now.ok ? (now.value.policy.ok ? null : now.value.policy.error) : now.error;
+  if (failed !== null) problems.push(problemOf("the next boot", `would be refused: ${failed.message}`));
+  if (now.ok) checks.push(storeSeparation(now.value.findings.filter(({ rule }) => rule.startsWith("BOO-7.") || rule === "store-separation")));
+  if (stores !== null && !stores.ok) problems.push(problemOf("journal", stores.error.message));
+  if (stores?.ok === true) {
+    const { log, blobs } = stores.value;
+    if (now.ok && failed === null) checks.push(bootIntegrity(boots(log.read(0), now.value.steps), now.value.steps));
+    const blobFile = (digest: string): string => join(layout.blobs, digest.slice(0, 2), digest.slice(2));
+    checks.push(references({ layout, records: log.read(0), blobs, blobFile, now: io.clock.now() }));
+  }
+  problems.push(...(await runChecks(checks)));
+  if (stores?.ok === true) await stores.value.log.close();
+  return problems;
+}
+
+/** Boot entries, without the steps that only a booted machine can measure. */
+function* boots(records: Iterable<Result<{ readonly text: string }, SysError>>, now: readonly BootStep[]): Generator<Entry> {
+  const withCalls = now.some((step) => step.name === "calls");
+  for (const record of records) {
+    const entry = record.ok ? parseEntry(record.value.text) : null;
+    if (entry?.kind !== "boot") continue;
+    yield { ...entry, steps: entry.steps.filter(({ name }) => !name.startsWith("mcp:") && (withCalls || name !== "calls")) };
+  }
+}
+
+function problemOf(where: string, message: string): Problem {
+  return { finding: { rule: "fsck", severity: "error", where, message }, repair: null };
+}
+
+function show(problems: readonly Problem[], io: Io): number {
+  const findings = problems.map((problem) => problem.finding);
+  const errors = findings.filter((finding) => finding.severity === "error").length;
+  const repairs = problems.filter((problem) => problem.repair !== null).length;
+  if (io.json) printJson(io, { clean: errors === 0, findings });
+  else {
+    for (const finding of findings) {
+      printFinding({ ...io, err: io.out, errColours: io.colours }, finding);
+      if (finding.fix !== undefined) io.out.write(`         ${io.colours.paint("dim", "fix:")} ${neutralise(finding.fix)}\n`);
+    }
+    print(io, findings.length === 0 ? "clean: boot integrity, references, separate stores and layout hold" : `${findings.length} findings, ${errors} of them errors`);
+    if (repairs > 0) note(io, `${repairs} can be repaired: daimon fsck --repair`);
+  }
+  return errors === 0 ? 0 : 1;
+}
+
+async function mend(layout: Layout, yes: boolean, io: Io): Promise<Result<number, SysError>> {
+  const problems = await check(layout, io);
+  const repairs = problems.flatMap((problem) => problem.repair ?? []);
+  const journal = problems.some(({ finding }) => finding.where === "journal");
+  if (repairs.length === 0 && !journal) return ok(show(problems, io));
+  if (!io.json) {
+    for (const { explain } of repairs) print(io, `will ${explain}`);
+    if (journal) print(io, "will set the journal aside from its damage on; what comes before it stays");
+  }
+  const agreed = yes ? ok(true) : await ask(io);
+  if (!agreed.ok) return agreed;
+  if (!agreed.value) {
+    note(io, "nothing was changed");
+    return ok(1);
+  }
+  const mended = repair(layout, problems, io.clock.now());
+  if (!mended.ok) return mended;
+  const aside = journal ? setAside(layout.journal) : null;
+  if (aside !== null && !aside.ok) return aside;
+  const left = await check(layout, io);
+  if (io.json) {
+    const findings = left.map((problem) => problem.finding);
+    printJson(io, { repaired: mended.value, journal: aside?.value ?? null, findings });
+  } else {
+    if (mended.value !== null) print(io, `repaired ${mended.value.repairs.length}; \`daimon fsck --undo ${mended.value.id}\` puts it back`);
+    if (aside !== null && aside.value.folder !== null)
+      print(io, `the journal goes on with ${aside.value.records} records; the rest lies in .daimon/journal/${aside.value.folder}`);
+    show(left, io);
+  }
+  return ok(left.some(({ finding }) => finding.severity === "error") ? 1 : 0);
+}
+
+async function ask(io: Io): Promise<Result<boolean, SysError>> {
+  if (!isInteractive(io)) return fail("EAGAIN", "a repair needs a person's yes and there is no terminal; add --yes");
+  const keyboard = openKeyboard(io.input);
+  await keyboard.drain();
+  io.err.write("Go on? y or n: ");
+  const line = await keyboard.readLine();
+  keyboard.close();
+  return ok(/^y(?:es)?$/i.test(line?.trim() ?? ""));
+}
+
+function list(layout: Layout, io: Io): Result<number, SysError> {
+  const repairs = listRepairs(layout);
+  if (io.json) printJson(io, { repairs });
+  else if (repairs.length === 0) print(io, "there is no repair that could be undone");
+  else
+    for (const { id, at, repairs: done } of repairs)
+      print(io, `${id}  ${new Date(at).toISOString()}  ${done.map(({ explain }) => explain).join("; ")}`);
+  return ok(0);
+}
+
+function putBack(layout: Layout, id: string, io: Io): Result<number, SysError> {
+  const undone = undo(layout, id);
+  if (!undone.ok) return undone;
+  if (io.json) printJson(io, { undone: undone.value });
+  else print(io, `put back: ${undone.value.repairs.map(({ explain }) => explain).join("; ")}`);
+  return ok(0);
+}
+
+/** A repair under a running kernel would pull the floor from under it. */
+async function locked(layout: Layout, io: Io, work: () => Promise<Result<number, SysError>>): Promise<Result<number, SysError>> {
+  if (!existsSync(layout.lock)) return await work();
+  const lock = await acquireLock(layout.lock, readIdentity(process.pid), io.clock, () => randomBytes(4).toString("hex"));
+  if (!lock.ok) return lock;
+  try {
+    return await work();
+  } finally {
+    lock.value.release();
+  }
+}
