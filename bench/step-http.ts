@@ -2,6 +2,8 @@
 import { fork } from "node:child_process";
 import { createServer } from "node:http";
 import { once } from "node:events";
+import { Pool, type Dispatcher } from "undici";
+import { cost } from "./measure.ts";
 import { systemClock } from "../src/drivers/clock/system.ts";
 import { compatibleDriver } from "../src/drivers/model/compatible.ts";
 import { httpClient } from "../src/drivers/model/http.ts";
@@ -9,6 +11,8 @@ import type { ModelDriver } from "../src/abi/model.ts";
 
 export interface HttpModel {
   readonly driver: ModelDriver;
+  /** CPU of one request of this shape by nothing but undici, as many at once. */
+  bareCpuUs(requests: number, atOnce: number): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -20,15 +24,47 @@ export async function httpModel(steps: number): Promise<HttpModel> {
   const windows = { bench: 10_000_000 };
   const driver = compatibleDriver({ baseUrl: `http://127.0.0.1:${port}/v1`, apiKey: null, windows }, deps);
   if (!driver.ok) throw new Error(driver.error.message);
+  const pool = new Pool(`http://127.0.0.1:${port}`, { connections: 100 });
   return {
     driver: driver.value,
+    bareCpuUs: (requests, atOnce) => bare(pool, requests, atOnce),
     close: async () => {
       await driver.value.close();
+      await pool.close();
       const gone = once(child, "exit");
       child.kill();
       await gone;
     },
   };
+}
+
+async function bare(pool: Pool, requests: number, atOnce: number): Promise<number> {
+  const body = JSON.stringify({ model: "bench", messages: [{ role: "user", content: text.repeat(20) }], tools: [] });
+  const options: Dispatcher.DispatchOptions = {
+    method: "POST",
+    path: "/v1/chat/completions",
+    headers: ["content-type", "application/json"],
+    body,
+  };
+  const one = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const pieces: Buffer[] = [];
+      pool.dispatch(options, {
+        onRequestStart: () => {},
+        onResponseStart: () => {},
+        onResponseData: (_, piece) => void pieces.push(piece),
+        onResponseEnd: () => {
+          JSON.parse(Buffer.concat(pieces).toString());
+          resolve();
+        },
+        onResponseError: (_, error) => reject(error),
+      });
+    });
+  const lane = async (): Promise<void> => {
+    for (let n = 0; n < requests / atOnce; n += 1) await one();
+  };
+  const spent = await cost(() => Promise.all(Array.from({ length: atOnce }, lane)));
+  return (spent.cpuMs * 1_000) / requests;
 }
 
 const text = "a line of a document that is being copied from here to there ".repeat(2);

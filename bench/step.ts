@@ -6,6 +6,7 @@ import { closeSync, fdatasyncSync, mkdtempSync, openSync, readdirSync, rmSync, s
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import type { ModelDriver } from "../src/abi/model.ts";
 import { atLeast, atMost, cost, median, sideBySide, told, type BenchOptions, type Measure } from "./measure.ts";
 import { inProcess, manifest, openMachine, payloadBytes, storeCall } from "./machine.ts";
 import { httpModel } from "./step-http.ts";
@@ -15,7 +16,8 @@ export const seconds = 90;
 interface Case {
   readonly agents: number;
   readonly steps: number;
-  readonly http: boolean;
+  /** null: the in-process model. */
+  readonly driver: ModelDriver | null;
 }
 
 /** CPU and wall time of one whole run, and what it wrote. */
@@ -38,7 +40,7 @@ export async function run({ args }: BenchOptions): Promise<readonly Measure[]> {
 }
 
 async function concurrent(): Promise<readonly Measure[]> {
-  const samples = await rounds(7, { agents: 100, steps: 20, http: false });
+  const samples = await rounds(7, { agents: 100, steps: 20, driver: null });
   return [
     atMost("cpu per step, 100 agents × 20 steps", median(samples.map((sample) => sample.cpuUs)), "µs", 40, "15"),
     atLeast("steps per second", median(samples.map((sample) => sample.stepsPerSecond)), "1/s", 20_000, "60000"),
@@ -48,9 +50,9 @@ async function concurrent(): Promise<readonly Measure[]> {
 
 /** One agent waits for its own disk: the yardstick is two raw fdatasyncs of a record this size, measured in turn. */
 async function alone(): Promise<readonly Measure[]> {
-  await once({ agents: 1, steps: 200, http: false });
+  await once({ agents: 1, steps: 200, driver: null });
   const rates = await sideBySide(9, {
-    daimon: async () => (await once({ agents: 1, steps: 400, http: false })).stepsPerSecond,
+    daimon: async () => (await once({ agents: 1, steps: 400, driver: null })).stepsPerSecond,
     raw: () => rawFsyncs(400),
   });
   const ratio = median(rates.daimon) / median(rates.raw);
@@ -77,13 +79,15 @@ function rawFsyncs(steps: number): number {
 }
 
 async function long(steps: number): Promise<readonly Measure[]> {
-  const agents = 10;
+  /** As many at once in both, so that a flush of the log serves as many, and as many steps in all. */
+  const agents = 100;
   const short: number[] = [];
   const far: Sample[] = [];
-  await once({ agents: 100, steps: 20, http: false });
   for (let round = 0; round < 5; round += 1) {
-    short.push((await once({ agents: (agents * steps) / 20, steps: 20, http: false })).cpuUs);
-    far.push(await once({ agents, steps, http: false }));
+    const costs: number[] = [];
+    for (let part = 0; part < steps / 20; part += 1) costs.push((await once({ agents, steps: 20, driver: null })).cpuUs);
+    short.push(costs.reduce((sum, one) => sum + one, 0) / costs.length);
+    far.push(await once({ agents, steps, driver: null }));
   }
   const bytes = median(far.map((sample) => sample.bytesPerStep)) / payloadBytes;
   return [
@@ -99,10 +103,21 @@ async function long(steps: number): Promise<readonly Measure[]> {
   ];
 }
 
+/** One server and one pool of connections for all rounds, as in a kernel that lives longer than 20 steps. */
 async function overHttp(): Promise<readonly Measure[]> {
-  const samples = await rounds(5, { agents: 100, steps: 20, http: true });
+  const model = await httpModel(20);
+  const which = { agents: 100, steps: 20, driver: model.driver };
+  for (let warm = 0; warm < 3; warm += 1) await once(which);
+  const samples: Sample[] = [];
+  const bare: number[] = [];
+  for (let round = 0; round < 7; round += 1) {
+    samples.push(await once(which));
+    bare.push(await model.bareCpuUs(2_000, 100));
+  }
+  await model.close();
   return [
     atMost("cpu per step against an HTTP model", median(samples.map((sample) => sample.cpuUs)), "µs", 100, "60"),
+    told("the same requests by undici dispatch alone", median(bare), "µs"),
     told("steps per second", median(samples.map((sample) => sample.stepsPerSecond)), "1/s"),
   ];
 }
@@ -116,8 +131,7 @@ async function rounds(count: number, which: Case): Promise<readonly Sample[]> {
 
 async function once(which: Case): Promise<Sample> {
   const folder = mkdtempSync(join(tmpdir(), "daimon-bench-"));
-  const model = which.http ? await httpModel(which.steps) : null;
-  const { kernel, close } = openMachine(folder, model?.driver ?? inProcess(which.steps), [storeCall()]);
+  const { kernel, close } = openMachine(folder, which.driver ?? inProcess(which.steps), [storeCall()]);
   const spent = await cost(async () => {
     const pids = Array.from({ length: which.agents }, (_, n) =>
       kernel.spawn({ manifest, goal: `task ${n}`, parent: 0, call: null }),
@@ -129,7 +143,6 @@ async function once(which: Case): Promise<Sample> {
     }
   });
   await close();
-  await model?.close();
   const journal = join(folder, "journal");
   const bytes = readdirSync(journal).reduce((sum, name) => sum + statSync(join(journal, name)).size, 0);
   rmSync(folder, { recursive: true });

@@ -13,9 +13,6 @@ import type { Program } from "../abi/program.ts";
 import type { Body } from "../abi/sys.ts";
 import { sha256, type Digest } from "../lib/hash.ts";
 import { ok, type Result } from "../lib/result.ts";
-import { loadProgram } from "../programs/load.ts";
-import { nodeFiles } from "../programs/node-files.ts";
-import { runPasses } from "../programs/passes.ts";
 import type { Layout } from "./layout.ts";
 import { bootStep } from "./measure.ts";
 import type { Trust } from "./trust.ts";
@@ -40,6 +37,12 @@ export function openPrograms(layout: Layout, trust: Trust, tick: () => number): 
   const bodies = new Map<string, Body>();
   const load = async (place: string): Promise<Result<FoundProgram, SysError>> => {
     const since = tick();
+    /** Loaded when the first program is: most commands look at a workspace and run none. */
+    const [{ loadProgram }, { nodeFiles }, { runPasses }] = await Promise.all([
+      import("../programs/load.ts"),
+      import("../programs/node-files.ts"),
+      import("../programs/passes.ts"),
+    ]);
     const loaded = await loadProgram(fileOf(layout, place), nodeFiles);
     if (!loaded.ok) return loaded;
     const { program, file } = loaded.value;

@@ -1,18 +1,20 @@
 /**
- * Whole-kernel simulation: random programs on a kernel whose machine loses power at random records, over a world that keeps count.
- * Nothing may be lost, nothing doubled, and the end must be the end of the undisturbed run.
+ * Whole-kernel simulation: random programs on a kernel whose machine loses power at random records or whose disk is full, with a model
+ * that fails, answers late and lies, over a world that keeps count. Nothing may be lost, nothing doubled, and the end must be the end of
+ * the undisturbed run.
  */
 import { describe, expect, test } from "vitest";
 import type { CallHandler, EffectClass, Recovery } from "../../src/abi/call.ts";
 import type { ModelReply, ModelRequest } from "../../src/abi/model.ts";
 import type { ExitStatus, Pid } from "../../src/abi/process.ts";
-import { fail } from "../../src/abi/errno.ts";
+import { fail, type SysError } from "../../src/abi/errno.ts";
 import type { BlobImage } from "../../src/drivers/store/memory-blobs.ts";
 import type { LogImage } from "../../src/drivers/store/memory-log.ts";
 import { replay } from "../../src/kernel/replay.ts";
 import { prng, type Prng } from "../../src/lib/prng.ts";
 import type { Json } from "../../src/lib/json.ts";
-import { ok } from "../../src/lib/result.ts";
+import { ok, type Awaitable, type Result } from "../../src/lib/result.ts";
+import type { CallPart } from "../../src/abi/message.ts";
 import { calls, finish, handler, manifestOf, rig, say, type Rig } from "../kernel/rig.ts";
 
 /** What effects did to the world: how often each call id really happened. */
@@ -57,12 +59,32 @@ function hands(world: World, chance: Prng): readonly CallHandler[] {
   );
 }
 
-/** A model that decides by its seed and step alone: the same program whenever it is asked. */
+/** A model that decides by its seed and step alone: the same program, with the same lies, whenever it is asked. */
 function reply(seed: number, step: number, steps: number): ModelReply {
   if (step >= steps) return step % 2 === 0 ? finish({ seed, steps }) : say(`finished ${seed}`);
   const chance = prng(seed * 1_000 + step);
   const count = 1 + chance.below(3);
-  return calls(...Array.from({ length: count }, () => [chance.pick(kinds).name, { n: chance.below(1_000_000) }] as const));
+  const honest = calls(
+    ...Array.from({ length: count }, () => [chance.pick(kinds).name, { n: chance.below(1_000_000) }] as const),
+  );
+  return chance.chance(0.2) ? lie(honest, chance) : honest;
+}
+
+/** What real models do: report no tokens, call what is not there, repeat ids, send arguments that are no object, stop with the wrong word. */
+function lie(honest: ModelReply, chance: Prng): ModelReply {
+  const nothing = { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, reported: true };
+  const parts = (change: Partial<CallPart>): ModelReply => ({
+    ...honest,
+    parts: honest.parts.map((part) => (part.type === "call" ? { ...part, ...change } : part)),
+  });
+  return chance.pick([
+    () => ({ ...honest, usage: nothing }),
+    () => ({ ...honest, stop: "end" as const }),
+    () => parts({ name: "w.nowhere" }),
+    () => parts({ id: "same" }),
+    () => parts({ args: "not an object" }),
+    () => parts({ args: { n: { n: { n: [[[["deep"]]]] } } } }),
+  ])();
 }
 
 interface Outcome {
@@ -85,6 +107,12 @@ interface Plan {
   readonly windowTokens: number;
 }
 
+/** What ends a life of the machine early. */
+interface Fault {
+  readonly fault: "power" | "disk" | "none";
+  readonly record: number;
+}
+
 interface Images {
   readonly log: LogImage;
   readonly blobs: BlobImage;
@@ -104,20 +132,22 @@ interface Exit {
 }
 
 /** One life of the machine: until every process has ended, or until the power goes at record `cutAt`. */
-async function live(plan: Plan, world: World, left: Images | null, cutAt: number, chance: Prng): Promise<Ended | Images> {
+async function live(plan: Plan, world: World, left: Images | null, cutAt: Fault, chance: Prng): Promise<Ended | Images> {
   world.epoch += 1;
   const machine = rig({
     handlers: hands(world, chance),
     windowTokens: plan.windowTokens,
     remote: plan.seed % 2 === 0,
-    script: (request, step) => ok(reply(goalOf(request), step, plan.steps)),
-    ...(left === null ? {} : { log: { image: left.log }, blobs: { image: left.blobs } }),
+    script: (request, step) => thought(plan, goalOf(request), step, chance),
+    log: { ...(left === null ? {} : { image: left.log }), ...(cutAt.fault === "disk" ? { failWrite: cutAt.record } : {}) },
+    ...(left === null ? {} : { blobs: { image: left.blobs } }),
   });
+  answerWhatParks(machine);
   const cut = new Promise<Images>((resolve) => {
     let records = 0;
     machine.kernel.on(() => {
       records += 1;
-      if (records !== cutAt) return;
+      if (cutAt.fault !== "power" || records !== cutAt.record) return;
       world.epoch += 1;
       resolve({ log: machine.log.crash(() => chance.unit()), blobs: machine.blobs.crash(() => chance.unit()) });
     });
@@ -133,7 +163,10 @@ async function live(plan: Plan, world: World, left: Images | null, cutAt: number
   if (lost !== null) return lost;
   await machine.kernel.close();
   expect(machine.kernel.panicked).toBeNull();
-  return endOf(machine);
+  if (machine.kernel.recorder.failure === null) return endOf(machine);
+  world.epoch += 1;
+  expect(machine.kernel.recorder.failure.errno).toBe("ENOSPC");
+  return { log: machine.log.crash(() => chance.unit()), blobs: machine.blobs.crash(() => chance.unit()) };
 }
 
 function endOf(machine: Rig): Ended {
@@ -149,15 +182,41 @@ function endOf(machine: Rig): Ended {
   };
 }
 
+/** A remote model is slow and fails now and then; the in-process one answers at once. */
+async function slow(answer: Result<ModelReply, SysError>, hops: number): Promise<Result<ModelReply, SysError>> {
+  for (let hop = 0; hop < hops; hop += 1) await Promise.resolve();
+  return answer;
+}
+
+function thought(plan: Plan, goal: number, step: number, chance: Prng): Awaitable<Result<ModelReply, SysError>> {
+  const answer = ok(reply(goal, step, plan.steps));
+  if (plan.seed % 2 !== 0) return answer;
+  const failed = chance.chance(0.05)
+    ? fail(chance.pick(["EIO", "EAGAIN", "ETIMEDOUT", "EPROTO"] as const), "as real providers do")
+    : answer;
+  return slow(failed, chance.below(4));
+}
+
+/** The person of the simulation says yes to whatever waits, a little later. */
+function answerWhatParks(machine: Rig): void {
+  const yes = (pid: Pid): void => {
+    setImmediate(() => machine.kernel.answer(pid, { allow: true, text: "", by: "simulation", raise: null }));
+  };
+  machine.kernel.on((entry) => {
+    if (entry.kind === "park") yes(entry.pid);
+  });
+  for (const proc of machine.kernel.recorder.table.procs.values()) if (proc.state === "parked") yes(proc.pid);
+}
+
 function goalOf(request: ModelRequest): number {
   const part = request.messages[0]?.parts[0];
   return part?.type === "text" ? Number(part.text) : 0;
 }
 
 /** Live and lose power until the programs have ended. */
-async function survive(plan: Plan, world: World, chance: Prng, cuts: readonly number[]): Promise<Ended> {
+async function survive(plan: Plan, world: World, chance: Prng, cuts: readonly Fault[]): Promise<Ended> {
   let left: Images | null = null;
-  for (const cutAt of [...cuts, Infinity]) {
+  for (const cutAt of [...cuts, { fault: "none", record: 0 } as const]) {
     const life: Ended | Images = await live(plan, world, left, cutAt, chance);
     if ("exits" in life) return life;
     left = life;
@@ -178,7 +237,7 @@ function once(world: World): void {
 const turnsWanted = Number(process.env["SIM_TURNS"] ?? 100_000);
 
 describe("whole-kernel simulation", () => {
-  test(`KRN-9.1 through random power cuts nothing is lost and nothing doubled (${turnsWanted} turns)`, async () => {
+  test(`KRN-9.1 through power cuts, full disks, failing and lying models nothing is lost and nothing doubled (${turnsWanted} turns)`, async () => {
     let turns = 0;
     for (let seed = 1; turns < turnsWanted; seed += 1) {
       const plan = planOf(seed);
@@ -189,7 +248,7 @@ describe("whole-kernel simulation", () => {
       const chance = prng(seed + 1);
       const cuts = Array.from({ length: 1 + chance.below(4) }, () => 1 + chance.below(undisturbed.records));
       const survived = await survive(plan, stormy, chance, cuts);
-      expect(survived.exits, `seed ${seed}, cuts ${cuts.join(" ")}`).toEqual(undisturbed.exits);
+      expect(survived.exits, `seed ${seed}, ${JSON.stringify(cuts)}`).toEqual(undisturbed.exits);
       expect([...stormy.happened.keys()].toSorted(), `seed ${seed}`).toEqual([...calm.happened.keys()].toSorted());
       once(stormy);
       turns += undisturbed.turns + survived.turns;
@@ -201,7 +260,7 @@ describe("whole-kernel simulation", () => {
     const undisturbed = await survive(plan, new World(), prng(8), []);
     for (let cutAt = 1; cutAt <= undisturbed.records; cutAt += 1) {
       const world = new World();
-      const survived = await survive(plan, world, prng(cutAt), [cutAt]);
+      const survived = await survive(plan, world, prng(cutAt), [{ fault: "power", record: cutAt }]);
       expect(survived.exits, `cut at ${cutAt}`).toEqual(undisturbed.exits);
       once(world);
     }
