@@ -6,6 +6,7 @@
  *   PRG-1.3  A program without passes is one pass, `main`, with the whole body as its instructions.
  *   PRG-1.4  A pass takes only an input, `documents`, `sources`, `skipped`, `failures` or an earlier pass.
  *   PRG-1.5  Every schema of a program compiles when it is loaded, not when it is needed.
+ *   PRG-1.6  The runner's own calls follow from what the program declares: its children, its documents, its outputs. Agents get only what is listed.
  */
 import { isAlias, isNode, LineCounter, parseDocument, visit, type Document } from "yaml";
 import { fail, type SysError } from "../abi/errno.ts";
@@ -214,20 +215,34 @@ function programOf(value: JsonObject, sections: Sections, hasBody: boolean): Pro
   const declared = (Array.isArray(value["passes"]) ? (value["passes"] as readonly Json[]) : []).filter(isObject);
   const passes = declared.map((pass) => passOf(pass, sections, common));
   const single = passOf({ name: "main", takes: inputNames(value["input"]), output: value["output"] ?? null }, sections, common);
+  const steps = passes.length > 0 || hasBody ? passes : [single];
+  const outputs = texts(value["outputs"]);
+  const documents = typeof value["documents"] === "string" ? value["documents"] : null;
   return {
     name: String(value["name"]),
     version: String(value["version"]),
     summary: String(value["summary"]),
     input: isObject(value["input"]) ? value["input"] : anyInput,
-    documents: typeof value["documents"] === "string" ? value["documents"] : null,
-    outputs: texts(value["outputs"]),
+    documents,
+    outputs,
     templates: Object.fromEntries(sections.templates),
-    passes: passes.length > 0 || hasBody ? passes : [single],
+    passes: steps,
     done: (Array.isArray(value["done"]) ? value["done"] : []) as unknown as readonly Predicate[],
-    calls,
+    calls: hasBody ? calls : [...new Set([...calls, ...runnerCalls(steps, outputs, documents)])],
     limits: { ...noLimits, ...(isObject(value["limits"]) ? value["limits"] : {}) },
     body: null,
   };
+}
+
+function runnerCalls(passes: readonly Pass[], outputs: readonly string[], documents: string | null): readonly string[] {
+  const has = (kind: PassKind): boolean => passes.some((pass) => pass.by === kind);
+  return [
+    ...(has("agent") ? ["proc.spawn", "proc.wait"] : []),
+    ...(documents === null ? [] : ["fs.list"]),
+    ...(documents !== null || has("links") || has("conflicts") || outputs.length > 0 ? ["fs.read"] : []),
+    ...(has("publish") ? ["fs.write"] : []),
+    ...(outputs.length > 0 ? ["fs.commit"] : []),
+  ];
 }
 
 function inputNames(input: Json | undefined): readonly string[] {

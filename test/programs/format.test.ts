@@ -152,6 +152,13 @@ test("PRG-1.5 a schema that does not compile is refused when the program is load
   expect(refusal(good.replace("input: { type: object,", "input: { type: 7,"))).toMatch(/input is not a JSON Schema/);
 });
 
+test("PRG-1.6 the runner's own calls follow from the declaration, and agents get only what is listed", () => {
+  const parsed = parse(good);
+  if (!parsed.ok) throw new Error(parsed.error.message);
+  expect(parsed.value.calls.toSorted()).toEqual(["fs.commit", "fs.read", "fs.write", "proc.spawn", "proc.wait", "task.done"]);
+  expect(parsed.value.passes[0]?.calls).toEqual(["task.done"]);
+});
+
 function files(content: Readonly<Record<string, unknown>>): ProgramFiles {
   return {
     kind: async (path) =>
