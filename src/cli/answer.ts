@@ -16,12 +16,7 @@ import { neutralise } from "./term/neutralise.ts";
 import { approvalRequest, waitingOf, type Lookup, type Waiting } from "./waiting.ts";
 import { personOf } from "./workspace.ts";
 
-export async function answerAtKeyboard(
-  machine: Machine,
-  pid: Pid,
-  keyboard: Keyboard,
-  io: Io,
-): Promise<"answered" | "later"> {
+export async function answerAtKeyboard(machine: Machine, pid: Pid, keyboard: Keyboard, io: Io): Promise<"answered" | "later"> {
   const { kernel } = machine;
   const proc = kernel.recorder.table.procs.get(pid);
   if (proc === undefined) return "later";

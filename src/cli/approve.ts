@@ -21,7 +21,7 @@ import type { Input } from "./term/args.ts";
 import { openKeyboard } from "./term/keyboard.ts";
 import { columnsOf } from "./term/screen.ts";
 import { renderApproval } from "./term/approval.ts";
-import { approvalRequest, sourceWords, waitingOf, type Lookup, type Waiting } from "./waiting.ts";
+import { answerHint, approvalRequest, sourceWords, waitingOf, type Lookup, type Waiting } from "./waiting.ts";
 import { isRunning, look, personOf, withMachine } from "./workspace.ts";
 
 type Options = Input<typeof approveOptions>["options"];
@@ -38,7 +38,8 @@ export async function run(input: Input<typeof approveOptions>, io: Io): Promise<
     return ok(0);
   }
   const chosen = waiting.find((one) => String(one.pid) === id || one.call?.id === id);
-  if (chosen === undefined) return fail("ENOENT", `nothing that waits is called \`${id.slice(0, 64)}\`; \`daimon approve\` lists what does`);
+  if (chosen === undefined)
+    return fail("ENOENT", `nothing that waits is called \`${id.slice(0, 64)}\`; \`daimon approve\` lists what does`);
   const answer = answerOf(chosen, input.options, io);
   if (!answer.ok) return answer;
   if (await isRunning({ socket })) return await tell(chosen, answer.value, socket, io);
@@ -139,17 +140,13 @@ function printList(waiting: readonly Waiting[], lookup: Lookup, io: Io): void {
 
 function printOne(waiting: Waiting, lookup: Lookup, io: Io): void {
   const tone = waiting.risk === "high" ? "bad" : waiting.risk === "medium" ? "warn" : "good";
-  io.out.write(`${io.colours.paint("strong", `process ${waiting.pid}`)} · ${waiting.type} · risk ${io.colours.paint(tone, waiting.risk)}\n`);
+  io.out.write(
+    `${io.colours.paint("strong", `process ${waiting.pid}`)} · ${waiting.type} · risk ${io.colours.paint(tone, waiting.risk)}\n`,
+  );
   print(io, waiting.type === "question" ? barred(waiting.question) : waiting.question);
   if (waiting.call !== null && waiting.type !== "question") {
     const request = approvalRequest(waiting, waiting.call, lookup.spec(waiting.call.name));
     io.out.write(`${renderApproval(request, columnsOf(io.out) ?? 1_000, io.colours).join("\n")}\n`);
   } else print(io, `from ${sourceWords(waiting)}`);
   print(io, `answer: ${answerHint(waiting)}`);
-}
-
-export function answerHint({ pid, type, budget }: Pick<Waiting, "pid" | "type" | "budget">): string {
-  if (type === "question") return `daimon approve ${pid} --text "…"`;
-  if (budget !== null) return `daimon approve ${pid} --raise ${budget.limit}=VALUE, or --no`;
-  return `daimon approve ${pid} --yes, or --no`;
 }

@@ -6,7 +6,13 @@ import type { Io } from "./io.ts";
 import { defineCommand, usageOf, type Command, type OptionTable } from "./term/args.ts";
 
 const pid = { name: "pid", summary: "a process's number, as `daimon ps` shows it" } as const;
-const paths = { name: "path", summary: "files or folders; all when none is named", optional: true, many: true, complete: "file" } as const;
+const paths = {
+  name: "path",
+  summary: "files or folders; all when none is named",
+  optional: true,
+  many: true,
+  complete: "file",
+} as const;
 
 const init = defineCommand({
   name: "init",
@@ -18,8 +24,16 @@ const init = defineCommand({
 });
 
 export const runOptions = {
-  cpu: { type: "text", value: "NAME", summary: "run on this CPU: reflex, gullible, anthropic/MODEL, openai/MODEL, ollama/MODEL, …" },
-  "policy-engine": { type: "choice", choices: ["compiled", "cedar"], summary: "decide with the compiled policy, or with Cedar itself" },
+  cpu: {
+    type: "text",
+    value: "NAME",
+    summary: "run on this CPU: reflex, gullible, anthropic/MODEL, openai/MODEL, ollama/MODEL, …",
+  },
+  "policy-engine": {
+    type: "choice",
+    choices: ["compiled", "cedar"],
+    summary: "decide with the compiled policy, or with Cedar itself",
+  },
   budget: { type: "usd", summary: "spend at most this much" },
   tokens: { type: "count", summary: "use at most this many tokens" },
   calls: { type: "count", summary: "make at most this many calls" },
@@ -46,7 +60,9 @@ const run = defineCommand({
   run: async (input, io: Io) => (await import("./run.ts")).run(input, io),
 });
 
-export const psOptions = { all: { type: "flag", short: "a", summary: "also those that have ended" } } as const satisfies OptionTable;
+export const psOptions = {
+  all: { type: "flag", short: "a", summary: "also those that have ended" },
+} as const satisfies OptionTable;
 
 const ps = defineCommand({
   name: "ps",
@@ -59,14 +75,20 @@ const ps = defineCommand({
 const top = defineCommand({
   name: "top",
   summary: "watch the processes live; q quits",
-  details: "It reads the journal beside whoever writes it, so it also works while no kernel runs. Without a terminal it prints once.",
+  details:
+    "It reads the journal beside whoever writes it, so it also works while no kernel runs. Without a terminal it prints once.",
   options: {},
   positionals: [],
   run: async (_input, io: Io) => (await import("./top.ts")).run(io),
 });
 
 export const killOptions = {
-  signal: { type: "choice", short: "s", choices: ["kill", "stop", "continue", "interrupt"], summary: "which signal; kill when none is named" },
+  signal: {
+    type: "choice",
+    short: "s",
+    choices: ["kill", "stop", "continue", "interrupt"],
+    summary: "which signal; kill when none is named",
+  },
 } as const satisfies OptionTable;
 
 const kill = defineCommand({
@@ -89,7 +111,12 @@ export const approveOptions = {
   yes: { type: "flag", short: "y", summary: "allow it" },
   no: { type: "flag", short: "n", summary: "refuse it" },
   text: { type: "text", value: "TEXT", summary: "the answer to a question, or why it is refused" },
-  raise: { type: "text", value: "LIMIT=VALUE", many: true, summary: "raise a spent budget: costUsd=2, tokens=2M, calls=500, time=1h" },
+  raise: {
+    type: "text",
+    value: "LIMIT=VALUE",
+    many: true,
+    summary: "raise a spent budget: costUsd=2, tokens=2M, calls=500, time=1h",
+  },
 } as const satisfies OptionTable;
 
 const approve = defineCommand({
@@ -105,7 +132,12 @@ const approve = defineCommand({
 
 export const logOptions = {
   call: { type: "text", value: "NAME", summary: "only this call: its name, or its number PID.STEP.N" },
-  kind: { type: "text", value: "KIND", many: true, summary: "only entries of this kind: boot, spawn, turn, call, outcome, evict, park, …" },
+  kind: {
+    type: "text",
+    value: "KIND",
+    many: true,
+    summary: "only entries of this kind: boot, spawn, turn, call, outcome, evict, park, …",
+  },
   grep: { type: "text", value: "WORDS", summary: "only entries that hold all these words" },
   follow: { type: "flag", short: "f", summary: "go on with what is written from now on" },
   limit: { type: "count", summary: "the last so many entries" },
@@ -118,7 +150,9 @@ const log = defineCommand({
     "`daimon log` and `daimon log PID` print the entries. `daimon log verify` proves that nothing was changed, cut off or reordered; " +
     "`daimon log reindex` makes the search index anew from the journal; `daimon log archive` compresses its closed segments.",
   options: logOptions,
-  positionals: [{ name: "what", summary: "a process's number, or verify, reindex, archive; everything when left out", optional: true }],
+  positionals: [
+    { name: "what", summary: "a process's number, or verify, reindex, archive; everything when left out", optional: true },
+  ],
   run: async (input, io: Io) => (await import("./log.ts")).run(input, io),
 });
 
@@ -153,15 +187,28 @@ const diff = defineCommand({
 });
 
 export const commitOptions = {
-  ours: { type: "text", value: "PATH", many: true, summary: "in a conflict take the process's version of this path", complete: "file" },
-  theirs: { type: "text", value: "PATH", many: true, summary: "in a conflict keep the workspace's version of this path", complete: "file" },
+  ours: {
+    type: "text",
+    value: "PATH",
+    many: true,
+    summary: "in a conflict take the process's version of this path",
+    complete: "file",
+  },
+  theirs: {
+    type: "text",
+    value: "PATH",
+    many: true,
+    summary: "in a conflict keep the workspace's version of this path",
+    complete: "file",
+  },
   "dry-run": { type: "flag", summary: "tell what would be written, and write nothing" },
 } as const satisfies OptionTable;
 
 const commit = defineCommand({
   name: "commit",
   summary: "put a process's changes into the workspace",
-  details: "Changes that meet others' changes of the same lines are conflicts: they are named, and nothing is written. `daimon rollback PID` takes a commit back.",
+  details:
+    "Changes that meet others' changes of the same lines are conflicts: they are named, and nothing is written. `daimon rollback PID` takes a commit back.",
   options: commitOptions,
   positionals: [pid, paths],
   run: async (input, io: Io) => (await import("./commit.ts")).run(input, io),
@@ -202,7 +249,8 @@ const doctor = defineCommand({
 const config = defineCommand({
   name: "config",
   summary: "show the settings in force and where each comes from",
-  details: "`daimon config trust PATH` accepts a file of the workspace as it is now, `daimon config distrust PATH` takes that back.",
+  details:
+    "`daimon config trust PATH` accepts a file of the workspace as it is now, `daimon config distrust PATH` takes that back.",
   options: {},
   positionals: [
     { name: "action", summary: "trust or distrust; shows the settings when left out", optional: true },

@@ -42,7 +42,8 @@ function show(result: CommitResult, pid: number, dryRun: boolean, io: Io): Resul
     printJson(io, { pid, dryRun, ...result });
     return ok(0);
   }
-  for (const path of written) print(io, `${dryRun ? "would write" : "written"}  ${path}${merged.includes(path) ? " (merged)" : ""}`);
+  for (const path of written)
+    print(io, `${dryRun ? "would write" : "written"}  ${path}${merged.includes(path) ? " (merged)" : ""}`);
   for (const path of skipped) print(io, `skipped  ${path}`);
   if (written.length === 0) note(io, "nothing to commit");
   else if (!dryRun) note(io, `\`daimon rollback ${pid}\` takes it back`);

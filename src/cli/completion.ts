@@ -4,7 +4,6 @@ import { fail, type SysError } from "../abi/errno.ts";
 import { didYouMean } from "../boot/suggest.ts";
 import { commands } from "./commands.ts";
 import { printJson, type Io } from "./io.ts";
-import type { Command } from "./term/args.ts";
 import { completion, shells } from "./term/completion.ts";
 
 export function run(name: string, io: Io): Result<number, SysError> {
@@ -13,7 +12,7 @@ export function run(name: string, io: Io): Result<number, SysError> {
     const hint = didYouMean(name, shells) || `; name one of ${shells.join(", ")}`;
     return fail("EINVAL", `there is no completion for \`${name.slice(0, 64)}\`${hint}`);
   }
-  const script = completion(shell, commands as readonly Command<never>[]);
+  const script = completion(shell, commands);
   if (io.json) printJson(io, { shell, script });
   else io.out.write(script);
   return ok(0);

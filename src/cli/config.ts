@@ -25,7 +25,8 @@ export async function run(words: readonly string[], io: Io): Promise<Result<numb
     const hint = didYouMean(action, ["trust", "distrust"]) || "; it is trust PATH, distrust PATH, or nothing to see the settings";
     return fail("EINVAL", `\`${action.slice(0, 64)}\` is no form of this command${hint}`);
   }
-  if (path === undefined) return fail("EINVAL", `PATH is missing; name the file, such as \`daimon config ${action} ${configName}\``);
+  if (path === undefined)
+    return fail("EINVAL", `PATH is missing; name the file, such as \`daimon config ${action} ${configName}\``);
   return action === "trust" ? accept(path, io) : withdraw(path, io);
 }
 
@@ -47,7 +48,8 @@ async function show(io: Io): Promise<Result<number, SysError>> {
   const columns = [{ title: "SETTING" }, { title: "VALUE", flexMin: 12 }, { title: "FROM", flexMin: 10 }];
   const rows = settings.map(({ key, value, origin }) => [key, value, { text: origin, tone: "dim" } as const]);
   io.out.write(table(rows, columns, columnsOf(io.out), io.colours));
-  if (files.length === 0) note(io, `no configuration file: these are the defaults; \`daimon init\` makes a ${configName} to edit`);
+  if (files.length === 0)
+    note(io, `no configuration file: these are the defaults; \`daimon init\` makes a ${configName} to edit`);
   return ok(0);
 }
 

@@ -17,6 +17,7 @@ import { ZygoteClient } from "../drivers/sandbox/zygote-client.ts";
 import { openMemoryBlobs } from "../drivers/store/memory-blobs.ts";
 import { emptyTable } from "../kernel/table.ts";
 import { ok, type Result } from "../lib/result.ts";
+import { hanging } from "./field.ts";
 import { print, printJson, type Io } from "./io.ts";
 import { formatBytes } from "./term/format.ts";
 import { neutralise } from "./term/neutralise.ts";
@@ -60,8 +61,9 @@ const marks = { fine: ["good", "fine    "], degraded: ["warn", "degraded"], miss
 
 function show({ name, state, detail, next }: Health, io: Io): void {
   const [tone, mark] = marks[state];
-  io.out.write(`${io.colours.paint(tone, mark)}  ${neutralise(name.padEnd(12))}  ${neutralise(detail)}\n`);
-  if (next !== null) io.out.write(`                        ${io.colours.paint("dim", "next:")} ${neutralise(next)}\n`);
+  const indent = 24;
+  io.out.write(`${io.colours.paint(tone, mark)}  ${neutralise(name.padEnd(12))}  ${hanging(io, detail, indent)}\n`);
+  if (next !== null) io.out.write(`${" ".repeat(indent)}${io.colours.paint("dim", "next:")} ${hanging(io, next, indent + 6)}\n`);
 }
 
 function fine(name: string, detail: string): Health {
@@ -71,7 +73,12 @@ function fine(name: string, detail: string): Health {
 function node(): Health {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
   if (major > 22 || (major === 22 && minor >= 18)) return fine("node", process.versions.node);
-  return { name: "node", state: "missing", detail: `${process.versions.node} is too old`, next: "install Node 24 from https://nodejs.org" };
+  return {
+    name: "node",
+    state: "missing",
+    detail: `${process.versions.node} is too old`,
+    next: "install Node 24 from https://nodejs.org",
+  };
 }
 
 async function isolation(): Promise<readonly Health[]> {
@@ -84,14 +91,26 @@ async function isolation(): Promise<readonly Health[]> {
     const limited =
       limits === "cgroup"
         ? fine("limits", "commands are limited by control groups")
-        : degraded("limits", "commands are limited by rlimits, a process at a time", "nothing need be done; a delegated control group limits the whole tree");
+        : degraded(
+            "limits",
+            "commands are limited by rlimits, a process at a time",
+            "nothing need be done; a delegated control group limits the whole tree",
+          );
     return [
       sandbox.ok
         ? fine("sandbox", "commands run isolated by bubblewrap")
-        : degraded("sandbox", sandbox.error.message, "install bubblewrap and allow user namespaces; until then commands are refused, never run unisolated"),
+        : degraded(
+            "sandbox",
+            sandbox.error.message,
+            "install bubblewrap and allow user namespaces; until then commands are refused, never run unisolated",
+          ),
       overlays.ok
         ? fine("overlay", "sessions are overlay mounts in a user namespace")
-        : degraded("overlay", overlays.error.message, "allow user namespaces: sysctl kernel.unprivileged_userns_clone=1; until then files are copied when they first change"),
+        : degraded(
+            "overlay",
+            overlays.error.message,
+            "allow user namespaces: sysctl kernel.unprivileged_userns_clone=1; until then files are copied when they first change",
+          ),
       limited,
     ];
   } finally {
@@ -107,7 +126,11 @@ function search(io: Io): Health {
   const found = (io.world.env["PATH"] ?? "").split(delimiter).some((folder) => folder !== "" && isExecutable(join(folder, "rg")));
   if (found) return fine("ripgrep", "found, for commands that search");
   const sudo = io.world.uid === 0 ? "" : "sudo ";
-  return degraded("ripgrep", "not found; agents' own search works without it, commands that call rg do not", `${sudo}apt-get install -y ripgrep`);
+  return degraded(
+    "ripgrep",
+    "not found; agents' own search works without it, commands that call rg do not",
+    `${sudo}apt-get install -y ripgrep`,
+  );
 }
 
 function isExecutable(file: string): boolean {
@@ -129,7 +152,11 @@ function space(io: Io): readonly Health[] {
     const { bavail, bsize } = statfsSync(root);
     const free = bavail * bsize;
     const detail = `${formatBytes(free)} free where the workspace lies`;
-    return [free >= spaceBytesMin ? fine("disk", detail) : degraded("disk", detail, "free some space: a full disk stops the journal, and with it every process")];
+    return [
+      free >= spaceBytesMin
+        ? fine("disk", detail)
+        : degraded("disk", detail, "free some space: a full disk stops the journal, and with it every process"),
+    ];
   } catch {
     return [];
   }
@@ -152,13 +179,20 @@ function keys(io: Io): Health {
 }
 
 function configuration(seen: Result<Preview, SysError>): readonly Health[] {
-  if (!seen.ok) return [{ name: "settings", state: "missing", detail: seen.error.message, next: "correct what is named; nothing boots before" }];
+  if (!seen.ok)
+    return [
+      { name: "settings", state: "missing", detail: seen.error.message, next: "correct what is named; nothing boots before" },
+    ];
   const { policy, findings, config } = seen.value;
   const files = [...new Set(Object.values(config.origins).map((origin) => origin.file))];
   const read = fine("settings", files.length === 0 ? "the defaults" : `from ${files.join(", ")}`);
   const told = findings.map((finding) => degraded("settings", `${finding.where}: ${finding.message}`, "see `daimon config`"));
   if (policy.ok) return [read, ...told, fine("policy", `loaded, digest ${policy.value.digest.slice(0, 12)}`)];
-  return [read, ...told, { name: "policy", state: "missing", detail: policy.error.message, next: "correct what is named; nothing boots before" }];
+  return [
+    read,
+    ...told,
+    { name: "policy", state: "missing", detail: policy.error.message, next: "correct what is named; nothing boots before" },
+  ];
 }
 
 async function workspace(io: Io): Promise<Health> {

@@ -37,6 +37,8 @@ export async function drive(machine: Machine, roots: readonly Pid[], interrupt: 
     const keyboard = openKeyboard(io.input);
     const answer = await unless(interrupt, answerAtKeyboard(machine, next, keyboard, io));
     keyboard.close();
+    // The question stands there unanswered: what follows begins on a line of its own.
+    if (answer === null) io.err.write("\n");
     if (answer === null) break;
     if (answer === "later") later.add(next);
   }
@@ -84,7 +86,9 @@ function rest(machine: Machine, roots: readonly Pid[], later: ReadonlySet<Pid> |
 function isAtRest(table: Table, root: Pid): boolean {
   return treeOf(table, root).every((proc) => {
     const { state } = summaryOf(table, proc);
-    return state === "zombie" || state === "parked" || (state === "waiting" && proc.children.some((pid) => hasParked(table, pid)));
+    return (
+      state === "zombie" || state === "parked" || (state === "waiting" && proc.children.some((pid) => hasParked(table, pid)))
+    );
   });
 }
 
@@ -122,7 +126,9 @@ function show(machine: Machine, roots: readonly Pid[], io: Io): Pick<Progress, "
 }
 
 function tells(entry: Entry): boolean {
-  return entry.kind === "spawn" || entry.kind === "turn" || entry.kind === "exit" || entry.kind === "evict" || entry.kind === "park";
+  return (
+    entry.kind === "spawn" || entry.kind === "turn" || entry.kind === "exit" || entry.kind === "evict" || entry.kind === "park"
+  );
 }
 
 function liveLines(table: Table, root: Pid): readonly ProgressLine[] {
@@ -134,7 +140,7 @@ function liveLines(table: Table, root: Pid): readonly ProgressLine[] {
   const words = [
     `${head.manifest.name} (pid ${root})`,
     ...stageOf(table, root),
-    `${tree.length - 1} agents`,
+    ...(tree.length > 1 ? [`${tree.length - 1} agents`] : []),
     ...(evicted > 0 ? [`${evicted} pages out`] : []),
     ...(refused > 0 ? [`${refused} refused`] : []),
   ];
@@ -181,7 +187,9 @@ function stageOf(table: Table, root: Pid): readonly string[] {
 function plainLine(table: Table, root: Pid): ProgressLine {
   const tree = treeOf(table, root);
   const [head] = tree;
-  const label = [`${head?.manifest.name ?? "process"} (pid ${root})`, ...stageOf(table, root), "agents done"].join(" · ");
+  const name = `${head?.manifest.name ?? "process"} (pid ${root})`;
+  const costUsd = head?.spend.costUsd ?? 0;
+  if (tree.length === 1) return { key: String(root), label: name, costUsd };
   const done = tree.slice(1).filter((proc) => proc.state === "zombie").length;
-  return { key: String(root), label, done, costUsd: head?.spend.costUsd ?? 0 };
+  return { key: String(root), label: [name, ...stageOf(table, root), "agents done"].join(" · "), done, costUsd };
 }

@@ -52,7 +52,10 @@ async function check(layout: Layout, io: Io): Promise<readonly Problem[]> {
   const problems: Problem[] = [];
   const failed = now.ok ? (now.value.policy.ok ? null : now.value.policy.error) : now.error;
   if (failed !== null) problems.push(problemOf("the next boot", `would be refused: ${failed.message}`));
-  if (now.ok) checks.push(storeSeparation(now.value.findings.filter(({ rule }) => rule.startsWith("BOO-7.") || rule === "store-separation")));
+  if (now.ok)
+    checks.push(
+      storeSeparation(now.value.findings.filter(({ rule }) => rule.startsWith("BOO-7.") || rule === "store-separation")),
+    );
   if (stores !== null && !stores.ok) problems.push(problemOf("journal", stores.error.message));
   if (stores?.ok === true) {
     const { log, blobs } = stores.value;
@@ -89,7 +92,12 @@ function show(problems: readonly Problem[], io: Io): number {
       printFinding({ ...io, err: io.out, errColours: io.colours }, finding);
       if (finding.fix !== undefined) io.out.write(`         ${io.colours.paint("dim", "fix:")} ${neutralise(finding.fix)}\n`);
     }
-    print(io, findings.length === 0 ? "clean: boot integrity, references, separate stores and layout hold" : `${findings.length} findings, ${errors} of them errors`);
+    print(
+      io,
+      findings.length === 0
+        ? "clean: boot integrity, references, separate stores and layout hold"
+        : `${findings.length} found, ${errors} of them errors`,
+    );
     if (repairs > 0) note(io, `${repairs} can be repaired: daimon fsck --repair`);
   }
   return errors === 0 ? 0 : 1;
@@ -119,9 +127,13 @@ async function mend(layout: Layout, yes: boolean, io: Io): Promise<Result<number
     const findings = left.map((problem) => problem.finding);
     printJson(io, { repaired: mended.value, journal: aside?.value ?? null, findings });
   } else {
-    if (mended.value !== null) print(io, `repaired ${mended.value.repairs.length}; \`daimon fsck --undo ${mended.value.id}\` puts it back`);
+    if (mended.value !== null)
+      print(io, `repaired ${mended.value.repairs.length}; \`daimon fsck --undo ${mended.value.id}\` puts it back`);
     if (aside !== null && aside.value.folder !== null)
-      print(io, `the journal goes on with ${aside.value.records} records; the rest lies in .daimon/journal/${aside.value.folder}`);
+      print(
+        io,
+        `the journal goes on with ${aside.value.records} records; the rest lies in .daimon/journal/${aside.value.folder}`,
+      );
     show(left, io);
   }
   return ok(left.some(({ finding }) => finding.severity === "error") ? 1 : 0);

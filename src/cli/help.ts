@@ -6,7 +6,7 @@ import { ok, type Result } from "../lib/result.ts";
 import type { SysError } from "../abi/errno.ts";
 import { commands } from "./commands.ts";
 import { printJson, type Io } from "./io.ts";
-import { findCommand, type Command } from "./term/args.ts";
+import { findCommand } from "./term/args.ts";
 import { commandHelp, commandList } from "./term/help.ts";
 import { columnsOf } from "./term/screen.ts";
 
@@ -40,7 +40,7 @@ export function run(name: string | undefined, io: Io): Result<number, SysError> 
 
 export function printHelp(command: (typeof commands)[number], io: Io): void {
   if (io.json) printJson(io, described(command));
-  else io.out.write(commandHelp(command as Command<never>, columnsOf(io.out), io.colours));
+  else io.out.write(commandHelp(command, columnsOf(io.out), io.colours));
 }
 
 function described({ name, summary, usage, options, positionals }: (typeof commands)[number]): unknown {

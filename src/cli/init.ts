@@ -15,7 +15,10 @@ export function run(folder: string | undefined, io: Io): Result<number, SysError
   const root = resolve(io.world.cwd, folder ?? ".");
   const layout = layoutOf(root, io.world);
   if (existsSync(layout.config))
-    return fail("EEXIST", `${configName} exists here already, and it is left alone; edit it, or look at what is in force with \`daimon config\``);
+    return fail(
+      "EEXIST",
+      `${configName} exists here already, and it is left alone; edit it, or look at what is in force with \`daimon config\``,
+    );
   try {
     mkdirSync(root, { recursive: true });
   } catch {

@@ -35,9 +35,11 @@ export function printJson(io: Pick<Io, "out">, value: unknown): void {
 
 /** What a terminal might obey or hide is written as `\uXXXX`; the value is the same. */
 function inert(json: string): string {
-  return json.replaceAll(
-    /[\u007f-\u009f\p{Default_Ignorable_Code_Point}\p{Cf}\u2028\u2029\p{Surrogate}]/gu,
-    (character) => character.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join(""),
+  return json.replaceAll(/[\u007f-\u009f\p{Default_Ignorable_Code_Point}\p{Cf}\u2028\u2029\p{Surrogate}]/gu, (character) =>
+    character
+      .split("")
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
+      .join(""),
   );
 }
 

@@ -14,7 +14,9 @@ export async function run(input: Input<typeof killOptions>, io: Io): Promise<Res
   if (!pid.ok) return pid;
   const signal = input.options.signal ?? "kill";
   const by = personOf(io);
-  const sent = await steer(io, { op: "signal", pid: pid.value, signal, by }, ({ kernel }) => kernel.signal(pid.value, signal, by));
+  const sent = await steer(io, { op: "signal", pid: pid.value, signal, by }, ({ kernel }) =>
+    kernel.signal(pid.value, signal, by),
+  );
   if (!sent.ok) return sent;
   if (io.json) printJson(io, { pid: pid.value, signal, by });
   else if (!io.quiet) print(io, `process ${pid.value}: ${words[signal]}`);

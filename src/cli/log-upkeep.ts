@@ -33,7 +33,10 @@ export function verify(io: Io): Result<number, SysError> {
     for (const finding of findings) printFinding(io, finding);
     const tail = tornBytes === 0 ? "" : `, and ${formatBytes(tornBytes)} of an unfinished write`;
     print(io, `${sound ? "sound" : "NOT sound"}: ${records} records in ${segments} segments, chained from the first on${tail}`);
-    print(io, `signed: ${signedRecords} records under ${signatures} signatures${key === null ? ", which nobody could check: there is no key" : ""}`);
+    print(
+      io,
+      `signed: ${signedRecords} records under ${signatures} signatures${key === null ? ", which nobody could check: there is no key" : ""}`,
+    );
     print(io, `head: ${head}\nin ${formatDuration(ms)}`);
   }
   return ok(sound ? 0 : 1);

@@ -63,11 +63,16 @@ function filterOf(what: string | undefined, options: Input<typeof logOptions>["o
   const pid = what === undefined ? ok(undefined) : parsePid(what);
   if (!pid.ok) {
     const hint = didYouMean(what ?? "", forms);
-    return hint === "" ? pid : fail("EINVAL", `\`${(what ?? "").slice(0, 64)}\` is neither a process's number nor a form of this command${hint}`);
+    return hint === ""
+      ? pid
+      : fail("EINVAL", `\`${(what ?? "").slice(0, 64)}\` is neither a process's number nor a form of this command${hint}`);
   }
   const wrong = options.kind.find((kind) => !kinds.some((known) => known === kind));
   if (wrong !== undefined)
-    return fail("EINVAL", `there is no kind of entry \`${wrong.slice(0, 64)}\`${didYouMean(wrong, kinds) || `; they are ${kinds.join(", ")}`}`);
+    return fail(
+      "EINVAL",
+      `there is no kind of entry \`${wrong.slice(0, 64)}\`${didYouMean(wrong, kinds) || `; they are ${kinds.join(", ")}`}`,
+    );
   return ok({
     ...(pid.value === undefined ? {} : { pid: pid.value }),
     ...(options.kind.length === 0 ? {} : { kinds: options.kind }),

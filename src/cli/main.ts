@@ -67,7 +67,8 @@ async function dispatch(argv: readonly string[], streams: Streams): Promise<Resu
 /** `daimon run PROGRAM --help` explains the program, where there is one. */
 async function explain(command: Listed, positionals: readonly string[], io: Io): Promise<void> {
   const [program] = positionals;
-  if (command.name === "run" && program !== undefined && (await (await import("./program.ts")).printProgramHelp(program, io))) return;
+  if (command.name === "run" && program !== undefined && (await (await import("./program.ts")).printProgramHelp(program, io)))
+    return;
   (await import("./help.ts")).printHelp(command, io);
 }
 

@@ -12,7 +12,10 @@ export async function run(words: readonly string[], io: Io): Promise<Result<numb
   if (!pid.ok) return pid;
   const weight = Number(words[1]);
   if (!Number.isInteger(weight) || weight < 1 || weight > 10_000)
-    return fail("EINVAL", `\`${(words[1] ?? "").slice(0, 64)}\` is no weight; give a whole number from 1 to 10000, where 100 is the default`);
+    return fail(
+      "EINVAL",
+      `\`${(words[1] ?? "").slice(0, 64)}\` is no weight; give a whole number from 1 to 10000, where 100 is the default`,
+    );
   const set = await steer(io, { op: "nice", pid: pid.value, weight }, ({ kernel }) => kernel.nice(pid.value, weight));
   if (!set.ok) return set;
   if (io.json) printJson(io, { pid: pid.value, weight });

@@ -60,7 +60,16 @@ export async function printProgramHelp(name: string, io: Io): Promise<boolean> {
   const { program } = found.value;
   if (io.json) {
     const { name, version, summary, input, outputs, calls, limits } = program;
-    printJson(io, { program: name, version, summary, input, outputs, calls, limits, passes: program.passes.map((pass) => pass.name) });
+    printJson(io, {
+      program: name,
+      version,
+      summary,
+      input,
+      outputs,
+      calls,
+      limits,
+      passes: program.passes.map((pass) => pass.name),
+    });
     return true;
   }
   const lines = inputNames(program).map((input) => {
@@ -71,7 +80,10 @@ export async function printProgramHelp(name: string, io: Io): Promise<boolean> {
   const inputs = lines.length === 0 ? "" : `\n\ninputs:\n${lines.join("\n")}`;
   const delivers = program.outputs.length === 0 ? "" : `\n\ndelivers: ${program.outputs.join(", ")}`;
   const passes = program.passes.length === 0 ? "" : `\npasses: ${program.passes.map((pass) => pass.name).join(" → ")}`;
-  print(io, `${usage(program)}\n\n${program.summary}${inputs}${delivers}${passes}\n\nThe options are those of \`daimon help run\`.`);
+  print(
+    io,
+    `${usage(program)}\n\n${program.summary}${inputs}${delivers}${passes}\n\nThe options are those of \`daimon help run\`.`,
+  );
   return true;
 }
 

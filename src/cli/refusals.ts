@@ -48,7 +48,9 @@ export function refusalsBy(entry: Entry, lookup: Pick<Lookup, "rule">): readonly
   return decidedBy(entry).flatMap(({ call, pid, name, args, intent }) => {
     const { error } = intent;
     if (error === undefined) return [];
-    return [{ call, pid, name, args, stage: stageOf(error.errno), error, rules: intent.rules.map((rule) => shownRule(rule, lookup)) }];
+    return [
+      { call, pid, name, args, stage: stageOf(error.errno), error, rules: intent.rules.map((rule) => shownRule(rule, lookup)) },
+    ];
   });
 }
 

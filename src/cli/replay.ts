@@ -116,7 +116,9 @@ function show({ report, pid, findings, bodies, ms }: Replayed, io: Io): void {
   if (io.json) return printJson(io, { pid, entries, proved, bodies, entriesPerSecond, ms, digest, process, findings });
   for (const finding of findings) printFinding(io, finding);
   const verdict = findings.length === 0 ? io.colours.paint("good", "equal") : io.colours.paint("bad", "DIFFERENT");
-  io.out.write(`${verdict}: ${entries} entries folded again, ${proved} recorded digests proved, ${bodies} program bodies executed again\n`);
+  io.out.write(
+    `${verdict}: ${entries} entries folded again, ${proved} recorded digests proved, ${bodies} program bodies executed again\n`,
+  );
   print(io, `${formatCount(entriesPerSecond)} entries/s, ${formatDuration(ms)}; state digest ${digest}`);
   if (process === null) return;
   const exit = process.exit === null ? "" : process.exit.ok ? "" : `: ${process.exit.error.message}`;

@@ -12,14 +12,16 @@ import type { ExitStatus, Pid } from "../abi/process.ts";
 import type { Machine } from "../boot/boot.ts";
 import { summaryOf } from "../kernel/summary.ts";
 import type { Digest } from "../lib/hash.ts";
-import { answerHint } from "./approve.ts";
 import { lookupOf } from "./answer.ts";
 import { subjectOf, type Driven } from "./drive.ts";
+import { printField } from "./field.ts";
 import { note, print, printJson, type Io } from "./io.ts";
 import { argsLine, refusalsBy, type Refusal } from "./refusals.ts";
 import { formatBytes, formatCount, formatDuration, formatUsd } from "./term/format.ts";
 import { neutralise, neutraliseLine } from "./term/neutralise.ts";
-import { waitingOf, type Waiting } from "./waiting.ts";
+import { columnsOf } from "./term/screen.ts";
+import { wrap } from "./term/width.ts";
+import { answerHint, waitingOf, type Waiting } from "./waiting.ts";
 import { treeOf } from "./workspace.ts";
 
 export interface Report {
@@ -127,7 +129,12 @@ function nextOf(
 ): readonly string[] {
   const [first] = refused;
   if (status === null) {
-    return [...waiting.slice(0, 3).map(answerHint), `daimon run --resume ${pid}`, `daimon ps`, `daimon log ${pid}`];
+    return [
+      ...waiting.slice(0, 3).map((one) => `daimon approve ${one.pid}`),
+      `daimon run --resume ${pid}`,
+      `daimon ps`,
+      `daimon log ${pid}`,
+    ];
   }
   return [
     ...(first === undefined ? [] : [`daimon why ${first.call}`]),
@@ -150,21 +157,29 @@ export function printReport(report: Report, interrupted: number | null, io: Io):
   const { paged, refused, cost } = report;
   const rows: (readonly [string, string])[] = [
     ...report.delivered.map(({ path, bytes }) => ["delivered", `${path} (${formatBytes(bytes)})`] as const),
-    ["paged", paged.pages === 0 ? "nothing: it all fitted the windows" : `${paged.pages} pages, ${formatCount(paged.tokens)} tokens, out of ${paged.processes} windows`],
-    ["refused", refused.length === 0 ? "nothing" : `${refused.length} calls`],
+    [
+      "paged",
+      paged.pages === 0
+        ? "nothing: it all fitted the windows"
+        : `${many(paged.pages, "page")}, ${formatCount(paged.tokens)} tokens, out of ${many(paged.processes, "window")}`,
+    ],
+    ["refused", refused.length === 0 ? "nothing" : many(refused.length, "call")],
   ];
   printRows(rows, io);
   for (const refusal of refused.slice(0, refusedMax)) printRefusal(refusal, io);
   if (refused.length > refusedMax) print(io, `            and ${refused.length - refusedMax} more: daimon why ${report.pid}`);
   printRows(
     [
-      ["cost", `${formatUsd(cost.usd)} · ${formatCount(cost.tokens)} tokens · ${formatCount(cost.calls)} calls · ${report.processes} processes · ${formatDuration(cost.timeMs)} · on ${report.cpu}`],
+      [
+        "cost",
+        `${formatUsd(cost.usd)} · ${formatCount(cost.tokens)} tokens · ${formatCount(cost.calls)} calls · ${many(report.processes, "process", "processes")} · ${formatDuration(cost.timeMs)} · on ${report.cpu}`,
+      ],
       ["journal", `${report.journal.entries} entries, head ${report.journal.head}`],
       ["boot", report.boot.digest],
     ],
     io,
   );
-  print(io, `\n${io.colours.colour ? "" : ""}next:`);
+  print(io, "\nnext:");
   for (const command of report.next) io.out.write(`  ${io.colours.paint("name", neutraliseLine(command))}\n`);
   return code;
 }
@@ -186,13 +201,16 @@ function printHead(report: Report, interrupted: number | null, io: Io): void {
     print(io, `${who} failed`);
     return printRows([["error", `${errno} ${message}`]], io);
   }
-  if (interrupted !== null) return print(io, `${who} was interrupted; nothing is lost, and it goes on with: daimon run --resume ${pid}`);
+  if (interrupted !== null)
+    return print(io, `${who} was interrupted; nothing is lost, and it goes on with: daimon run --resume ${pid}`);
   print(io, `${who} waits for a person`);
   for (const one of report.waiting) {
     printRows(
       [
         ["waits", `process ${one.pid}: ${one.question}`],
-        ...(one.call === null ? [] : [["call", `${one.call.name} ${argsLine(one.call.args)} · risk ${one.risk}`] as const]),
+        ...(one.call === null || one.type === "question"
+          ? []
+          : [["call", `${one.call.name} ${argsLine(one.call.args)} · risk ${one.risk}`] as const]),
         ["answer", answerHint(one)],
       ],
       io,
@@ -203,29 +221,41 @@ function printHead(report: Report, interrupted: number | null, io: Io): void {
 function printExcerpt(file: string, name: string, io: Io): void {
   const lines = readFileSync(file, "utf8").trimEnd().split("\n");
   io.out.write(`${io.colours.paint("dim", `── ${neutraliseLine(name)} ──`)}\n`);
-  for (const line of lines.slice(0, headLinesMax)) io.out.write(`${neutralise(line)}\n`);
+  const width = columnsOf(io.out);
+  // On a terminal a link's target is in the way: its text names the line already.
+  const rows = width === null ? lines : lines.map((line) => line.replaceAll(/\]\([^()\s]*\)/g, "]"));
+  for (const line of rows.slice(0, headLinesMax)) {
+    const safe = neutralise(line);
+    for (const row of width === null ? [safe] : wrap(safe, width)) io.out.write(`${row}\n`);
+  }
   const more = lines.length - headLinesMax;
   io.out.write(`${io.colours.paint("dim", more > 0 ? `── and ${more} more lines ──` : "──")}\n\n`);
 }
 
 function printRefusal(refusal: Report["refused"][number], io: Io): void {
   const about = refusal.about === "" ? "" : ` reading ${refusal.about}`;
-  const lines = [
-    `${io.colours.paint("warn", refusal.call)}  ${neutraliseLine(`${refusal.name} ${argsLine(refusal.args)}`)}`,
-    neutraliseLine(`${refusal.process}${about} · ${refusal.stage} · ${refusal.error.errno}: ${refusal.error.message}`),
-    ...refusal.rules.slice(0, 2).map((rule) => neutraliseLine(`rule ${rule.file}:${rule.line}${rule.reason === null ? "" : ` ${rule.reason}`}`)),
-  ];
-  for (const [index, line] of lines.entries()) io.out.write(`${" ".repeat(index === 0 ? 12 : 14)}${line}\n`);
+  printField(io, "", neutraliseLine(`${refusal.call}  ${refusal.name} ${argsLine(refusal.args)}`));
+  printField(
+    io,
+    "",
+    neutraliseLine(`  ${refusal.process}${about} · ${refusal.stage} · ${refusal.error.errno}: ${refusal.error.message}`),
+  );
+  for (const rule of refusal.rules.slice(0, 2))
+    printField(io, "", neutraliseLine(`  rule ${rule.file}:${rule.line}${rule.reason === null ? "" : ` ${rule.reason}`}`));
 }
 
 function printRows(rows: readonly (readonly [string, string])[], io: Io): void {
-  for (const [name, text] of rows) io.out.write(`${io.colours.paint("dim", name.padEnd(10))}  ${neutralise(text)}\n`);
+  for (const [name, text] of rows) printField(io, name, text);
 }
 
 export function exitOf(report: Pick<Report, "status">, interrupted: number | null): number {
   if (report.status?.ok === true) return 0;
   if (report.status !== null) return errnos[report.status.error.errno].exit;
   return interrupted ?? errnos.EAGAIN.exit;
+}
+
+function many(count: number, one: string, more = `${one}s`): string {
+  return `${formatCount(count)} ${count === 1 ? one : more}`;
 }
 
 function sizeOf(file: string): number {

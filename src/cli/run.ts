@@ -31,7 +31,10 @@ export async function run(input: Input<typeof runOptions>, io: Io): Promise<Resu
   const [name, ...words] = input.positionals;
   if (input.options.resume) return await resume(name, input.options, io);
   if (name === undefined)
-    return fail("EINVAL", "PROGRAM is missing; `daimon run brief FOLDER` writes a brief of a folder, `daimon help run` tells more");
+    return fail(
+      "EINVAL",
+      "PROGRAM is missing; `daimon run brief FOLDER` writes a brief of a folder, `daimon help run` tells more",
+    );
   const found = await findProgram(name, io);
   if (!found.ok) return found;
   const goal = await inputsOf(found.value.program, words, input.options.input, io);
@@ -66,11 +69,15 @@ async function perform(machine: Machine, place: string, goal: JsonObject, settin
   if (!found.ok) return found;
   const others = unfinished(machine);
   const before = others.find((pid) => isSame(machine, pid, found.value, goal));
-  const pid = before === undefined ? machine.kernel.spawn({ manifest: manifestOf(found.value, machine, options), goal, parent: 0, call: null }) : ok(before);
+  const pid =
+    before === undefined
+      ? machine.kernel.spawn({ manifest: manifestOf(found.value, machine, options), goal, parent: 0, call: null })
+      : ok(before);
   if (!pid.ok) return pid;
   if (before !== undefined) note(io, `process ${before} is an unfinished run of this; it goes on where it stood`);
   const rest = others.filter((other) => other !== before);
-  if (rest.length > 0) note(io, `unfinished before and going on too: ${rest.map((other) => describe(machine, other)).join(", ")}`);
+  if (rest.length > 0)
+    note(io, `unfinished before and going on too: ${rest.map((other) => describe(machine, other)).join(", ")}`);
   const driven = await drive(machine, [pid.value, ...rest], interrupt, io);
   noteOthers(driven, pid.value, io);
   degraded(machine, io);

@@ -67,16 +67,23 @@ interface View {
   readonly tail: { readonly seq: number; readonly entry: Entry }[];
 }
 
-async function watch(first: Inspection, io: Io, stopped: AbortSignal, code: () => number | null): Promise<Result<number, SysError>> {
+async function watch(
+  first: Inspection,
+  io: Io,
+  stopped: AbortSignal,
+  code: () => number | null,
+): Promise<Result<number, SysError>> {
   const view: View = { seen: first, next: first.log.next, scroll: 0, tail: [] };
   remember(view, Math.max(0, view.next - tailMax));
   let wake = (): void => {};
   let quit = false;
   const onKey = (chunk: Buffer | string): void => {
-    const key = chunk.toString();
-    if (key === "q" || key === "Q" || key === "\u001b" || key === "\u0003") quit = true;
-    else if (key === "\u001b[A" || key === "k") view.scroll = Math.max(0, view.scroll - 1);
-    else if (key === "\u001b[B" || key === "j") view.scroll += 1;
+    // Keys pressed fast arrive together.
+    for (const [key] of chunk.toString().matchAll(/\u001b[[O][A-D]|[\s\S]/g)) {
+      if (key === "q" || key === "Q" || key === "\u001b" || key === "\u0003") quit = true;
+      else if (/^\u001b.A$|^k$/.test(key)) view.scroll = Math.max(0, view.scroll - 1);
+      else if (/^\u001b.B$|^j$/.test(key)) view.scroll += 1;
+    }
     wake();
   };
   const onStop = (): void => wake();
@@ -163,7 +170,10 @@ function draw(view: View, running: boolean, io: Io): void {
   const lines = [
     headLine(rows, running, view, io, width),
     "",
-    ...body.trimEnd().split("\n").slice(0, room + 1),
+    ...body
+      .trimEnd()
+      .split("\n")
+      .slice(0, room + 1),
     "",
     ...view.tail.slice(-tailRoom).map(({ seq, entry }) => entryLine(seq, entry, width - 1, io.colours)),
   ];

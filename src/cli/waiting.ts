@@ -1,6 +1,6 @@
 /**
  * Waiting: what a process waits for, with all a person needs to decide: call, arguments, where they came from, rule, risk.
- *   CLI-8.1  Risk is high where the effect leaves the machine or is final, or where a write follows text by others; low for what only reads.
+ *   CLI-8.1  Risk is high where the effect cannot be undone, or where any effect follows text by others; low for what only reads.
  *   CLI-8.2  A value's origin is told as the label of everything the process has read, with the documents by others among it named.
  */
 import type { CallSpec, EffectClass } from "../abi/call.ts";
@@ -115,7 +115,16 @@ export function sourceWords({ label, untrusted }: Pick<Waiting, "label" | "untru
   const named = untrusted.slice(0, 3).join(", ");
   const more = untrusted.length > 3 ? ` and ${untrusted.length - 3} more` : "";
   if (untrusted.length > 0) return `the process, after reading text by others (${named}${more})`;
-  return label.integrity === "untrusted" ? "the process, after reading text by others" : "the process, which has read no text by others";
+  return label.integrity === "untrusted"
+    ? "the process, after reading text by others"
+    : "the process, which has read no text by others";
+}
+
+/** The command that answers. */
+export function answerHint({ pid, type, budget }: Pick<Waiting, "pid" | "type" | "budget">): string {
+  if (type === "question") return `daimon approve ${pid} --text "…"`;
+  if (budget !== null) return `daimon approve ${pid} --raise ${budget.limit}=VALUE, or --no`;
+  return `daimon approve ${pid} --yes, or --no`;
 }
 
 function callOf(pending: PendingCall, lookup: Lookup): WaitingCall {
@@ -133,13 +142,15 @@ function callOf(pending: PendingCall, lookup: Lookup): WaitingCall {
 }
 
 export function untrustedOf(proc: Proc): readonly string[] {
-  const sources = proc.pages.filter((page) => page.label.integrity === "untrusted").map((page) => page.source.replace(/#.*$/, ""));
+  const sources = proc.pages
+    .filter((page) => page.label.integrity === "untrusted")
+    .map((page) => page.source.replace(/#.*$/, ""));
   return [...new Set(sources)];
 }
 
 function riskOf(call: WaitingCall | null, label: Label): Waiting["risk"] {
   if (call === null || call.effect === "pure" || call.effect === "read") return "low";
-  if (call.effect === "external" || call.effect === "irreversible") return "high";
+  if (call.effect === "irreversible" || !call.reversible) return "high";
   return label.integrity === "untrusted" ? "high" : "medium";
 }
 

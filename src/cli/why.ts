@@ -12,9 +12,10 @@ import type { Label } from "../abi/label.ts";
 import type { Pid } from "../abi/process.ts";
 import type { Inspection } from "../boot/inspect.ts";
 import { replay } from "../kernel/replay.ts";
-import { isObject } from "../lib/json.ts";
+import { isObject, type Json } from "../lib/json.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { subjectOf } from "./drive.ts";
+import { printField } from "./field.ts";
 import { note, print, printFinding, printJson, type Io } from "./io.ts";
 import { argsLine, decidedBy, refusalsBy, stageOf, type Decided, type Refusal, type Stage } from "./refusals.ts";
 import { neutralise, neutraliseLine } from "./term/neutralise.ts";
@@ -64,8 +65,14 @@ interface Explained {
   readonly seq: number;
   readonly at: number;
   readonly name: string;
-  readonly args: unknown;
-  readonly process: { readonly pid: Pid; readonly name: string; readonly cpu: string; readonly about: string; readonly step: number };
+  readonly args: Json;
+  readonly process: {
+    readonly pid: Pid;
+    readonly name: string;
+    readonly cpu: string;
+    readonly about: string;
+    readonly step: number;
+  };
   readonly effect: string;
   readonly decision: "allow" | "ask" | "deny";
   readonly stage: Stage | null;
@@ -73,7 +80,7 @@ interface Explained {
   readonly rules: readonly ShownRule[];
   readonly label: Label;
   readonly untrusted: readonly string[];
-  readonly policy: { readonly then: string | null; readonly now: string | null };
+  readonly policy: { readonly decided: string | null; readonly today: string | null };
   readonly outcome: string | null;
   readonly person: string | null;
 }
@@ -100,18 +107,22 @@ function findCall({ log }: Inspection, id: string): Result<Found, SysError> {
     if (!("pid" in entry) || entry.pid !== pid) continue;
     if (found === null) {
       const decided = decidedBy(entry).find((one) => one.call === id);
-      if (decided !== undefined)
-        found = { seq: record.value.seq, at: entry.at, decided, policy, outcome: null, person: null };
+      if (decided !== undefined) found = { seq: record.value.seq, at: entry.at, decided, policy, outcome: null, person: null };
       continue;
     }
     if (entry.kind === "park") asked = "call" in entry.reason && entry.reason.call === id;
     else if (entry.kind === "answer" && asked) {
       asked = false;
-      found = { ...found, person: `${entry.by} ${entry.allow ? "allowed it" : "refused it"}${entry.text === "" ? "" : `: ${entry.text}`}` };
+      found = {
+        ...found,
+        person: `${entry.by} ${entry.allow ? "allowed it" : "refused it"}${entry.text === "" ? "" : `: ${entry.text}`}`,
+      };
     } else if (entry.kind === "outcome" && entry.id === id)
       found = { ...found, outcome: entry.error === undefined ? "performed" : `${entry.error.errno} ${entry.error.message}` };
   }
-  return found === null ? fail("ENOENT", `the journal has no call ${id}; \`daimon log ${pid}\` lists those of process ${pid}`) : ok(found);
+  return found === null
+    ? fail("ENOENT", `the journal has no call ${id}; \`daimon log ${pid}\` lists those of process ${pid}`)
+    : ok(found);
 }
 
 /** The process as it stood when the trap looked at it. */
@@ -130,14 +141,15 @@ function explain({ log, blobs }: Inspection, found: Found, today: Today): Result
     name,
     args,
     process: { pid, name: manifest.name, cpu, about: subjectOf(goal), step },
-    effect: spec === undefined ? "a call that is not offered today" : `${spec.effect}, ${spec.reversible ? "can" : "cannot"} be undone`,
+    effect:
+      spec === undefined ? "a call that is not offered today" : `${spec.effect}, ${spec.reversible ? "can" : "cannot"} be undone`,
     decision: intent.verb,
     stage: intent.error === undefined ? null : stageOf(intent.error.errno),
     error: intent.error ?? null,
     rules: intent.rules.map((rule) => shownRule(rule, today)),
     label,
     untrusted: untrustedOf(proc.value),
-    policy: { then: found.policy, now: today.digest },
+    policy: { decided: found.policy, today: today.digest },
     outcome: found.outcome,
     person: found.person,
   });
@@ -152,16 +164,16 @@ function printCall(one: Explained, io: Io): void {
   row("by", `${one.process.name} (pid ${one.process.pid}), step ${one.process.step} on ${one.process.cpu}${about}`, io);
   row("when", `${new Date(one.at).toISOString()}, entry ${one.seq}`, io);
   row("effect", one.effect, io);
-  const args = isObject(one.args as never) ? Object.entries(one.args as object) : [["arguments", one.args] as const];
+  const args = isObject(one.args) ? Object.entries(one.args) : [["arguments", one.args] as const];
   for (const [name, value] of args) argument(name, value, io);
   if (one.error !== null) row("refused", `by ${stageWords[one.stage ?? "policy"]}: ${one.error.errno} ${one.error.message}`, io);
   for (const rule of one.rules) printRule(rule, io);
   if (one.rules.length === 0 && one.stage === "policy") row("rule", "none permits it, and what no rule permits is refused", io);
   row("label", `${one.label.integrity}, ${one.label.confidentiality}: ${sourceWords(one)}`, io);
-  for (const source of one.untrusted) row("read", `${source} (by others)`, io);
+  if (one.untrusted.length > 3) row("read", one.untrusted.join(", "), io);
   if (one.person !== null) row("person", one.person, io);
   if (one.outcome !== null) row("outcome", one.outcome, io);
-  if (one.policy.now !== null && one.policy.then !== one.policy.now)
+  if (one.policy.today !== null && one.policy.decided !== one.policy.today)
     note(io, "the policy has changed since; the rules are shown as they stand today");
 }
 
@@ -177,7 +189,8 @@ const stageWords: Readonly<Record<Stage, string>> = {
 function printRule(rule: ShownRule, io: Io): void {
   if (rule.text === "") return row("rule", `${rule.id}, which today's policy does not have`, io);
   row("rule", `${rule.scope} policy, ${rule.file}:${rule.line}${rule.reason === null ? "" : `: ${rule.reason}`}`, io);
-  for (const line of rule.text.trim().split("\n")) io.out.write(`            ${io.colours.paint("dim", "│")} ${neutralise(line)}\n`);
+  for (const line of rule.text.trim().split("\n"))
+    io.out.write(`            ${io.colours.paint("dim", "│")} ${neutralise(line)}\n`);
 }
 
 function argument(name: string, value: unknown, io: Io): void {
@@ -187,7 +200,7 @@ function argument(name: string, value: unknown, io: Io): void {
 }
 
 function row(name: string, text: string, io: Io): void {
-  io.out.write(`${io.colours.paint("dim", name.padEnd(10))}  ${neutralise(text)}\n`);
+  printField(io, name, text);
 }
 
 function whyProcess({ log, table }: Inspection, pid: Pid, today: Today, io: Io): Result<number, SysError> {
@@ -201,7 +214,8 @@ function whyProcess({ log, table }: Inspection, pid: Pid, today: Today, io: Io):
     if ("pid" in entry && pids.has(entry.pid)) refused.push(...refusalsBy(entry, today));
   }
   if (io.json) printJson(io, { pid, refused });
-  else if (refused.length === 0) print(io, `nothing was refused to process ${pid} (${proc.value.manifest.name}) or to what it started`);
+  else if (refused.length === 0)
+    print(io, `nothing was refused to process ${pid} (${proc.value.manifest.name}) or to what it started`);
   else {
     for (const one of refused) {
       io.out.write(`${io.colours.paint("warn", one.call.padEnd(10))}  ${neutraliseLine(`${one.name} ${argsLine(one.args)}`)}\n`);

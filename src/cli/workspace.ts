@@ -48,13 +48,15 @@ export async function withMachine<T>(
   });
   if (!booted.ok) return booted;
   const machine = booted.value;
+  let result: Result<T, SysError>;
   try {
     for (const finding of machine.findings) printFinding(io, finding);
-    return await work(machine);
+    result = await work(machine);
   } finally {
     await machine.close();
-    if (machine.kernel.panicked !== null) throw machine.kernel.panicked;
   }
+  if (machine.kernel.panicked !== null) throw machine.kernel.panicked;
+  return result;
 }
 
 /** Asks the running kernel; where none runs, starts one that leaves the processes where they are. */
