@@ -64,7 +64,8 @@ function foldPass(fold: FoldLog, voids: readonly VoidRange[]): Result<Recovered 
     const entry = parseEntry(text);
     if (entry === null) return fail("EUCLEAN", `record ${seq} of the journal is not an entry; run "daimon fsck"`);
     if (entry.kind === "boot" && entry.cut !== undefined && !voids.some((range) => range.until === seq)) {
-      if (cut === null) return ok({ from: entry.cut, until: seq });
+      /** Content met again has the same digest: a payload that was missing then can be there now, and the void records before it fold. */
+      if (cut === null || cut > entry.cut) return ok({ from: entry.cut, until: seq });
       if (cut === entry.cut) cut = null;
     }
     if (cut !== null && entry.kind === "boot") return damaged(cut);

@@ -246,7 +246,9 @@ describe("whole-kernel simulation", () => {
       once(calm);
       const stormy = new World();
       const chance = prng(seed + 1);
-      const cuts = Array.from({ length: 1 + chance.below(4) }, () => 1 + chance.below(undisturbed.records));
+      const cuts = Array.from({ length: 1 + chance.below(4) }, (): Fault => {
+        return { fault: chance.chance(0.25) ? "disk" : "power", record: 1 + chance.below(undisturbed.records) };
+      });
       const survived = await survive(plan, stormy, chance, cuts);
       expect(survived.exits, `seed ${seed}, ${JSON.stringify(cuts)}`).toEqual(undisturbed.exits);
       expect([...stormy.happened.keys()].toSorted(), `seed ${seed}`).toEqual([...calm.happened.keys()].toSorted());
