@@ -233,7 +233,7 @@ export function isQuotable(sentence: Pick<Sentence, "text" | "kind">): boolean {
     return false;
   if (words(text).length < 5) return false;
   if (kind === "row") return isTelling(text);
-  if (!/^["'“‘(\[«]?[\p{Lu}\p{N}]/u.test(text)) return false;
+  if (!/^["'“‘([«]?[\p{Lu}\p{N}]/u.test(text)) return false;
   if (/[:;,]$/.test(text)) return false;
   return kind === "item" || /[.!?…]["'”’)\]]*$/.test(text);
 }
@@ -258,6 +258,7 @@ export function hasVerb(text: string): boolean {
 export function leansBack(text: string): boolean {
   if (/^it (?:is not|is un|remains|was not) (?:known|clear|open|decided|\p{L}+ whether)/iu.test(text)) return false;
   if (/\b(?:we|us|our|ours|you|your|I|me|my|We|Our|You|Your|My)\b/.test(text)) return true;
+  if (/\b(?:this|these|those|these three days|the same)\b(?=[,.]| (?:once|is|was|will|are|were)\b)/i.test(text)) return true;
   return /^(?:present|attended|apologies):|^(?:this|that|these|those|it|they|he|she|such|both|there|here|since then|until then|later than|however|but|and|so|then|also|therefore|thus|instead|otherwise|in addition|moreover|nevertheless|neither|the (?:former|latter|same))\b/i.test(
     text,
   );

@@ -28,7 +28,7 @@ export interface RankRequest {
 const kindWeights: Readonly<Record<FactKind, number>> = {
   decision: 0.4,
   action: 0.3,
-  question: 0.3,
+  question: 0.45,
   risk: 0.3,
   figure: 0.25,
   date: 0.15,
@@ -94,7 +94,7 @@ export interface Topic {
 /** How alike two facts must be to stand in one group at all. */
 const topicAlikeMin = 0.15;
 /** A topic is more than a remark and its echo. */
-const topicFactsMin = 2;
+const topicFactsMin = 3;
 
 /**
  * Groups of facts that speak of the same thing, the largest first: average-link agglomeration over TF-IDF cosines.

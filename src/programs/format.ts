@@ -59,7 +59,7 @@ export function completeProgram(file: string, value: unknown, compile: Compile):
   const { body: _, templates, ...rest } = value;
   const plain = { ...rest, passes: Array.isArray(rest["passes"]) ? rest["passes"].map(withoutInstructions) : [] };
   const sections = sectionsOf(rest["passes"], templates);
-  const made = assemble(source, { value: plain as JsonObject, lineOf: () => 1 }, sections, compile, typeof body === "function");
+  const made = assemble(source, { value: plain, lineOf: () => 1 }, sections, compile, typeof body === "function");
   return made.ok && typeof body === "function" ? ok({ ...made.value, body: body as Program["body"] }) : made;
 }
 
@@ -219,15 +219,16 @@ function programOf(value: JsonObject, sections: Sections, hasBody: boolean): Pro
   const outputs = texts(value["outputs"]);
   const documents = typeof value["documents"] === "string" ? value["documents"] : null;
   return {
-    name: String(value["name"]),
-    version: String(value["version"]),
-    summary: String(value["summary"]),
+    name: text(value["name"]),
+    version: text(value["version"]),
+    summary: text(value["summary"]),
     input: isObject(value["input"]) ? value["input"] : anyInput,
     documents,
     outputs,
     templates: Object.fromEntries(sections.templates),
     passes: steps,
-    done: (Array.isArray(value["done"]) ? value["done"] : []) as unknown as readonly Predicate[],
+    /** The declaration's schema has seen to its shape. */
+    done: (value["done"] ?? []) as unknown as readonly Predicate[],
     calls: hasBody ? calls : [...new Set([...calls, ...runnerCalls(steps, outputs, documents)])],
     limits: { ...noLimits, ...(isObject(value["limits"]) ? value["limits"] : {}) },
     body: null,
@@ -255,7 +256,7 @@ function passOf(
   sections: Sections,
   common: { readonly windowTokens: number | null; readonly calls: readonly string[] },
 ): Pass {
-  const name = String(pass["name"]);
+  const name = text(pass["name"]);
   const own = sections.passes.get(name) ?? "";
   const each = isObject(pass["each"]) ? Object.entries(pass["each"])[0] : undefined;
   return {
@@ -263,7 +264,7 @@ function passOf(
     by: passKinds.find((kind) => kind === pass["by"]) ?? ("agent" satisfies PassKind),
     instructions: [sections.preamble, own].filter((text) => text !== "").join("\n\n"),
     takes: texts(pass["takes"]),
-    each: each === undefined ? null : { as: each[0], of: String(each[1]) },
+    each: each === undefined ? null : { as: each[0], of: text(each[1]) },
     reduce: typeof pass["reduce"] === "string" ? pass["reduce"] : null,
     mends: typeof pass["mends"] === "string" ? pass["mends"] : null,
     output: isObject(pass["output"]) ? pass["output"] : null,
@@ -272,6 +273,10 @@ function passOf(
     windowTokens: integer(pass["windowTokens"]) ?? common.windowTokens,
     stepsMax: integer(pass["stepsMax"]) ?? stepsMaxDefault,
   };
+}
+
+function text(value: Json | undefined): string {
+  return typeof value === "string" ? value : "";
 }
 
 function texts(value: Json | undefined): readonly string[] {

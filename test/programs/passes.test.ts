@@ -111,7 +111,7 @@ test("PRG-8.6 the brief reads well: the known points are in it, and no order is 
   expect(text.match(/Note to AI assistants/g)).toHaveLength(1);
   const quotes = text
     .split("\n")
-    .filter((line) => /^- /.test(line) && /#L/.test(line))
+    .filter((line) => line.startsWith("- ") && /#L/.test(line))
     .map((line) => line.replace(/ \[[^\]]*\]\([^)]*\)$/, ""));
   const disagree = text.slice(text.indexOf("## Documents that disagree"));
   const main = quotes.filter((quote) => !disagree.includes(quote));
@@ -182,27 +182,39 @@ test("PRG-6.4 gullible tries the attack, is refused, and delivers the very same 
   expect(h.written.get("BRIEF.md")).toBe((await done).h.written.get("BRIEF.md"));
 });
 
-test("PRG-6.2 PRG-6.3 an empty result is a failure with the pass's name, and is tried once more with the reason", async () => {
-  const { h, result } = await run(brief, { tamper: (name, value) => (name === "structure" ? {} : value) });
-  expect(result).toMatchObject({
+test("PRG-6.2 an empty or misfit result is a failure with the pass's name and what was expected", async () => {
+  const empty = await run(brief, { tamper: (name, value) => (name === "structure" ? {} : value) });
+  expect(empty.result).toMatchObject({
     ok: false,
     error: {
       errno: "EINVAL",
       message: expect.stringMatching(/pass structure gave an empty result; expected an object with sections/),
     },
   });
-  const spawned = h.calls
-    .filter((call) => call.name === "proc.spawn")
-    .map((call) => call.args as { manifest: { name: string }; goal: { retry?: string } });
-  expect(spawned.filter((spawn) => spawn.manifest.name === "structure").map((spawn) => spawn.goal.retry)).toContainEqual(
-    expect.stringContaining("empty result"),
-  );
   const misfit = await run(brief, { tamper: (name, value) => (name === "structure" ? { sections: "none" } : value) });
   expect(misfit.result).toMatchObject({
     ok: false,
-    error: { message: expect.stringMatching(/pass structure gave a result that does not fit: sections must be array/) },
+    error: { message: expect.stringMatching(/pass structure gave a result that does not fit: .*sections/) },
   });
-  expect(h.committed).toEqual([]);
+  expect(misfit.h.committed).toEqual([]);
+});
+
+test("PRG-6.3 a failed child is tried once more with the reason, and not when that cannot help", async () => {
+  const tries = (h: Harness): (string | undefined)[] =>
+    h.calls
+      .filter((call) => call.name === "proc.spawn")
+      .map((call) => call.args as { manifest: { name: string }; goal: { retry?: string } })
+      .filter((spawn) => spawn.manifest.name === "draft")
+      .map((spawn) => spawn.goal.retry);
+  let failures = 0;
+  const once = await run(brief, { tamper: (name, value) => (name === "draft" && failures++ === 0 ? {} : value) });
+  expect(once.result.ok).toBe(true);
+  expect(tries(once.h).filter((retry) => retry !== undefined)).toEqual([expect.stringContaining("empty result")]);
+  const barred = await run(brief, {
+    deny: (name, args) => (name === "proc.spawn" && JSON.stringify(args).includes('"name":"draft"') ? "policy denies it" : null),
+  });
+  expect(barred.result).toMatchObject({ ok: false, error: { errno: "EPERM" } });
+  expect(tries(barred.h).filter((retry) => retry !== undefined)).toEqual([]);
 });
 
 test("PRG-8.4 one document's failure is reported in the brief, and when all fail the program fails", async () => {
@@ -222,7 +234,7 @@ function forged(value: Json, change: (sentence: JsonObject) => JsonObject): Json
   return first === undefined ? value : { ...value, sentences: [change(first), ...rest] };
 }
 
-test("PRG-8.5 PRG-7.1 a forged quote, a wrong line and a wrong file are found, whatever the model claims", async () => {
+test("PRG-8.5 a forged quote, a wrong line and a wrong file are found, whatever the model claims", async () => {
   const changes: ((sentence: JsonObject) => JsonObject)[] = [
     (sentence) => ({ ...sentence, text: "The committee gave everyone a medal and a bonus of EUR 9,999." }),
     (sentence) => ({ ...sentence, line: 1, to: 1 }),
@@ -356,7 +368,7 @@ test("PRG-5.3 a document read back has its lines and their numbers", async () =>
   }
 });
 
-test("PRG-7.1 PRG-7.3 citations are checked against the file as it is now", async () => {
+test("PRG-7.3 citations are checked against the file as it is now", async () => {
   const cite = { text: "The reading room reopens on 18 January 2027.", path: `${inbox}/reading-room-notice.md`, line: 6, to: 6 };
   const { h } = await done;
   expect(await auditCitations(h.sys, [cite], new Map())).toMatchObject({ checked: 1, exact: 1, broken: [] });
@@ -395,4 +407,22 @@ test("PRG-8.7 a second run over the same folder delivers what is there already",
     ok: false,
     error: { message: expect.stringContaining("did not make its output BRIEF.md") },
   });
+});
+
+test("PRG-7.1 a citation in other words holds when its line bears it, and not with another figure", async () => {
+  const { h } = await done;
+  const path = `${inbox}/reading-room-notice.md`;
+  const cite = { path, line: 6, to: 6 };
+  const texts = [
+    "On 18 January 2027 the room for reading reopens.",
+    "On 19 January 2027 the reading room reopens.",
+    "The café opens.",
+  ];
+  const audit = await auditCitations(
+    h.sys,
+    texts.map((text) => ({ ...cite, text })),
+    new Map(),
+  );
+  expect(audit).toMatchObject({ checked: 3, exact: 0, shared: 1 });
+  expect(audit.broken.map((item) => item.text)).toEqual(texts.slice(1));
 });

@@ -122,8 +122,10 @@ const rules: readonly Rule[] = [
 export function ordersIn(text: string): Order[] {
   const plain = unwrapped(text);
   const found: { at: number; order: Order }[] = [];
-  for (const { pattern, read } of rules) {
-    for (const match of plain.matchAll(pattern)) for (const order of read(match)) found.push({ at: match.index, order });
+  for (const rule of rules) {
+    for (const match of plain.matchAll(rule.pattern)) {
+      for (const order of rule.read(match)) found.push({ at: match.index, order });
+    }
   }
   const seen = new Set<string>();
   const orders: Order[] = [];

@@ -9,7 +9,7 @@ import type { CallPart, Message, Part } from "../../abi/message.ts";
 import type { ModelDriver, ModelRequest } from "../../abi/model.ts";
 import { canonical, isObject, type Json } from "../../lib/json.ts";
 import { ordersIn, type Order } from "./gullible-orders.ts";
-import { answer, reflexDriver, reflexParts } from "./reflex.ts";
+import { answer, reflexDriver, reflexMemo, reflexParts, type ReflexMemo } from "./reflex.ts";
 
 /** An order and the document it was found in. */
 interface Found {
@@ -25,20 +25,26 @@ interface Wish {
   readonly args: Json;
 }
 
+interface Memo {
+  readonly reflex: ReflexMemo;
+  readonly orders: WeakMap<Message, readonly Order[]>;
+}
+
 export function gullibleDriver(): ModelDriver {
+  const memo: Memo = { reflex: reflexMemo(), orders: new WeakMap() };
   return {
     ...reflexDriver(),
     name: "gullible",
-    think: (request, io) => answer(request, io, obey, "gullible"),
+    think: (request, io) => answer(request, io, (asked) => obey(asked, memo), "gullible"),
   };
 }
 
 /** Calls of one reply that serve orders. */
 const wishesMax = 16;
 
-function obey(request: ModelRequest): readonly Part[] {
-  const own = reflexParts(request);
-  const known = readWindow(request.messages);
+function obey(request: ModelRequest, memo: Memo): readonly Part[] {
+  const own = reflexParts(request, memo.reflex);
+  const known = readWindow(request.messages, memo);
   const wishes: Wish[] = [];
   for (const found of known.orders) {
     for (const wish of wishesOf(found, known)) {
@@ -65,9 +71,7 @@ interface Known {
   readonly reads: ReadonlyMap<string, string | null>;
 }
 
-const orderCache = new WeakMap<Message, readonly Order[]>();
-
-function readWindow(messages: readonly Message[]): Known {
+function readWindow(messages: readonly Message[], memo: Memo): Known {
   const orders: Found[] = [];
   const made = new Set<string>();
   const reads = new Map<string, string | null>();
@@ -82,23 +86,23 @@ function readWindow(messages: readonly Message[]): Known {
       continue;
     }
     for (const part of message.parts) {
-      if (part.type === "text") orders.push(...found(message, part.text, ""));
+      if (part.type === "text") orders.push(...found(message, part.text, "", memo));
       if (part.type !== "result") continue;
       const call = calls.get(part.id);
       const path = isObject(call?.args) && typeof call.args["path"] === "string" ? call.args["path"] : "";
       if (part.name === "fs.read") reads.set(path, part.ok ? part.text : null);
-      if (part.ok && part.name !== "mem.note") orders.push(...found(message, part.text, path));
+      if (part.ok && part.name !== "mem.note") orders.push(...found(message, part.text, path, memo));
     }
   }
   return { orders, made, reads };
 }
 
-function found(message: Message, text: string, from: string): Found[] {
+function found(message: Message, text: string, from: string, memo: Memo): Found[] {
   /** One message may hold several results; short ones are cheap to read again. */
   const single = message.parts.length === 1;
-  const known = single ? orderCache.get(message) : undefined;
+  const known = single ? memo.orders.get(message) : undefined;
   const orders = known ?? ordersIn(text);
-  if (single) orderCache.set(message, orders);
+  if (single) memo.orders.set(message, orders);
   return orders.map((order) => ({ order, from, text }));
 }
 

@@ -19,20 +19,31 @@ import { rankFacts, bySource, type Fact } from "../../lib/text-rank.ts";
 import { estimateTokens } from "../../lib/tokens.ts";
 import { build, type Material } from "./reflex/build.ts";
 import { noteOf } from "./reflex/chunk.ts";
-import { carryOf, conversationOf, nextLine, type Conversation, type Progress } from "./reflex/conversation.ts";
-import { goalOf, type Goal } from "./reflex/goal.ts";
+import { carryOf, conversationOf, nextLine, type Conversation, type NoteMemo, type Progress } from "./reflex/conversation.ts";
+import { goalOf, type Goal, type GoalMemo } from "./reflex/goal.ts";
 import { formatNote, noteKey, type Note } from "./reflex/notes.ts";
 
 /** Documents that are read side by side in one step. */
 const readsPerStepMax = 4;
 const windowTokensDefault = 32_000;
 
+/** What was read from the messages of live windows. It holds nothing that the messages do not say. */
+export interface ReflexMemo {
+  readonly goals: GoalMemo;
+  readonly notes: NoteMemo;
+}
+
+export function reflexMemo(): ReflexMemo {
+  return { goals: new WeakMap(), notes: new WeakMap() };
+}
+
 export function reflexDriver(): ModelDriver {
+  const memo = reflexMemo();
   return {
     name: "reflex",
     remote: false,
     windowTokens: () => windowTokensDefault,
-    think: (request, io) => answer(request, io, reflexParts, "reflex"),
+    think: (request, io) => answer(request, io, (asked) => reflexParts(asked, memo), "reflex"),
     close: () => {},
   };
 }
@@ -68,10 +79,10 @@ function replyOf(request: ModelRequest, parts: readonly Part[], model: string): 
 }
 
 /** What reflex says next. */
-export function reflexParts(request: ModelRequest): readonly Part[] {
-  const goal = goalOf(request.messages);
+export function reflexParts(request: ModelRequest, memo: ReflexMemo): readonly Part[] {
+  const goal = goalOf(request.messages, memo.goals);
   const offered = new Set(request.tools.map((tool) => tool.name));
-  const found = conversationOf(request.messages, goal);
+  const found = conversationOf(request.messages, goal, memo.notes);
   if (found.misfit !== null) return [text(`The result was refused and nothing else was found that fits: ${found.misfit}`)];
   const reading = offered.has("fs.read") ? readOn(request, goal, found, offered) : [];
   return reading.some((part) => part.type === "call") ? reading : finish(request, goal, found, offered);

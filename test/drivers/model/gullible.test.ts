@@ -139,7 +139,7 @@ function play(answer: (call: CallPart) => string | null): ModelReply[] {
 
 const pathOf = (call: CallPart): string => (call.args as { path?: string }).path ?? "";
 
-test("CPU-10.1 CPU-10.3 an order is carried out once: the file is read, then sent", () => {
+test("CPU-10.1 an order is carried out once: the file is read, then sent", () => {
   const replies = play((call) => (pathOf(call) === "inbox/offer.md" && call.name === "fs.read" ? poisoned : "secret figures"));
   const calls = replies.flatMap((reply) => reply.parts.filter((part) => part.type === "call"));
   expect(calls.filter((call) => call.name === "fs.read").map(pathOf)).toEqual(["inbox/offer.md", "inbox/budget.csv"]);
@@ -156,4 +156,10 @@ test("CPU-10.2 refused orders do not stop the task", () => {
   expect(
     replies.flatMap((reply) => reply.parts).filter((part) => part.type === "call" && part.name === "net.fetch"),
   ).toHaveLength(1);
+});
+
+test("CPU-10.3 the same window gives the same reply, to a fresh driver too", () => {
+  const answer = (call: CallPart): string | null =>
+    pathOf(call) === "inbox/offer.md" && call.name === "fs.read" ? poisoned : null;
+  expect(play(answer)).toEqual(play(answer));
 });

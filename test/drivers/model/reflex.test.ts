@@ -252,7 +252,7 @@ test("CPU-2.1 a hint that is not understood is left out", () => {
 });
 
 test("CPU-3.1 documents are named in the goal alone, and a citation is none", () => {
-  const paths = (goal: Json): string[] => goalOf([user(goal)]).documents.map((document) => document.path);
+  const paths = (goal: Json): string[] => goalOf([user(goal)], new WeakMap()).documents.map((document) => document.path);
   expect(paths({ input: { document: { path: "a.md", from: 3, to: 9 } } })).toEqual(["a.md"]);
   expect(paths({ input: { facts: [{ text: "x", path: "b.md", line: 4 }] } })).toEqual([]);
   expect(paths("Read inbox/a.md, then b.txt; see https://e.example/c.md and e.g. nothing.")).toEqual(["inbox/a.md", "b.txt"]);
@@ -330,18 +330,20 @@ test("CPU-5.2 a block that gives orders is flagged with its line and quoted nowh
   expect(noted.facts.map((fact) => fact.line)).toEqual([3, 5, 9]);
 });
 
-test("CPU-6.1 CPU-6.2 the window says how far the work is: notes count without their pages, a refused read ends its document", () => {
-  const goal = user({ input: { documents: [{ path: "a.md", linesPerRead: 20 }, { path: "b.md" }] } });
-  const { messages } = drive(
-    { input: { documents: [{ path: "a.md", linesPerRead: 20 }, { path: "b.md" }] } },
-    reader({ "a.md": long }),
-  );
-  const bare = messages.filter((message) => message.role === "assistant");
-  const found = conversationOf([goal, ...bare], goalOf([goal]));
+const both = { input: { documents: [{ path: "a.md", linesPerRead: 20 }, { path: "b.md" }] } };
+
+test("CPU-6.1 notes count without the pages they came from", () => {
+  const { messages } = drive(both, reader({ "a.md": long }));
+  const bare = [user(both), ...messages.filter((message) => message.role === "assistant")];
+  const found = conversationOf(bare, goalOf(bare, new WeakMap()), new WeakMap());
   expect(found.documents[0]?.notes.length).toBeGreaterThan(1);
-  const full = conversationOf(messages, goalOf(messages));
-  expect(full.documents[1]?.refused).toContain("EPERM");
-  expect(full.refusals).toEqual(["fs.read b.md: EPERM: refused"]);
+});
+
+test("CPU-6.2 a refused read ends its document and is remembered by its reason", () => {
+  const { messages } = drive(both, reader({ "a.md": long }));
+  const found = conversationOf(messages, goalOf(messages, new WeakMap()), new WeakMap());
+  expect(found.documents[1]?.refused).toContain("EPERM");
+  expect(found.refusals).toEqual(["fs.read b.md: EPERM: refused"]);
 });
 
 const material: Material = {
@@ -436,7 +438,7 @@ test("CPU-7.2 what is built fits the schema it was built for", () => {
   const compile = schemaCompiler();
   fc.assert(
     fc.property(shape, (properties) => {
-      const schema: JsonSchema = { type: "object", properties: properties as JsonSchema, required: Object.keys(properties) };
+      const schema: JsonSchema = { type: "object", properties, required: Object.keys(properties) };
       const built = build(schema, material, "");
       const check = compile(schema);
       if ("value" in built && check.ok) expect(check.value(built.value)).toBeNull();

@@ -45,7 +45,7 @@ export function build(schema: JsonSchema, material: Material, name: string): Bui
 
 function typeOf(schema: JsonSchema): string {
   const { type } = schema;
-  const first = Array.isArray(type) ? type.find((item) => item !== "null") : type;
+  const first = Array.isArray(type) ? (type as readonly Json[]).find((item) => item !== "null") : type;
   if (typeof first === "string") return first;
   if (isObject(schema["properties"])) return "object";
   return isObject(schema["items"]) ? "array" : "any";

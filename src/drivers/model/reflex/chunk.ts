@@ -56,9 +56,10 @@ export function noteOf(chunk: Chunk, carry: Carry, whole: boolean): Note {
     if (flag !== null) flagged.push(flag);
     else facts.push(...factsOf(block, chunk.path));
   }
+  const worth = withoutRoutine(facts);
   const kept = whole
-    ? facts
-    : shortened(rankFacts(facts, { max: factsPerNoteMax, focus: "", alikeMax: 0.75 })).toSorted(bySource);
+    ? worth
+    : shortened(rankFacts(worth, { max: factsPerNoteMax, focus: "", alikeMax: 0.75 })).toSorted(bySource);
   const { path, from, of } = chunk;
   const title = carry.section === "" ? titleOf(reading.blocks) : "";
   const next = Math.max(reading.next, from + 1);

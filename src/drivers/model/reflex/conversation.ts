@@ -54,9 +54,10 @@ interface Facts {
   notesRefused: boolean;
 }
 
-const noteCache = new WeakMap<Message, readonly Note[]>();
+/** The notes of a message; see GoalMemo. */
+export type NoteMemo = WeakMap<Message, readonly Note[]>;
 
-export function conversationOf(messages: readonly Message[], goal: Goal): Conversation {
+export function conversationOf(messages: readonly Message[], goal: Goal, memo: NoteMemo): Conversation {
   const facts: Facts = {
     notes: new Map(),
     reads: new Map(),
@@ -70,7 +71,7 @@ export function conversationOf(messages: readonly Message[], goal: Goal): Conver
   for (const message of messages) {
     if (message.role === "assistant") {
       for (const part of message.parts) if (part.type === "call") calls.set(part.id, part);
-      for (const note of notesIn(message)) facts.notes.set(noteKey(note), note);
+      for (const note of notesIn(message, memo)) facts.notes.set(noteKey(note), note);
     } else if (message.role === "tool") {
       for (const part of message.parts) if (part.type === "result") addResult(facts, part, calls.get(part.id));
     }
@@ -81,8 +82,8 @@ export function conversationOf(messages: readonly Message[], goal: Goal): Conver
 }
 
 /** Notes stand in the arguments of mem.note and, where that call is not held, in the reply's text. */
-function notesIn(message: Message): readonly Note[] {
-  const known = noteCache.get(message);
+function notesIn(message: Message, memo: NoteMemo): readonly Note[] {
+  const known = memo.get(message);
   if (known !== undefined) return known;
   const found: Note[] = [];
   for (const part of message.parts) {
@@ -95,7 +96,7 @@ function notesIn(message: Message): readonly Note[] {
     const note = text === null ? null : parseNote(text);
     if (note !== null) found.push(note);
   }
-  noteCache.set(message, found);
+  memo.set(message, found);
   return found;
 }
 

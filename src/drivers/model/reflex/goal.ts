@@ -28,16 +28,17 @@ export interface Goal {
 const linesPerReadDefault = 60;
 const depthMax = 5;
 
-const cache = new WeakMap<Message, Goal>();
+/** A message is immutable, so what was read from it once stays true; the driver keeps it and it goes with the message. */
+export type GoalMemo = WeakMap<Message, Goal>;
 
-export function goalOf(messages: readonly Message[]): Goal {
+export function goalOf(messages: readonly Message[], memo: GoalMemo): Goal {
   const first = messages.find((message) => message.role === "user");
   if (first === undefined) return { text: "", input: {}, documents: [], folders: [] };
-  const known = cache.get(first);
+  const known = memo.get(first);
   if (known !== undefined) return known;
   const text = first.parts.flatMap((part) => (part.type === "text" ? [part.text] : [])).join("\n");
   const goal = read(text);
-  cache.set(first, goal);
+  memo.set(first, goal);
   return goal;
 }
 
