@@ -10,8 +10,10 @@
 import { fail, sysError, type SysError } from "../abi/errno.ts";
 import type { EvictEntry, TurnEntry } from "../abi/entry.ts";
 import { limits } from "../abi/limits.ts";
+import type { Part } from "../abi/message.ts";
 import type { ModelReply, ModelRequest, ThinkIo, Usage } from "../abi/model.ts";
 import type { ExitStatus, ParkReason } from "../abi/process.ts";
+import { tooDeep } from "../lib/json.ts";
 import { ok, type Awaitable, type Result } from "../lib/result.ts";
 import { estimateTokens } from "../lib/tokens.ts";
 import { plan } from "../memory/reclaim.ts";
@@ -198,7 +200,7 @@ function ioOf(core: Core, proc: Proc, running: Running, cpu: Cpu): ThinkIo {
 
 function answered(core: Core, proc: Proc, running: Running, cpu: Cpu, answer: Result<ModelReply, SysError>): void {
   if (proc.state !== "ready" || running.cancelled) return;
-  if (answer.ok) return core.recorder.record(turnOf(core, proc, cpu, answer.value));
+  if (answer.ok) return core.recorder.record(turnOf(core, proc, cpu, bounded(answer.value)));
   const { errno, message } = answer.error;
   const passing =
     errno === "EAGAIN" ||
@@ -213,6 +215,14 @@ function answered(core: Core, proc: Proc, running: Running, cpu: Cpu, answer: Re
     error: sysError(errno, message),
     question: `${cpu.driver.name} does not answer: ${message}. Try again?`,
   });
+}
+
+/** Nothing deeper than the bound enters the journal: the trap refuses what stands in its place. */
+function bounded(reply: ModelReply): ModelReply {
+  const deep = (part: Part): boolean => part.type === "call" && tooDeep(part.args, limits.jsonDepthMax);
+  if (!reply.parts.some(deep)) return reply;
+  const parts = reply.parts.map((part) => (deep(part) ? { ...part, args: "arguments nested too deeply" } : part));
+  return { ...reply, parts };
 }
 
 function turnOf(core: Core, proc: Proc, cpu: Cpu, reply: ModelReply): TurnEntry {

@@ -304,13 +304,12 @@ export class Kernel {
     if (proc.state === "parked" && !this.#core.stopping) this.recorder.swapOut(proc);
   }
 
+  /** Our own fault: the journal is whole up to here, and a restart goes on from it. */
   #broke(error: unknown): void {
     if (error instanceof Halted) return this.#halt(error.error);
-    this.#panic ??=
-      error instanceof Panic
-        ? error
-        : new Panic(error instanceof Error ? `${error.message} ${error.stack ?? ""}` : String(error));
-    this.#halt(sysError("EIO", `the kernel stopped: ${this.#panic.message}`));
+    const why = error instanceof Error ? error.message : String(error);
+    if (this.#panic === null) this.#panic = error instanceof Panic ? error : new Panic(why, { cause: error });
+    this.#halt(sysError("EIO", `the kernel stopped on a fault of its own (${why}); nothing is lost, start again`));
   }
 
   /** Every wait ends with the reason; the processes themselves stay as the log has them. */

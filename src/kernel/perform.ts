@@ -10,8 +10,10 @@ import type { CallHandler, CallValue, EffectClass, Verdict } from "../abi/call.t
 import { fail, sysError, type SysError } from "../abi/errno.ts";
 import type { OutcomeEntry } from "../abi/entry.ts";
 import type { ParkReason } from "../abi/process.ts";
+import { limits } from "../abi/limits.ts";
 import { Panic } from "../lib/assert.ts";
 import type { Json } from "../lib/json.ts";
+import { tooDeep } from "../lib/json.ts";
 import { ok, type Awaitable, type Result } from "../lib/result.ts";
 import { estimateTokens } from "../lib/tokens.ts";
 import { Context, type Core, type Running } from "./core.ts";
@@ -148,6 +150,10 @@ export function outcomeOf(core: Core, proc: Proc, call: PendingCall, result: Res
     return { ...base, error, tokens: hasWindow ? estimateTokens(errorText(error)) : 0 };
   }
   const { value, source, label } = result.value;
+  if (tooDeep(value, limits.jsonDepthMax)) {
+    const what = `${call.name} gave a value nested deeper than ${limits.jsonDepthMax} levels, which is not kept`;
+    return outcomeOf(core, proc, call, fail("EPROTO", what));
+  }
   const tokens = hasWindow ? estimateTokens(excerpt(render(value), call.id, 0)) : 0;
   const entry: OutcomeEntry = { ...base, ...core.recorder.store(value), tokens };
   return source === undefined && label === undefined ? entry : { ...entry, ...(source && { source }), ...(label && { label }) };

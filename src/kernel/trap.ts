@@ -10,7 +10,7 @@ import type { Intent } from "../abi/entry.ts";
 import { limits } from "../abi/limits.ts";
 import type { PolicyEngine, PolicyRequest, Decision, PolicyEntity } from "../abi/policy.ts";
 import type { Manifest } from "../abi/process.ts";
-import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { isObject, tooDeep, type Json, type JsonObject } from "../lib/json.ts";
 import { refuse } from "../scheduler/budget.ts";
 import { compileCapabilities, type Capabilities } from "../security/capability.ts";
 import { principalOf, questionsOf } from "../security/question.ts";
@@ -105,14 +105,4 @@ const rank = { allow: 0, ask: 1, deny: 2 } as const;
 
 function no(errno: Errno, message: string): Intent {
   return { verb: "deny", rules: [], error: sysError(errno, message) };
-}
-
-/** Stops just beyond the limit, so that a hostile depth costs nothing. */
-function tooDeep(value: Json, left: number): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  if (left === 0) return true;
-  for (const key in value) {
-    if (tooDeep((value as JsonObject)[key] ?? null, left - 1)) return true;
-  }
-  return false;
 }

@@ -26,6 +26,16 @@ export function canonical(value: unknown): string {
   return `{${fields.join(",")}}`;
 }
 
+/** Whether a value nests deeper than this. It looks no further than that, so that a hostile depth costs nothing and cannot end a recursion. */
+export function tooDeep(value: Json, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (levels === 0) return true;
+  for (const child of Array.isArray(value) ? (value as readonly Json[]) : Object.values(value)) {
+    if (tooDeep(child, levels - 1)) return true;
+  }
+  return false;
+}
+
 /** Parse text from outside: no exception, no prototype keys. */
 export function parseJson(text: string): Json | undefined {
   try {

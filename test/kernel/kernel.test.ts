@@ -4,6 +4,7 @@ import { fail } from "../../src/abi/errno.ts";
 import { parseEntry, recoverTable } from "../../src/kernel/recover.ts";
 import { digestOf, restore, serialise, tableDigest } from "../../src/kernel/snapshot.ts";
 import { foldInput } from "../../src/kernel/recorder.ts";
+import { render } from "../../src/kernel/window.ts";
 import { swapIn, swapOut } from "../../src/kernel/swap.ts";
 import { replay, replayBody } from "../../src/kernel/replay.ts";
 import { memorySwap } from "../../src/drivers/store/swap.ts";
@@ -88,7 +89,15 @@ describe("the fold", () => {
 });
 
 describe("windows", () => {
-  test("WIN-1.3 an evicted page leaves a stub, and KRN-11.3 mem.read brings its text, source and label back", async () => {
+  test("WIN-1.1 a string is shown as it is, an object with a text as its plain fields and the text, anything else as JSON", () => {
+    expect(render("plain")).toBe("plain");
+    expect(render({ path: "a.md", lines: "1-2 of 2", list: [1], text: "x\ny" })).toBe("path: a.md · lines: 1-2 of 2\nx\ny");
+    expect(render({ text: "only" })).toBe("only");
+    expect(render({ n: 1 })).toBe('{"n":1}');
+    expect(render(null)).toBe("null");
+  });
+
+  test("KRN-11.3 and WIN-1.3 an evicted page leaves a stub, and mem.read brings its text, source and label back", async () => {
     const page = handler({ name: "x.page" }, () =>
       ok({ value: "p".repeat(3_900), source: "a.md#L1", label: { integrity: "untrusted", confidentiality: "public" } }),
     );
@@ -304,7 +313,7 @@ describe("recovery", () => {
 });
 
 describe("the recorder", () => {
-  test("KRN-3.3 and KRN-9.3 once the log cannot be written nothing acts and every wait ends with the reason", async () => {
+  test("KRN-9.3 and KRN-3.3 once the log cannot be written nothing acts and every wait ends with the reason", async () => {
     let performed = 0;
     const act = handler({ name: "x.act", effect: "write" }, () => ok({ value: (performed += 1) }));
     const machine = rig({ handlers: [act], script: () => ok(calls(["x.act", {}])), log: { failWrite: 6 } });
@@ -315,7 +324,7 @@ describe("the recorder", () => {
     expect(machine.kernel.panicked).toBeNull();
   });
 
-  test("KRN-3.2 and KRN-5.2 an effect finds its intent and the blobs it names durable", async () => {
+  test("KRN-5.2 and KRN-3.2 an effect finds its intent and the blobs it names durable", async () => {
     const seen: { durable: boolean; dirty: boolean }[] = [];
     const machine: { rig: Rig | null } = { rig: null };
     const act = handler({ name: "x.act", effect: "write" }, (_, id) => {
