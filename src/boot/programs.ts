@@ -2,17 +2,18 @@
  * Programs: find a program by name or path, and give its body a name that outlives the kernel.
  *   BOO-13.1  A name without a slash is looked for in the workspace's `programs/`, then among the shipped ones; a path is the workspace's.
  *   BOO-13.2  A process names its program by where it was found and by its digest: after a restart another content is refused with EKEYREJECTED.
- *   BOO-13.3  A program of a workspace runs only as data: Markdown. A module is code and needs the person's trust in it.
+ *   BOO-13.3  A program of a workspace runs only as data: Markdown. A module is code and needs the person's trust in it before it is even loaded.
  */
 import { readFileSync } from "node:fs";
 import * as path from "node:path";
-import { fileURLToPath } from "node:url";
 import type { BootStep } from "../abi/entry.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { Program } from "../abi/program.ts";
 import type { Body } from "../abi/sys.ts";
 import { sha256, type Digest } from "../lib/hash.ts";
 import { ok, type Result } from "../lib/result.ts";
+import type { ProgramFiles } from "../programs/load.ts";
+import { packageRoot } from "../drivers/own-files.ts";
 import type { Layout } from "./layout.ts";
 import { bootStep } from "./measure.ts";
 import type { Trust } from "./trust.ts";
@@ -31,7 +32,7 @@ export interface Programs {
   body(bodyName: string): Body | null;
 }
 
-const shipped = fileURLToPath(new URL("../../programs", import.meta.url));
+const shipped = path.join(packageRoot(), "programs");
 
 export function openPrograms(layout: Layout, trust: Trust, tick: () => number): Programs {
   const bodies = new Map<string, Body>();
@@ -43,17 +44,22 @@ export function openPrograms(layout: Layout, trust: Trust, tick: () => number): 
       import("../programs/node-files.ts"),
       import("../programs/passes.ts"),
     ]);
-    const loaded = await loadProgram(fileOf(layout, place), nodeFiles);
+    /** To load a module is to run it, so the question comes first. */
+    const guarded: ProgramFiles = {
+      ...nodeFiles,
+      load: async (file) => {
+        const name = path.relative(layout.root, file);
+        if (place.startsWith("daimon:") || trust.accepts(name, sha256(readFileSync(file)))) return await nodeFiles.load(file);
+        return fail(
+          "EKEYREJECTED",
+          `${name} is code and would run with your rights; read it, then accept it with: daimon config trust ${name}`,
+        );
+      },
+    };
+    const loaded = await loadProgram(fileOf(layout, place), guarded);
     if (!loaded.ok) return loaded;
     const { program, file } = loaded.value;
     const digest = sha256(readFileSync(file));
-    if (!place.startsWith("daimon:") && /\.[cm]?[jt]s$/.test(file) && !trust.accepts(path.relative(layout.root, file), digest)) {
-      const name = path.relative(layout.root, file);
-      return fail(
-        "EKEYREJECTED",
-        `${name} is code and would run with your rights; read it, then accept it with: daimon config trust ${name}`,
-      );
-    }
     const bodyName = `${place}@${digest}`;
     bodies.set(bodyName, program.body ?? runPasses(program));
     return ok({ program, bodyName, step: bootStep(`program:${program.name}`, digest, since, tick()) });

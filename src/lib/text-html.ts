@@ -1,7 +1,11 @@
 /** Html: read HTML with htmlparser2, whose positions keep each piece on its line. What a person does not see is hidden. See TXT-4. */
-import { Parser } from "htmlparser2";
+import type { Parser } from "htmlparser2";
+import { lazy } from "./lazy.ts";
 import type { BlockKind, Line, Reader } from "./text-blocks.ts";
 import { blockWriter, rowText, type BlockWriter } from "./text-writer.ts";
+
+/** Loaded with the first HTML document: most folders have none. */
+const html = lazy<typeof import("htmlparser2")>("htmlparser2");
 
 const skipped = new Set([
   "script",
@@ -40,7 +44,7 @@ export const htmlReader: Reader = (lines, carry, last) => {
   const out = blockWriter({ ...carry, open: "" });
   const state: State = { out, kind: "prose", shut: [], cells: null, cell: null, rowLine: 0, heads: false };
   const lineOf = lineFinder(lines);
-  const parser: Parser = new Parser(
+  const parser: Parser = new (html().Parser)(
     {
       onopentag: (tag, attributes) => openTag(state, tag, attributes, lineOf(parser.startIndex)),
       onclosetag: (tag) => closeTag(state, tag),

@@ -5,7 +5,7 @@
  *   SBX-7.3  The helper does not keep the kernel alive when nothing is asked of it.
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import { modulePath } from "../own-files.ts";
 import type { Socket } from "node:net";
 import { fail, type SysError } from "../../abi/errno.ts";
 import { ok, type Result } from "../../lib/result.ts";
@@ -116,7 +116,7 @@ export class ZygoteClient {
   }
 
   #launch(prefix: readonly string[]): Promise<Result<Live, SysError>> {
-    const entry = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "./zygote.ts" : "./zygote.js", import.meta.url));
+    const entry = modulePath("drivers/sandbox/zygote");
     const mode: ZygoteMode = prefix.length > 0 ? "mounts" : "plain";
     const node = [process.execPath, "--no-warnings", "--max-semi-space-size=4", entry, mode, this.#options.bubblewrap ?? "bwrap"];
     const [program = process.execPath, ...args] = [...prefix, ...node];

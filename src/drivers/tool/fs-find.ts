@@ -2,13 +2,16 @@
  * Fs find: the calls that look through folders, fs.list and fs.search.
  *   FIL-13.4  fs.search runs in time linear in what it reads, bounded in files, bytes and hits, and says when a bound was met.
  */
-import { RE2JS } from "re2js";
 import type { CallContext, CallValue } from "../../abi/call.ts";
 import { fail, type SysError } from "../../abi/errno.ts";
 import type { FileStat, Session } from "../../abi/files.ts";
 import type { Label } from "../../abi/label.ts";
+import { lazy } from "../../lib/lazy.ts";
 import { matches, parseGlob, type Glob } from "../../lib/glob.ts";
 import { ok, type Result } from "../../lib/result.ts";
+
+/** Loaded with the first search. */
+const engine = lazy<typeof import("re2js")>("re2js");
 
 export interface ListArgs {
   readonly path?: string;
@@ -116,6 +119,7 @@ type Tester = (line: string) => boolean;
 function tester(args: SearchArgs): Result<Tester, SysError> {
   if (args.regex !== true && args.ignoreCase !== true) return ok((line) => line.includes(args.query));
   try {
+    const { RE2JS } = engine();
     const source = args.regex === true ? args.query : RE2JS.quote(args.query);
     const expression = RE2JS.compile(source, args.ignoreCase === true ? RE2JS.CASE_INSENSITIVE : 0);
     return ok((line) => expression.matcher(line).find());

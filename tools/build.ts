@@ -1,0 +1,36 @@
+/**
+ * Build: what the published package runs: the sources bundled into few files, so that a command does not open a hundred of them, and the
+ * declarations beside them. `node tools/build.ts [FOLDER]`; the folder is `dist` when none is named.
+ */
+import { execFileSync } from "node:child_process";
+import { rmSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { rolldown } from "rolldown";
+
+const root = join(import.meta.dirname, "..");
+
+/** Each is started or imported by its own name; what they share goes into chunks. */
+const entries = ["index", "cli/main", "drivers/sandbox/zygote"];
+
+export async function bundle(folder: string, extra: Readonly<Record<string, string>> = {}): Promise<void> {
+  const own = Object.fromEntries(entries.map((name) => [name, join(root, "src", `${name}.ts`)]));
+  const build = await rolldown({
+    input: { ...own, ...extra },
+    cwd: root,
+    platform: "node",
+    external: (id) => !id.startsWith(".") && !id.startsWith("/"),
+  });
+  await build.write({ dir: folder, format: "esm", entryFileNames: "[name].js", chunkFileNames: "chunks/[name]-[hash].js" });
+  await build.close();
+}
+
+if (import.meta.main) {
+  const folder = resolve(process.argv[2] ?? join(root, "dist"));
+  rmSync(folder, { recursive: true, force: true });
+  await bundle(folder);
+  const tsc = join(root, "node_modules/typescript/bin/tsc");
+  execFileSync(process.execPath, [tsc, "-p", "tsconfig.build.json", "--emitDeclarationOnly", "--outDir", folder], {
+    cwd: root,
+    stdio: "inherit",
+  });
+}
