@@ -2,6 +2,7 @@
  * Sessions: which copy-on-write driver this machine allows, and the sessions that are open.
  *   BOO-12.1  Overlays where they can be mounted; else files are copied when they first change, and a finding names the degraded mode.
  *   BOO-12.2  A session is opened when a process first touches a file, once, whoever asks at the same time.
+ *   BOO-12.3  No session follows a link for its caller: policy decided on the path it was given.
  */
 import type { SysError } from "../abi/errno.ts";
 import type { Session, SessionDriver } from "../abi/files.ts";
@@ -25,7 +26,7 @@ export interface Sessions {
 }
 
 export function openSessions(layout: Layout, helper: ZygoteClient, blobs: BlobDriver): Sessions {
-  const options = { blobs, hide: [folderName] };
+  const options = { blobs, hide: [folderName], links: "refuse" } as const;
   const sessions = new Map<Pid, Promise<Result<Session, SysError>>>();
   let chosen: Promise<SessionDriver> | null = null;
   let degraded: Finding | null = null;

@@ -47,7 +47,7 @@ interface Spec {
 
 interface Trees {
   readonly lower: walk.Tree;
-  /** The same folder, following links: only to learn what a path means. */
+  /** The same folder with its links: only to learn what a path means. */
   readonly lowerFollowed: walk.Tree;
   readonly upper: walk.Tree;
 }
@@ -77,7 +77,7 @@ class CopySession implements Session {
   }
 
   static open(spec: Spec, options: SessionDriverOptions, onClose: () => void): Result<CopySession, SysError> {
-    const trees = openTrees(spec);
+    const trees = openTrees(spec, options.links);
     return trees.ok ? ok(new CopySession(spec, options, trees.value, onClose)) : trees;
   }
 
@@ -219,7 +219,7 @@ class CopySession implements Session {
       return fail(errno, message, cause);
     }
     this.#digests.clear();
-    const trees = openTrees(this.#spec);
+    const trees = openTrees(this.#spec, this.#options.links);
     if (!trees.ok) return trees;
     this.#trees = trees.value;
     return done;
@@ -326,7 +326,7 @@ function readOrFolder(tree: walk.Tree, path: string): Result<beneath.Content | n
   });
 }
 
-function openTrees(spec: Spec): Result<Trees, SysError> {
+function openTrees(spec: Spec, links: SessionDriverOptions["links"] = "follow"): Result<Trees, SysError> {
   const upperPath = join(spec.home, "upper");
   try {
     mkdirSync(upperPath, { recursive: true });
@@ -338,7 +338,7 @@ function openTrees(spec: Spec): Result<Trees, SysError> {
   if (!lower.ok) return lower;
   const upper = walk.openTree(upperPath, null, "none");
   if (!upper.ok) return upper;
-  return ok({ lower: lower.value, lowerFollowed: { ...lower.value, links: "follow" }, upper: upper.value });
+  return ok({ lower: lower.value, lowerFollowed: { ...lower.value, links }, upper: upper.value });
 }
 
 function closeTrees(trees: Trees): void {

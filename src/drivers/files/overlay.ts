@@ -40,6 +40,8 @@ export interface SessionDriverOptions {
   readonly blobs: BlobDriver;
   /** Names in the workspace's top folder that sessions do not show: the platform's own. */
   readonly hide: readonly string[];
+  /** refuse: a link inside the workspace is not followed for a caller; follow when absent. */
+  readonly links?: "follow" | "refuse";
 }
 
 export function overlaySessions(options: SessionDriverOptions & { readonly helper: ZygoteClient }): SessionDriver {
@@ -140,7 +142,7 @@ class OverlaySession implements Session {
 
   read(path: string): Result<Buffer, SysError> {
     if (this.#view === null) return closed();
-    const content = beneath.readBeneath(this.#view, path);
+    const content = beneath.readBeneath(this.#asked(this.#view), path);
     return content.ok ? ok(content.value.data) : content;
   }
 
@@ -148,31 +150,37 @@ class OverlaySession implements Session {
     if (this.#view === null) return closed();
     const large = tooLarge(path, data);
     if (large !== null) return large;
-    const written = beneath.writeBeneath(this.#view, path, data, { mode: null, durable: false, last: "follow" }, (place) => {
-      checkHidden(this.#hide, place.real);
-      const current = place.stat === null ? null : beneath.readAt(place, path, limits.fileBytesMax);
-      checkExpected(path, current?.data ?? null, expect);
-      this.#remember(place.real, current);
-    });
+    const written = beneath.writeBeneath(
+      this.#asked(this.#view),
+      path,
+      data,
+      { mode: null, durable: false, last: "follow" },
+      (place) => {
+        checkHidden(this.#hide, place.real);
+        const current = place.stat === null ? null : beneath.readAt(place, path, limits.fileBytesMax);
+        checkExpected(path, current?.data ?? null, expect);
+        this.#remember(place.real, current);
+      },
+    );
     return written.ok ? ok(sha256(data)) : written;
   }
 
   remove(path: string): Result<void, SysError> {
     const view = this.#view;
     if (view === null) return closed();
-    return beneath.removeBeneath(view, path, (place) => {
+    return beneath.removeBeneath(this.#asked(view), path, (place) => {
       checkHidden(this.#hide, place.real);
       this.#rememberTree(view, place.real, place.stat);
     });
   }
 
   stat(path: string): Result<FileStat, SysError> {
-    return this.#view === null ? closed() : beneath.statBeneath(this.#view, path);
+    return this.#view === null ? closed() : beneath.statBeneath(this.#asked(this.#view), path);
   }
 
   list(path: string): Result<readonly FileStat[], SysError> {
     if (this.#view === null) return closed();
-    const entries = beneath.listBeneath(this.#view, path);
+    const entries = beneath.listBeneath(this.#asked(this.#view), path);
     return entries.ok ? ok(entries.value.filter((entry) => !this.#hide.has(entry.path))) : entries;
   }
 
@@ -296,6 +304,11 @@ class OverlaySession implements Session {
     const executable = type === "file" && (stat.mode & 0o111) !== 0;
     if (was === now.value && executable === wasExecutable) return ok(null);
     return ok({ path, kind: was === null ? "added" : "modified", type, base: was, now: now.value, executable, wasExecutable });
+  }
+
+  /** The view as a caller's path walks it; the session's own looks go by real paths. */
+  #asked(view: walk.Tree): walk.Tree {
+    return { ...view, links: this.#options.links ?? "follow" };
   }
 
   /** A link is read here and nowhere else: read() follows it. */

@@ -4,6 +4,8 @@
  * Source: openat2(2), RESOLVE_BENEATH; path_resolution(7).
  *   FIL-6.1  A path is relative, without `..`, empty segments or NUL, and within the bound; `.` is the root.
  *   FIL-6.2  A link is read and followed by hand, beneath the root only; one that leads out is EPERM, a loop is EINVAL.
+ *   FIL-6.6  Where links are refused, a path that meets one is EPERM with the path it stands for, so that the caller asks for that one by its name
+ *            and policy sees it; nothing is read, made or changed on the way.
  */
 import { closeSync, constants, lstatSync, mkdirSync, openSync, readlinkSync, type Stats } from "node:fs";
 import { fail, sysError, type SysError } from "../../abi/errno.ts";
@@ -15,8 +17,8 @@ export interface Tree {
   readonly fd: number;
   /** The absolute path at which commands see this root: a link to below it is followed. */
   readonly inside: string | null;
-  /** none: a link on the way is not a folder; the path must be what it says. */
-  readonly links: "follow" | "none";
+  /** none: a link on the way is not a folder; the path must be what it says · refuse: a link is an error that tells where it leads. */
+  readonly links: "follow" | "none" | "refuse";
 }
 
 /** What stands at a path, after the links on the way. */
@@ -104,6 +106,8 @@ function walk(
   const queue = segmentsOf(path).reverse();
   let links = 0;
   const top = (): number => stack.at(-1)?.fd ?? tree.fd;
+  const refused = (): boolean => links > 0 && tree.links === "refuse";
+  const names = (): string[] => stack.map((entry) => entry.name);
   const expand = (name: string): void => {
     links += 1;
     if (links > linksMax) throw refusal("EINVAL", `${path} is a loop of links`);
@@ -126,14 +130,18 @@ function walk(
         expand(name);
         continue;
       }
-      return { dir: top(), name, real: [...stack.map((entry) => entry.name), name].join("/"), stat };
+      const real = [...names(), name].join("/");
+      if (refused()) throw linked(path, real);
+      return { dir: top(), name, real, stat };
     }
+    if (refused() && lstatIn(top(), name) === null) throw linked(path, [...names(), name, ...queue.toReversed()].join("/"));
     const fd = openFolder(top(), name, options.create === true, path);
     if (fd !== null) stack.push({ fd, name });
     else if (tree.links === "none") throw missing(path);
     else expand(name);
   }
-  const real = stack.map((entry) => entry.name).join("/") || ".";
+  const real = names().join("/") || ".";
+  if (refused()) throw linked(path, real);
   return { dir: top(), name: ".", real, stat: lstatIn(top(), ".") };
 }
 
@@ -166,6 +174,10 @@ function leavesRoot(path: string): Error {
     "EPERM",
     `${path} is or goes through a link that leads out of the workspace, and is not followed; use a path inside`,
   );
+}
+
+function linked(path: string, real: string): Error {
+  return refusal("EPERM", `${path} is or goes through a link, which is not followed; it stands for ${real}: ask for that`);
 }
 
 export function missing(path: string): Error {
