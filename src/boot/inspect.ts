@@ -1,6 +1,7 @@
 /**
  * Inspect: look at a workspace without running it, also while a kernel does.
  *   BOO-15.1  Looking takes no lock, writes nothing, and starts nothing.
+ *   BOO-15.2  It also sees what a running or killed kernel has written and not yet made durable.
  */
 import type { Clock } from "../abi/clock.ts";
 import type { SysError } from "../abi/errno.ts";

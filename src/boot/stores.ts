@@ -9,6 +9,7 @@ import { openFileBlobs } from "../drivers/store/file-blobs.ts";
 import { openSegmentLog, type SegmentLog } from "../drivers/store/segment-log.ts";
 import { ok, type Result } from "../lib/result.ts";
 import type { Layout } from "./layout.ts";
+import { withUnflushed } from "./unflushed.ts";
 
 export interface Stores {
   readonly log: SegmentLog;
@@ -31,7 +32,7 @@ export function readStores(layout: Layout, clock: Clock): Result<Stores, SysErro
   const log = openSegmentLog({ dir: layout.journal, now: () => clock.now(), readOnly: true });
   if (!log.ok) return log;
   const blobs = openFileBlobs({ dir: layout.blobs, readOnly: true });
-  return blobs.ok ? ok({ log: log.value, blobs: blobs.value }) : blobs;
+  return blobs.ok ? ok({ log: log.value, blobs: withUnflushed(blobs.value, layout.blobs) }) : blobs;
 }
 
 /** Ed25519, made at the first boot; the public half lies beside it for `daimon log verify` and for others. */

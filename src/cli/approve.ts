@@ -14,7 +14,7 @@ import { ok, type Result } from "../lib/result.ts";
 import { answerAtKeyboard, barred, parseRaise } from "./answer.ts";
 import type { approveOptions } from "./commands.ts";
 import { drive } from "./drive.ts";
-import { interrupts } from "./interrupt.ts";
+import { interrupts, unless } from "./interrupt.ts";
 import { isInteractive, note, print, printJson, type Io } from "./io.ts";
 import { printReport, reportOf } from "./report.ts";
 import type { Input } from "./term/args.ts";
@@ -113,16 +113,18 @@ async function answerAlone(
 ): Promise<Result<number, SysError>> {
   const interrupt = interrupts(io.host);
   const done = await withMachine(io, { processes: "resume" }, async (machine) => {
+    const putOff: Pid[] = [];
     if (answer === null) {
       const keyboard = openKeyboard(io.input);
-      await answerAtKeyboard(machine, waiting.pid, keyboard, io);
+      const said = await unless(interrupt, answerAtKeyboard(machine, waiting.pid, keyboard, io));
       keyboard.close();
+      if (said !== "answered") putOff.push(waiting.pid);
     } else {
       const given = machine.kernel.answer(waiting.pid, { ...answer, by: personOf(io) });
       if (!given.ok) return given;
     }
-    note(io, `process ${root} goes on`);
-    const driven = await drive(machine, [root], interrupt, io);
+    if (putOff.length === 0) note(io, `process ${root} goes on`);
+    const driven = await drive(machine, [root], interrupt, io, putOff);
     return ok(reportOf(machine, root, driven, { resumed: true }));
   });
   interrupt.close();

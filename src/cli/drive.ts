@@ -24,9 +24,16 @@ export interface Driven {
   readonly parked: readonly Pid[];
 }
 
-export async function drive(machine: Machine, roots: readonly Pid[], interrupt: Interrupt, io: Io): Promise<Driven> {
+/** `putOff` are processes whose question the person has seen and left open. */
+export async function drive(
+  machine: Machine,
+  roots: readonly Pid[],
+  interrupt: Interrupt,
+  io: Io,
+  putOff: readonly Pid[] = [],
+): Promise<Driven> {
   const interactive = isInteractive(io);
-  const later = new Set<Pid>();
+  const later = new Set<Pid>(putOff);
   for (;;) {
     const shown = show(machine, roots, io);
     const settled = await unless(interrupt, rest(machine, roots, interactive ? later : null));

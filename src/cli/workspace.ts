@@ -77,7 +77,9 @@ export async function steer(
 }
 
 export async function isRunning(layout: Pick<Layout, "socket">): Promise<boolean> {
-  return (await askKernel(layout.socket, { op: "ping" })).ok;
+  const answer = await askKernel(layout.socket, { op: "ping" });
+  // One that is too busy to answer runs all the same.
+  return answer.ok || answer.error.errno !== "ENOENT";
 }
 
 export function parsePid(text: string): Result<Pid, SysError> {

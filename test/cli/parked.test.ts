@@ -1,0 +1,264 @@
+import { describe, expect, it } from "vitest";
+import { parseRaise } from "../../src/cli/answer.ts";
+import { exitOf } from "../../src/cli/report.ts";
+import { waitingOf, type Lookup } from "../../src/cli/waiting.ts";
+import type { CallSpec } from "../../src/abi/call.ts";
+import type { Label } from "../../src/abi/label.ts";
+import { callSpecs } from "../../src/boot/call-specs.ts";
+import { emptyTable, type Proc } from "../../src/kernel/table.ts";
+import { label } from "../../src/security/labels.ts";
+import { onTerminal, place, withProbe } from "./shell.ts";
+
+describe("a run that needs a person, without a terminal", () => {
+  const here = place();
+
+  it("BOO-13.3  a module that nobody trusted is not even loaded", () => {
+    here.put(
+      "programs/probe/program.ts",
+      `import { writeFileSync } from "node:fs"; writeFileSync("ran.txt", ""); export default {};`,
+    );
+    expect(here.run("run", "probe", "x")).toMatchObject({ code: 76, err: expect.stringContaining("daimon config trust") });
+    here.run("run", "probe", "--help");
+    expect(here.has("ran.txt")).toBe(false);
+  });
+
+  it("CLI-13.1  program, inputs and options are checked before anything is written", () => {
+    withProbe(here);
+    for (const args of [["nosuch"], ["brief", "nowhere"], ["probe"], ["probe", "a", "b"], ["probe", "a", "2", "c"]]) {
+      const ran = here.run("run", ...args);
+      expect([64, 66]).toContain(ran.code);
+      expect(ran.out).toBe("");
+    }
+    expect(here.run("run").err).toContain("PROGRAM is missing");
+    expect(here.run("run", "probe", "x", "--budget", "lots").code).toBe(64);
+    expect(here.has(".daimon")).toBe(false);
+  });
+
+  it("CLI-6.1  words fill the inputs in order, required ones first, and --input names them", () => {
+    const help = here.run("run", "probe", "--help").out;
+    expect(help).toContain("usage: daimon run [OPTIONS] probe TEXT [TIMES]");
+    expect(JSON.parse(here.run("run", "probe", "--help", "--json").out)).toMatchObject({
+      program: "probe",
+      calls: expect.any(Array),
+    });
+  });
+
+  it("CLI-6.3  a missing, surplus or misfit input names the program's usage", () => {
+    for (const args of [[], ["a", "x"], ["a", "0"], ["a", "1", "b"], ["--input", "[1]"], ["a", "--input", '{"colour":"red"}']]) {
+      const ran = here.run("run", "probe", ...args);
+      expect(ran.code).toBe(64);
+      expect(ran.err).toContain("probe TEXT [TIMES]");
+    }
+  });
+
+  it("CLI-6.2  a folder is meant as the person sees it, and lies inside the workspace", () => {
+    here.put("docs/a.md", "The plan was approved on 3 May 2026.\n");
+    here.put("daimon.yaml", "");
+    expect(here.run("run", "brief", "/etc").err).toContain("outside the workspace");
+    expect(here.run("run", "brief", "..", "--cwd", "docs").code).not.toBe(64);
+    const inner = here.json("run", "brief", ".", "--cwd", "docs");
+    expect(inner.status.value.documents).toBe(1);
+    expect(here.has("docs/.daimon")).toBe(false);
+    expect(here.read("BRIEF.md")).toContain("docs/a.md");
+  });
+
+  it("CLI-7.2  without a terminal it is left parked with exit 75, and how to answer is told", () => {
+    const ran = here.run("run", "probe", "hello");
+    expect(ran.code).toBe(75);
+    expect(ran.out).toMatch(/answer {6}daimon approve \d+ --yes, or --no/);
+    expect(ran.out).toContain("net.fetch");
+    expect(here.has("notes/a.txt")).toBe(false);
+  });
+
+  const parked = (): any => here.json("approve").waiting[0];
+
+  it("CLI-10.1  approve lists the call with arguments, rule, digest, origin and risk", () => {
+    expect(parked()).toMatchObject({
+      program: "probe",
+      type: "approval",
+      call: { name: "fs.commit", args: { paths: ["notes/a.txt"] }, reversible: true },
+      risk: "medium",
+      untrusted: [],
+    });
+    expect(parked().call.rules[0]).toMatchObject({ file: "platform.cedar", scope: "platform" });
+    const { out } = here.run("approve");
+    for (const part of ["fs.commit", '"notes/a.txt"', "platform.cedar:", parked().call.digest, "risk medium"])
+      expect(out).toContain(part);
+  });
+
+  it("CLI-13.2  the same run again goes on where it stands and starts no second", () => {
+    const { pid } = parked();
+    const again = here.json("run", "probe", "hello");
+    expect(again).toMatchObject({ pid, resumed: true, status: null, exit: 75 });
+    expect(here.json("ps").processes).toHaveLength(1);
+  });
+
+  it("CLI-13.5  --resume starts nothing new, and of what has ended or never was it says so", () => {
+    const { pid } = parked();
+    expect(here.json("run", "--resume", String(pid))).toMatchObject({ pid, exit: 75 });
+    expect(here.run("run", "--resume", "999")).toMatchObject({ code: 66 });
+    expect(here.run("run", "--resume", "1")).toMatchObject({ code: 66 });
+    expect(here.run("run", "--resume", "x")).toMatchObject({ code: 64 });
+  });
+
+  it("CLI-10.4  what does not wait cannot be answered, and answers that contradict are EINVAL", () => {
+    expect(here.run("approve", "999", "--yes")).toMatchObject({ code: 66 });
+    expect(here.run("approve", "../x", "--yes")).toMatchObject({ code: 66 });
+    expect(here.run("approve", "--yes")).toMatchObject({ code: 64 });
+    expect(here.run("approve", String(parked().pid), "--yes", "--no")).toMatchObject({ code: 64 });
+    expect(here.run("approve", String(parked().pid))).toMatchObject({ code: 75 });
+  });
+
+  it("CLI-10.2  an answer without a kernel starts one, which goes on until it waits again or ends", () => {
+    const { pid, call } = parked();
+    const allowed = here.json("approve", call.id, "--yes");
+    expect(allowed).toMatchObject({ pid, exit: 75, delivered: [{ path: "notes/a.txt" }] });
+    expect(here.read("notes/a.txt")).toBe("hello");
+    expect(parked()).toMatchObject({ type: "question", question: "Which colour?" });
+  });
+
+  it("CLI-10.3  a question needs words", () => {
+    const { pid } = parked();
+    expect(here.run("approve", String(pid), "--yes")).toMatchObject({ code: 64, err: expect.stringContaining("--text") });
+    const done = here.json("approve", String(pid), "--text", "blue\u001b[2J");
+    expect(done.status).toEqual({ ok: true, value: { kept: true, fetched: false, said: "blue\u001b[2J" } });
+    expect(here.run("approve").out).toBe("nothing waits for a person\n");
+  });
+
+  it("CLI-21.2  the refused calls of a process, and CLI-21.1 the person's answer", () => {
+    const { processes } = here.json("ps", "--all");
+    const { pid } = processes.find((one: { name: string }) => one.name === "probe");
+    const { refused } = here.json("why", String(pid));
+    expect(refused).toMatchObject([{ call: `${pid}.0.1`, name: "net.fetch", stage: "policy", error: { errno: "EPERM" } }]);
+    expect(here.run("why", String(pid)).out).toContain("net.fetch");
+    expect(here.json("why", `${pid}.0.1`)).toMatchObject({ decision: "deny", stage: "policy", rules: [], outcome: null });
+    expect(here.run("why", `${pid}.0.1`).out).toContain("none permits it");
+    expect(here.json("why", `${pid}.0.2`)).toMatchObject({
+      decision: "ask",
+      person: expect.stringContaining("allowed it"),
+      outcome: "performed",
+    });
+  });
+
+  it("CLI-21.3  where the policy has changed since, that is said", () => {
+    const { processes } = here.json("ps", "--all");
+    const { pid } = processes.find((one: { name: string }) => one.name === "probe");
+    here.put("daimon.yaml", "policy:\n  deny:\n    - fs.read(secret/**)\n");
+    const told = here.run("why", `${pid}.0.1`);
+    expect(told).toMatchObject({ code: 0, err: expect.stringContaining("policy has changed since") });
+    here.put("daimon.yaml", "");
+  });
+
+  it("CLI-22.2  a program that changed since is a finding of replay, and CLI-22.3 then the exit code is 1", () => {
+    const { processes } = here.json("ps", "--all");
+    const { pid } = processes.find((one: { name: string }) => one.name === "probe");
+    expect(here.run("replay", String(pid)).code).toBe(0);
+    here.put("programs/probe/program.ts", `${here.read("programs/probe/program.ts")}\n`);
+    here.run("config", "trust", "programs/probe/program.ts");
+    const json = here.run("replay", String(pid), "--json");
+    expect(json.code).toBe(1);
+    expect(JSON.parse(json.out).findings[0]).toMatchObject({ rule: "CLI-22.2", where: `pid ${pid}` });
+  });
+
+  it("CLI-22.3  every difference is named and the exit code is 1", () => {
+    const { processes } = here.json("ps", "--all");
+    const { pid } = processes.find((one: { name: string }) => one.name === "probe");
+    const ran = here.run("replay", String(pid));
+    expect(ran).toMatchObject({
+      code: 1,
+      out: expect.stringContaining("DIFFERENT"),
+      err: expect.stringContaining("changed since"),
+    });
+  });
+});
+
+describe("a person at the terminal", () => {
+  const here = place();
+
+  it("CLI-9.1  a call is allowed by its digest, a question answered in words, and the run ends", async () => {
+    withProbe(here);
+    const { code, screen } = await onTerminal(
+      here,
+      ["run", "probe", "hi"],
+      [
+        { after: "to allow, n to deny", keys: "y\r" },
+        { after: "to allow, n to deny", keys: "n\r" },
+        { after: "empty leaves it parked", keys: "green\r" },
+      ],
+    );
+    expect(screen).toContain('│   "notes/a.txt"');
+    expect(screen).toContain("probe (pid 1) is done");
+    expect(code).toBe(0);
+    expect(here.json("ps", "--all").processes[0].exit.value).toEqual({ kept: false, fetched: false, said: "green" });
+    expect(here.has("notes/a.txt")).toBe(false);
+  });
+
+  it("CLI-7.3  an interrupt leaves the process where it is, with the signal's exit code", async () => {
+    const { code, screen } = await onTerminal(
+      here,
+      ["run", "probe", "again"],
+      [{ after: "to allow, n to deny", keys: "\u0003" }],
+    );
+    expect(code).toBe(130);
+    expect(screen).toContain("was interrupted; nothing is lost");
+    expect(here.json("ps").processes).toMatchObject([{ pid: 2, state: "parked" }]);
+  });
+
+  it("CLI-7.2  put off, it stays parked; approve asks again", async () => {
+    const put = await onTerminal(here, ["approve", "2"], [{ after: "to allow, n to deny", keys: "l\r" }]);
+    expect(put.code).toBe(75);
+    expect(here.json("approve").waiting).toHaveLength(1);
+  });
+});
+
+describe("what is told of a waiting call", () => {
+  const specs = new Map(callSpecs().map((spec) => [spec.name, spec]));
+  const lookup: Lookup = { spec: (name) => specs.get(name), rule: () => undefined };
+  const proc = (name: string, at: Label, sources: readonly string[] = []): Proc =>
+    ({
+      pid: 4,
+      manifest: { name: "p" },
+      label: at,
+      park: { type: "approval", call: "4.0.0", question: "?" },
+      pending: [{ id: "4.0.0", modelId: "", name, args: {}, verb: "ask", rules: ["r"], result: null, page: null }],
+      pages: sources.map((source) => ({ source, label: label("untrusted", "workspace") })),
+      messages: [],
+    }) as unknown as Proc;
+  const [user, untrusted] = [label("user", "workspace"), label("untrusted", "workspace")];
+
+  it("CLI-8.1  risk follows from effect, reversibility and what was read", () => {
+    const risk = (name: string, at: Label): string | undefined => waitingOf(proc(name, at), lookup)?.risk;
+    expect(risk("fs.read", untrusted)).toBe("low");
+    expect(risk("fs.commit", user)).toBe("medium");
+    expect(risk("fs.commit", untrusted)).toBe("high");
+    expect(risk("mcp.mail.send", user)).toBe("high");
+    const final: readonly CallSpec[] = [...specs.values()].filter(
+      (spec) => !spec.reversible && spec.effect !== "pure" && spec.effect !== "read",
+    );
+    for (const spec of final) expect([spec.name, risk(spec.name, user)]).toEqual([spec.name, "high"]);
+    expect(final.length).toBeGreaterThan(0);
+  });
+
+  it("CLI-8.2  the documents by others in the window are named, each once", () => {
+    const waiting = waitingOf(proc("fs.commit", untrusted, ["a.md#L1-L9", "a.md#L10-L20", "b.md"]), lookup);
+    expect(waiting?.untrusted).toEqual(["a.md", "b.md"]);
+    expect(waitingOf({ ...proc("fs.commit", user), park: null }, lookup)).toBeNull();
+  });
+
+  it("CLI-9.2  a budget is raised by name and unit, and nothing else is taken", () => {
+    expect(parseRaise(["costUsd=2 USD", "tokens=2M", "calls=500", "time=1h"])).toEqual({
+      ok: true,
+      value: { costUsd: 2, tokens: 2_000_000, calls: 500, timeMs: 3_600_000 },
+    });
+    for (const wrong of ["tokens", "tokens=", "tokens=-1", "colour=2", "time=soon"])
+      expect(parseRaise([wrong])).toMatchObject({ ok: false, error: { errno: "EINVAL" } });
+  });
+
+  it("CLI-12.2  exit codes: ended well, failed, waiting, interrupted", () => {
+    expect(exitOf({ status: { ok: true, value: null } }, null)).toBe(0);
+    expect(exitOf({ status: { ok: false, error: { errno: "EDQUOT", message: "" } } }, null)).toBe(22);
+    expect(exitOf({ status: null }, null)).toBe(75);
+    expect(exitOf({ status: null }, 143)).toBe(143);
+    expect(emptyTable().procs.size).toBe(0);
+  });
+});

@@ -1,0 +1,224 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { sha256 } from "../../src/lib/hash.ts";
+import { daimon, documents, place } from "./shell.ts";
+
+describe("a fresh folder", () => {
+  const here = place();
+
+  it("CLI-5.1  commands that look find nothing, say how to start, and make nothing", () => {
+    for (const args of [
+      ["ps"],
+      ["top"],
+      ["log"],
+      ["log", "verify"],
+      ["why", "1"],
+      ["replay"],
+      ["diff", "1"],
+      ["approve"],
+      ["kill", "1"],
+      ["run", "--resume"],
+    ]) {
+      const ran = here.run(...args);
+      expect([args[0], ran.code]).toEqual([args[0], 66]);
+      expect(ran.err).toContain("daimon run brief FOLDER");
+    }
+    for (const args of [["doctor"], ["config"], ["fsck"], ["help"]])
+      expect([args[0], here.run(...args).code]).toEqual([args[0], 0]);
+    expect(fs.readdirSync(here.folder)).toEqual([]);
+  });
+
+  it("CLI-14.1  init makes a commented daimon.yaml, trusted, and .daimon, and nothing else", () => {
+    const made = here.json("init");
+    expect(made).toMatchObject({ root: here.folder, trusted: "daimon.yaml" });
+    expect(fs.readdirSync(here.folder).toSorted()).toEqual([".daimon", "daimon.yaml"]);
+    expect(fs.statSync(path.join(here.folder, ".daimon")).mode & 0o777).toBe(0o700);
+    const lines = here.read("daimon.yaml").split("\n");
+    expect(lines.every((line) => line === "" || line.startsWith("#"))).toBe(true);
+    const json = here.json("config");
+    expect(json.files).toEqual([{ scope: "project", name: "daimon.yaml", trusted: true }]);
+    expect(json.settings.every((row: { origin: string }) => row.origin === "default")).toBe(true);
+  });
+
+  it("CLI-14.1  every commented setting is valid once its mark is taken away", () => {
+    const other = place();
+    other.run("init", ".");
+    const text = other
+      .read("daimon.yaml")
+      .replaceAll(/^# (?=[a-z]+:| )/gm, "")
+      .replace(/^cpu: reflex\n/m, "");
+    other.put("docs/house-rules.md", "Be brief.\n");
+    other.put("daimon.yaml", text);
+    const shown = other.run("config");
+    expect(shown).toMatchObject({ code: 0 });
+    for (const key of ["budget.costUsd", "policy.allow", "policy.ask", "policy.deny", "instructions"])
+      expect(shown.out).toContain(key);
+  });
+
+  it("CLI-14.2  an existing daimon.yaml is left alone", () => {
+    here.put("daimon.yaml", "cpu: reflex\n");
+    expect(here.run("init")).toMatchObject({ code: 17 });
+    expect(here.read("daimon.yaml")).toBe("cpu: reflex\n");
+    expect(here.run("init", "deeper/down").code).toBe(0);
+    expect(here.has("deeper/down/daimon.yaml")).toBe(true);
+  });
+
+  it("CLI-25.1  settings come with their value and origin, and secrets are not shown", () => {
+    here.put("daimon.yaml", "cpu: reflex\nbudget:\n  calls: 7\n");
+    const { settings } = here.json("config");
+    const row = (key: string): unknown => settings.find((one: { key: string }) => one.key === key);
+    expect(row("cpu")).toEqual({ key: "cpu", value: "reflex", origin: "project daimon.yaml:1" });
+    expect(row("budget.calls")).toEqual({ key: "budget.calls", value: "7", origin: "project daimon.yaml:3" });
+    const { out } = here.run("config");
+    expect(out).toContain("project daimon.yaml:3");
+    here.put(".mcp.json", JSON.stringify({ mcpServers: { mail: { command: "mail", env: { TOKEN: "hunter2hunter2" } } } }));
+    here.run("config", "trust", ".mcp.json");
+    const shown = here.run("config");
+    expect(shown.out).toContain("mcp.mail");
+    expect(shown.out + shown.err + JSON.stringify(here.json("config"))).not.toContain("hunter2");
+    fs.rmSync(path.join(here.folder, ".mcp.json"));
+  });
+
+  it("CLI-25.2  trust accepts a file as it is, distrust takes it back, and nothing outside is accepted", () => {
+    here.put("a/CLAUDE.md", "x");
+    expect(here.json("config", "trust", "CLAUDE.md", "--cwd", "a")).toEqual({ trusted: "a/CLAUDE.md", digest: sha256("x") });
+    expect(here.json("config", "distrust", "a/CLAUDE.md")).toEqual({ distrusted: "a/CLAUDE.md", acceptances: 1 });
+    expect(here.run("config", "trust", "/etc/hostname")).toMatchObject({ code: 64 });
+    expect(here.run("config", "trust", "none.md")).toMatchObject({ code: 66 });
+    expect(here.run("config", "trust")).toMatchObject({ code: 64 });
+    expect(here.run("config", "trsut", "x").err).toContain("did you mean `trust`?");
+  });
+
+  it("CLI-1.3  a configuration with an error is refused with file and line, by every command that boots", () => {
+    here.put("daimon.yaml", "budgt:\n  calls: 7\n");
+    documents(here);
+    for (const args of [["config"], ["run", "brief", "inbox"]]) {
+      const ran = here.run(...args);
+      expect(ran.code).toBe(64);
+      expect(ran.err).toContain("daimon.yaml:1");
+      expect(ran.err).toContain("budget");
+    }
+    expect(here.run("doctor")).toMatchObject({ code: 1, out: expect.stringContaining("daimon.yaml:1") });
+    here.put("daimon.yaml", "");
+  });
+});
+
+describe("doctor", () => {
+  const here = place();
+
+  it("CLI-26.1  every line is fine, degraded or missing, and what is not fine has a next step", () => {
+    const { healthy, checks } = here.json("doctor");
+    expect(healthy).toBe(true);
+    const names = checks.map((one: { name: string }) => one.name);
+    for (const name of ["node", "sandbox", "overlay", "ripgrep", "disk", "cpu reflex", "keys", "settings", "policy", "workspace"])
+      expect(names).toContain(name);
+    for (const one of checks) expect(one.state === "fine" || one.next !== null).toBe(true);
+    const bare = daimon(here.folder, ["doctor", "--json"], here.env({ PATH: "/nowhere" }));
+    expect(JSON.parse(bare.out).checks.find((one: { name: string }) => one.name === "ripgrep")).toMatchObject({
+      state: "degraded",
+      next: expect.stringContaining("apt-get install"),
+    });
+  });
+
+  it("CLI-26.2  keys are named, their values never shown", () => {
+    const ran = daimon(here.folder, ["doctor"], here.env({ ANTHROPIC_API_KEY: "very-private-value" }));
+    expect(ran.out).toContain("ANTHROPIC_API_KEY set");
+    expect(ran.out).toContain("cpu anthropic");
+    expect(ran.out + ran.err).not.toContain("very-private-value");
+  });
+
+  it("CLI-26.3  it makes nothing in the workspace", () => {
+    here.run("doctor");
+    expect(fs.readdirSync(here.folder)).toEqual([]);
+  });
+});
+
+describe("fsck", () => {
+  const here = place();
+  beforeAll(() => {
+    documents(here);
+    expect(here.run("run", "brief", "inbox", "--quiet").code).toBe(0);
+  });
+
+  it("CLI-24.1  a sound workspace is clean", () => {
+    expect(here.json("fsck")).toEqual({ clean: true, findings: [] });
+    expect(here.run("fsck", "--repair", "--yes")).toMatchObject({ code: 0 });
+    expect(here.json("fsck", "--list")).toEqual({ repairs: [] });
+  });
+
+  it("CLI-24.2  a repair asks, and without a terminal needs --yes", () => {
+    fs.chmodSync(path.join(here.folder, ".daimon/keys"), 0o755);
+    const found = here.run("fsck");
+    expect(found).toMatchObject({ code: 1, out: expect.stringContaining("fix:") });
+    expect(here.run("fsck", "--repair")).toMatchObject({ code: 75, err: expect.stringContaining("--yes") });
+    expect(fs.statSync(path.join(here.folder, ".daimon/keys")).mode & 0o777).toBe(0o755);
+    const mended = here.json("fsck", "--repair", "--yes");
+    expect(mended).toMatchObject({ repaired: { repairs: [{ explain: expect.stringContaining("mode") }] }, findings: [] });
+    expect(fs.statSync(path.join(here.folder, ".daimon/keys")).mode & 0o777).toBe(0o700);
+  });
+
+  it("CLI-24.3  a repair is listed and put back", () => {
+    const [repair] = here.json("fsck", "--list").repairs;
+    expect(here.json("fsck", "--undo", repair.id).undone.id).toBe(repair.id);
+    expect(fs.statSync(path.join(here.folder, ".daimon/keys")).mode & 0o777).toBe(0o755);
+    expect(here.run("fsck", "--undo", "nothing")).toMatchObject({ code: 66 });
+    expect(here.run("fsck", "--undo", repair.id, "--list")).toMatchObject({ code: 64 });
+    here.run("fsck", "--repair", "--yes");
+  });
+
+  it("BOO-17.1  a preview measures what the next boot measures, and a changed file is named", () => {
+    here.put("AGENTS.md", "Write in plain words.\n");
+    const { findings } = here.json("fsck");
+    expect(findings).toMatchObject([{ rule: "boot-integrity", where: "instructions:AGENTS.md", severity: "warning" }]);
+    fs.rmSync(path.join(here.folder, "AGENTS.md"));
+    expect(here.json("fsck").findings).toEqual([]);
+  });
+
+  it("BOO-17.2  a policy with an error is a finding, and the rest is still checked", () => {
+    here.put("daimon.yaml", "policy:\n  files:\n    - broken.cedar\n");
+    here.put("broken.cedar", "permit(principal, action, resource\n");
+    here.run("config", "trust", "daimon.yaml");
+    fs.chmodSync(path.join(here.folder, ".daimon/keys"), 0o755);
+    const ran = here.run("fsck");
+    expect(ran.code).toBe(1);
+    expect(ran.out).toContain("broken.cedar");
+    expect(ran.out).toContain(".daimon/keys");
+    expect(here.run("run", "brief", "inbox").err).toContain("broken.cedar");
+    fs.rmSync(path.join(here.folder, "daimon.yaml"));
+    fs.chmodSync(path.join(here.folder, ".daimon/keys"), 0o700);
+  });
+
+  it("BOO-18.1  while sessions are looked at, no kernel starts: the lock is free again afterwards", () => {
+    expect(here.run("diff", "1").code).toBe(0);
+    expect(fs.readdirSync(path.join(here.folder, ".daimon/run/lock"))).toEqual([]);
+  });
+
+  it("CLI-18.2  a damaged journal is printed as far as it is whole, and the error comes last", () => {
+    const journal = path.join(here.folder, ".daimon/journal");
+    const file = path.join(journal, fs.readdirSync(journal).find((name) => /^\d/.test(name)) ?? "");
+    const bytes = fs.readFileSync(file);
+    const at = Math.floor(bytes.length / 2);
+    bytes[at] = (bytes[at] ?? 0) ^ 0xff;
+    fs.writeFileSync(file, bytes);
+    const ran = here.run("log");
+    expect(ran.code).toBe(117);
+    expect(ran.out.split("\n").length).toBeGreaterThan(10);
+    expect(ran.err).toContain("EUCLEAN");
+    expect(here.run("log", "verify")).toMatchObject({ code: 1, out: expect.stringContaining("NOT sound") });
+    expect(here.run("run", "brief", "inbox").code).toBe(117);
+    for (const command of ["ps", "replay"]) expect([command, here.run(command).code]).toEqual([command, 117]);
+  });
+
+  it("CLI-24.4  the damaged end is set aside with every byte, and the workspace boots again", () => {
+    const journal = path.join(here.folder, ".daimon/journal");
+    const before = fs.readFileSync(path.join(journal, fs.readdirSync(journal).find((name) => /^\d/.test(name)) ?? ""));
+    const mended = here.json("fsck", "--repair", "--yes");
+    expect(mended.journal.folder).toMatch(/^damaged-/);
+    const kept = path.join(journal, mended.journal.folder);
+    expect(fs.readdirSync(kept).map((name) => fs.readFileSync(path.join(kept, name)).equals(before))).toEqual([true]);
+    expect(here.run("log", "verify")).toMatchObject({ code: 0 });
+    expect(here.run("ps", "--all").code).toBe(0);
+    expect(here.run("run", "brief", "inbox", "--quiet").code).toBe(0);
+  });
+});
