@@ -3,6 +3,7 @@
  *   KRN-2.1  restore(serialise(table)) equals the table.
  *   KRN-2.2  A process's digest covers all its folded state but wall-clock times, so that an undisturbed and a resumed run agree.
  */
+import type { Page } from "../abi/page.ts";
 import { assert } from "../lib/assert.ts";
 import { sha256, type Digest } from "../lib/hash.ts";
 import type { FoldInput } from "./fold.ts";
@@ -16,10 +17,15 @@ export function digestOf(proc: Proc): Digest {
   return sha256(
     JSON.stringify([
       [proc.pid, proc.parent, proc.manifestDigest, proc.cpu, proc.session, proc.step, proc.refused, proc.pagesEvicted],
-      [proc.goal, proc.label, proc.windowTokens, proc.messages, proc.pages, proc.pending, proc.result],
+      [proc.goal, proc.label, proc.windowTokens, proc.messages, proc.pages.map(pageRow), proc.pending, proc.result],
       [tokens, costUsd, calls, proc.children, tape],
     ]),
   );
+}
+
+/** A page's whole state as one short text: a window has hundreds, and this runs at every exit. */
+function pageRow({ id, tokens, pin, resident, bornStep, blob, kind, label, source }: Page): string {
+  return `${id} ${tokens} ${pin} ${resident} ${bornStep} ${blob} ${kind} ${label.integrity} ${label.confidentiality} ${source}`;
 }
 
 /** SHA-256 over all processes: a zombie by its exit digest and status, a live one by its state. */
