@@ -9,12 +9,13 @@ import { systemClock } from "../../src/drivers/clock/system.ts";
 import { verifyLog } from "../../src/drivers/store/verify.ts";
 import type { Entry } from "../../src/abi/entry.ts";
 import type { Table } from "../../src/kernel/table.ts";
+import type { Report } from "../../src/cli/report.ts";
 import { documents, onTerminal, place, type Ran } from "./shell.ts";
 
 /** One run of the shipped program, which all tests here only look at. */
 const here = place();
 let ran: Ran;
-let report: any;
+let report: Report & { readonly exit: number };
 
 beforeAll(() => {
   documents(here);
@@ -42,8 +43,8 @@ describe("run brief", () => {
   it("CLI-12.1  the report's numbers are those of the journal, and the brief is there", () => {
     expect(ran).toMatchObject({ code: 0, err: "" });
     expect(report).toMatchObject({ pid: 1, program: "brief", cpu: "reflex", resumed: false, exit: 0, status: { ok: true } });
-    expect(report.delivered.map((file: { path: string }) => file.path)).toEqual(["BRIEF.md"]);
-    expect(report.delivered[0].bytes).toBe(fs.statSync(path.join(here.folder, "BRIEF.md")).size);
+    expect(report.delivered.map((file) => file.path)).toEqual(["BRIEF.md"]);
+    expect(report.delivered[0]?.bytes).toBe(fs.statSync(path.join(here.folder, "BRIEF.md")).size);
     const log = verifyLog(path.join(here.folder, ".daimon/journal"), null);
     expect(log).toMatchObject({ ok: true, value: { records: report.journal.entries, head: report.journal.head } });
     const procs = [...table().procs.values()];
@@ -55,7 +56,7 @@ describe("run brief", () => {
   });
 
   it("CLI-12.1  every command the report names works as it stands", () => {
-    for (const command of report.next as string[]) {
+    for (const command of report.next) {
       if (command.includes("rollback")) continue;
       const [, ...args] = command.split(" ");
       expect([command, here.run(...args).code]).toEqual([command, 0]);

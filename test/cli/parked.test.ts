@@ -7,7 +7,7 @@ import type { Label } from "../../src/abi/label.ts";
 import { callSpecs } from "../../src/boot/call-specs.ts";
 import { emptyTable, type Proc } from "../../src/kernel/table.ts";
 import { label } from "../../src/security/labels.ts";
-import { onTerminal, place, withProbe } from "./shell.ts";
+import { onTerminal, place, withProbe, type Loose, type Processes } from "./shell.ts";
 
 describe("a run that needs a person, without a terminal", () => {
   const here = place();
@@ -70,7 +70,7 @@ describe("a run that needs a person, without a terminal", () => {
     expect(here.has("notes/a.txt")).toBe(false);
   });
 
-  const parked = (): any => here.json("approve").waiting[0];
+  const parked = (): Loose => here.json("approve").waiting[0];
 
   it("CLI-10.1  approve lists the call with arguments, rule, digest, origin and risk", () => {
     expect(parked()).toMatchObject({
@@ -126,8 +126,8 @@ describe("a run that needs a person, without a terminal", () => {
   });
 
   it("CLI-21.2  the refused calls of a process, and CLI-21.1 the person's answer", () => {
-    const { processes } = here.json("ps", "--all");
-    const { pid } = processes.find((one: { name: string }) => one.name === "probe");
+    const { processes } = here.json<Processes>("ps", "--all");
+    const pid = processes.find((one) => one.name === "probe")?.pid;
     const { refused } = here.json("why", String(pid));
     expect(refused).toMatchObject([{ call: `${pid}.0.1`, name: "net.fetch", stage: "policy", error: { errno: "EPERM" } }]);
     expect(here.run("why", String(pid)).out).toContain("net.fetch");
@@ -141,8 +141,8 @@ describe("a run that needs a person, without a terminal", () => {
   });
 
   it("CLI-21.3  where the policy has changed since, that is said", () => {
-    const { processes } = here.json("ps", "--all");
-    const { pid } = processes.find((one: { name: string }) => one.name === "probe");
+    const { processes } = here.json<Processes>("ps", "--all");
+    const pid = processes.find((one) => one.name === "probe")?.pid;
     here.put("daimon.yaml", "policy:\n  deny:\n    - fs.read(secret/**)\n");
     const told = here.run("why", `${pid}.0.1`);
     expect(told).toMatchObject({ code: 0, err: expect.stringContaining("policy has changed since") });
@@ -150,8 +150,8 @@ describe("a run that needs a person, without a terminal", () => {
   });
 
   it("CLI-22.2  a program that changed since is a finding of replay, and CLI-22.3 then the exit code is 1", () => {
-    const { processes } = here.json("ps", "--all");
-    const { pid } = processes.find((one: { name: string }) => one.name === "probe");
+    const { processes } = here.json<Processes>("ps", "--all");
+    const pid = processes.find((one) => one.name === "probe")?.pid;
     expect(here.run("replay", String(pid)).code).toBe(0);
     here.put("programs/probe/program.ts", `${here.read("programs/probe/program.ts")}\n`);
     here.run("config", "trust", "programs/probe/program.ts");
@@ -161,8 +161,8 @@ describe("a run that needs a person, without a terminal", () => {
   });
 
   it("CLI-22.3  every difference is named and the exit code is 1", () => {
-    const { processes } = here.json("ps", "--all");
-    const { pid } = processes.find((one: { name: string }) => one.name === "probe");
+    const { processes } = here.json<Processes>("ps", "--all");
+    const pid = processes.find((one) => one.name === "probe")?.pid;
     const ran = here.run("replay", String(pid));
     expect(ran).toMatchObject({
       code: 1,

@@ -4,6 +4,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { afterAll } from "vitest";
+import type { ProcessSummary } from "../../src/abi/process.ts";
 
 const bin = path.resolve(import.meta.dirname, "../../bin/daimon.mjs");
 const base = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), "daimon-cli-"));
@@ -15,6 +16,15 @@ export interface Ran {
   readonly err: string;
 }
 
+/** What a test looks into field by field, and compares with what it expects. */
+export type Loose = ReturnType<typeof JSON.parse>;
+
+/** `daimon ps --json`. */
+export interface Processes {
+  readonly kernel: string;
+  readonly processes: readonly ProcessSummary[];
+}
+
 export interface Place {
   readonly folder: string;
   readonly home: string;
@@ -23,10 +33,10 @@ export interface Place {
   has(file: string): boolean;
   run(...args: string[]): Ran;
   /** The one JSON document that a command prints. */
-  json(...args: string[]): any;
+  json<T = Loose>(...args: string[]): T;
   /** The same beside a kernel in this very process, whose events must go on. */
   start(...args: string[]): Promise<Ran>;
-  startJson(...args: string[]): Promise<any>;
+  startJson<T = Loose>(...args: string[]): Promise<T>;
   env(extra?: Readonly<Record<string, string>>): Readonly<Record<string, string>>;
 }
 
@@ -56,10 +66,10 @@ export function place(): Place {
   };
 }
 
-function onlyDocument(ran: Ran): any {
+function onlyDocument<T>(ran: Ran): T {
   const lines = ran.out.trim().split("\n");
   if (lines.length !== 1 || lines[0] === "") throw new Error(`expected one document: ${ran.out.slice(0, 500)} ${ran.err}`);
-  return JSON.parse(lines[0] ?? "");
+  return JSON.parse(lines[0] ?? "") as T;
 }
 
 async function started(cwd: string, args: readonly string[], env: Readonly<Record<string, string>>): Promise<Ran> {

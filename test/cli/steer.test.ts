@@ -8,6 +8,8 @@ import { systemClock } from "../../src/drivers/clock/system.ts";
 import { noLimits } from "../../src/abi/budget.ts";
 import { drive } from "../../src/cli/drive.ts";
 import { interrupts } from "../../src/cli/interrupt.ts";
+import type { Report } from "../../src/cli/report.ts";
+import type { Waiting } from "../../src/cli/waiting.ts";
 import type { Io } from "../../src/cli/io.ts";
 import { palette } from "../../src/cli/term/screen.ts";
 import { EventEmitter } from "node:events";
@@ -168,7 +170,7 @@ describe("while a kernel runs in another terminal", () => {
       answered: true,
     });
     expect(await settled(machine, here, [2])).toEqual([2]);
-    expect((await here.startJson("approve")).waiting.map((one: { pid: number; type: string }) => [one.pid, one.type])).toEqual([
+    expect((await here.startJson<{ waiting: Waiting[] }>("approve")).waiting.map((one) => [one.pid, one.type])).toEqual([
       [1, "approval"],
       [2, "question"],
     ]);
@@ -279,8 +281,8 @@ describe("while no kernel runs", () => {
     };
     const tight = here.json("run", "probe", "tight", "--calls", "1", "--time", "1h");
     expect(limitsOf(tight.pid)).toEqual({ costUsd: null, tokens: null, calls: 1, timeMs: 3_600_000 });
-    const wide = here.json("run", "probe", "wide", "--calls", "50");
+    const wide = here.json<Report>("run", "probe", "wide", "--calls", "50");
     expect(limitsOf(wide.pid)).toEqual({ costUsd: null, tokens: null, calls: 2, timeMs: null });
-    expect(wide.refused.some((one: { stage: string }) => one.stage === "budget")).toBe(true);
+    expect(wide.refused.some((one) => one.stage === "budget")).toBe(true);
   });
 });

@@ -1,8 +1,19 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import type { Health } from "../../src/cli/doctor.ts";
 import { sha256 } from "../../src/lib/hash.ts";
 import { daimon, documents, place } from "./shell.ts";
+
+interface Settings {
+  readonly settings: readonly { readonly key: string; readonly origin: string }[];
+  readonly files: readonly unknown[];
+}
+
+interface Doctor {
+  readonly healthy: boolean;
+  readonly checks: readonly Health[];
+}
 
 describe("a fresh folder", () => {
   const here = place();
@@ -36,9 +47,9 @@ describe("a fresh folder", () => {
     expect(fs.statSync(path.join(here.folder, ".daimon")).mode & 0o777).toBe(0o700);
     const lines = here.read("daimon.yaml").split("\n");
     expect(lines.every((line) => line === "" || line.startsWith("#"))).toBe(true);
-    const json = here.json("config");
+    const json = here.json<Settings>("config");
     expect(json.files).toEqual([{ scope: "project", name: "daimon.yaml", trusted: true }]);
-    expect(json.settings.every((row: { origin: string }) => row.origin === "default")).toBe(true);
+    expect(json.settings.every((row) => row.origin === "default")).toBe(true);
   });
 
   it("CLI-14.1  every commented setting is valid once its mark is taken away", () => {
@@ -66,8 +77,8 @@ describe("a fresh folder", () => {
 
   it("CLI-25.1  settings come with their value and origin, and secrets are not shown", () => {
     here.put("daimon.yaml", "cpu: reflex\nbudget:\n  calls: 7\n");
-    const { settings } = here.json("config");
-    const row = (key: string): unknown => settings.find((one: { key: string }) => one.key === key);
+    const { settings } = here.json<Settings>("config");
+    const row = (key: string): unknown => settings.find((one) => one.key === key);
     expect(row("cpu")).toEqual({ key: "cpu", value: "reflex", origin: "project daimon.yaml:1" });
     expect(row("budget.calls")).toEqual({ key: "budget.calls", value: "7", origin: "project daimon.yaml:3" });
     const { out } = here.run("config");
@@ -108,14 +119,14 @@ describe("doctor", () => {
   const here = place();
 
   it("CLI-26.1  every line is fine, degraded or missing, and what is not fine has a next step", () => {
-    const { healthy, checks } = here.json("doctor");
+    const { healthy, checks } = here.json<Doctor>("doctor");
     expect(healthy).toBe(true);
-    const names = checks.map((one: { name: string }) => one.name);
+    const names = checks.map((one) => one.name);
     for (const name of ["node", "sandbox", "overlay", "ripgrep", "disk", "cpu reflex", "keys", "settings", "policy", "workspace"])
       expect(names).toContain(name);
     for (const one of checks) expect(one.state === "fine" || one.next !== null).toBe(true);
     const bare = daimon(here.folder, ["doctor", "--json"], here.env({ PATH: "/nowhere" }));
-    expect(JSON.parse(bare.out).checks.find((one: { name: string }) => one.name === "ripgrep")).toMatchObject({
+    expect((JSON.parse(bare.out) as Doctor).checks.find((one) => one.name === "ripgrep")).toMatchObject({
       state: "degraded",
       next: expect.stringContaining("apt-get install"),
     });
