@@ -13,7 +13,7 @@ import { httpModel } from "./step-http.ts";
 
 export const seconds = 90;
 
-interface Case {
+export interface Case {
   readonly agents: number;
   readonly steps: number;
   /** null: the in-process model. */
@@ -21,7 +21,7 @@ interface Case {
 }
 
 /** CPU and wall time of one whole run, and what it wrote. */
-interface Sample {
+export interface Sample {
   readonly cpuUs: number;
   readonly stepsPerSecond: number;
   readonly bytesPerStep: number;
@@ -129,7 +129,7 @@ async function rounds(count: number, which: Case): Promise<readonly Sample[]> {
   return samples;
 }
 
-async function once(which: Case): Promise<Sample> {
+export async function once(which: Case): Promise<Sample> {
   const folder = mkdtempSync(join(tmpdir(), "daimon-bench-"));
   const { kernel, close } = openMachine(folder, which.driver ?? inProcess(which.steps), [storeCall()]);
   const spent = await cost(async () => {
