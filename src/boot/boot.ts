@@ -27,20 +27,20 @@ import type { Table } from "../kernel/table.ts";
 import { specs as kernelSpecs } from "../kernel/calls/specs.ts";
 import { loadConfig, type Config } from "./config.ts";
 import { readConfigSources } from "./config-read.ts";
-import { serveControl, type ControlServer } from "./control.ts";
+import { serveControl } from "./control.ts";
 import { openCpus, type Cpus } from "./cpus.ts";
 import { connectServers } from "./servers.ts";
 import { loadInstructions, type Instruction } from "./instructions.ts";
 import { findRoot, layoutOf, prepare, type Layout, type Surroundings } from "./layout.ts";
 import { acquireLock, readIdentity, type Lock } from "./lock.ts";
 import { bootStep, measureBoot } from "./measure.ts";
-import { loadPolicies } from "./policies.ts";
+import { loadPolicies, type LoadedPolicies } from "./policies.ts";
 import { openPrograms, type Programs } from "./programs.ts";
 import { openSessions, type Sessions } from "./sessions.ts";
-import { openStores } from "./stores.ts";
+import { openStores, type Stores } from "./stores.ts";
 import { readTrust } from "./trust.ts";
-import { filesDeps, worldCalls } from "./world-calls.ts";
-import { finishFiles } from "./workspace-files.ts";
+import { filesDeps, worldCalls, type Running } from "./world-calls.ts";
+import { finishFiles, type FilesDeps } from "./workspace-files.ts";
 import { version } from "./version.ts";
 
 export interface BootOptions {
@@ -71,14 +71,33 @@ export interface Machine {
   close(): Promise<void>;
 }
 
-/** What must be given back when a later step fails, newest last. */
+/** What must be given back at the end or when a later step fails, newest last. */
 type Undo = (() => unknown)[];
 
 export async function boot(options: BootOptions): Promise<Result<Machine, SysError>> {
   const undo: Undo = [];
-  const booted = await assemble(options, undo);
-  if (!booted.ok) for (const step of undo.toReversed()) await step();
-  return booted;
+  try {
+    const booted = await assemble(options, undo);
+    if (!booted.ok) await unwind(undo);
+    return booted;
+  } catch (error) {
+    // A fault of our own: the workspace must be free for the next try all the same.
+    await unwind(undo);
+    throw error;
+  }
+}
+
+/** Gives everything back once, also when one of the steps fails; the first failure is told at the end. */
+async function unwind(undo: Undo): Promise<void> {
+  const failures: unknown[] = [];
+  for (const step of undo.splice(0).toReversed()) {
+    try {
+      await step();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 async function assemble(options: BootOptions, undo: Undo): Promise<Result<Machine, SysError>> {
@@ -89,18 +108,33 @@ async function assemble(options: BootOptions, undo: Undo): Promise<Result<Machin
   undo.push(() => locked.value.release());
   const stores = openStores(layout, clock);
   if (!stores.ok) return stores;
-  const { log, blobs } = stores.value;
-  undo.push(() => log.close());
-  const recovered = recoverTable(log, blobs);
+  undo.push(() => stores.value.log.close());
+  const recovered = recoverTable(stores.value.log, stores.value.blobs);
   if (!recovered.ok) return recovered;
   const inputs = await loadInputs(layout, recovered.value.table);
   if (!inputs.ok) return inputs;
-  const machine = await assembleKernel(options, layout, inputs.value, stores.value, recovered.value, undo);
-  if (!machine.ok) return machine;
-  const { kernel, ...rest } = machine.value;
+  const running: { now: Running | null } = { now: null };
+  const parts = await gatherParts({ options, layout, inputs: inputs.value, stores: stores.value, running, undo });
+  if (!parts.ok) return parts;
+  const { policies, cpus, sessions, steps } = parts.value;
+  const ready = await prepareProcesses(recovered.value, cpus, inputs.value.programs);
+  if (!ready.ok) return ready;
+  const opened = openKernel(options, layout, inputs.value, stores.value, parts.value, recovered.value, undo);
+  if (!opened.ok) return opened;
+  const kernel = opened.value;
+  const policy = policies.engine;
+  running.now = { kernel, policy };
+  const digest = start(kernel, steps, policy, recovered.value.cut, clock);
+  const unfinished = await finish(filesDeps(layout, stores.value.blobs, clock, kernel));
+  // Last of all that can fail: no process has run yet.
   const control = await serveControl(layout.socket, kernel);
   if (!control.ok) return control;
-  return ok({ ...rest, kernel, layout, close: () => close(machine.value, locked.value, control.value) });
+  undo.push(() => control.value.close());
+  const { config, programs, instructions } = inputs.value;
+  const findings = [...inputs.value.findings, ...policies.findings, ...parts.value.findings, ...ready.value, ...unfinished];
+  const resumed = options.processes === "leave" ? [] : kernel.resume();
+  const machine = { layout, config, kernel, policy, cpus, programs, sessions, instructions, ...stores.value, digest, steps };
+  return ok({ ...machine, findings, resumed, close: () => unwind(undo) });
 }
 
 async function lock(layout: Layout, { world, clock }: BootOptions): Promise<Result<Lock, SysError>> {
@@ -141,30 +175,38 @@ export async function loadInputs(
   return ok({ config: config.value, instructions, programs, steps, findings: [...config.value.findings, ...findings] });
 }
 
-type Assembled = Omit<Machine, "close" | "layout">;
+interface Gathering {
+  readonly options: BootOptions;
+  readonly layout: Layout;
+  readonly inputs: Inputs;
+  readonly stores: Stores;
+  readonly running: { readonly now: Running | null };
+  readonly undo: Undo;
+}
 
-async function assembleKernel(
-  options: BootOptions,
-  layout: Layout,
-  inputs: Inputs,
-  stores: { readonly log: LogDriver; readonly blobs: BlobDriver },
-  recovered: Recovered,
-  undo: Undo,
-): Promise<Result<Assembled, SysError>> {
+interface Parts {
+  readonly sessions: Sessions;
+  readonly handlers: readonly CallHandler[];
+  readonly policies: LoadedPolicies;
+  readonly cpus: Cpus;
+  readonly steps: readonly BootStep[];
+  readonly findings: readonly Finding[];
+}
+
+/** The drivers, the call table and the policy over it, the CPUs. */
+async function gatherParts(gathering: Gathering): Promise<Result<Parts, SysError>> {
+  const { options, layout, inputs, stores, running, undo } = gathering;
   const { clock, world } = options;
-  const { config, programs, instructions } = inputs;
+  const { config } = inputs;
   const helper = new ZygoteClient();
   undo.push(() => helper.close());
   const sessions = openSessions(layout, helper, stores.blobs);
   undo.push(() => sessions.close());
   const servers = await connectServers(config, layout);
   undo.push(() => servers.close());
-  const holder: { kernel: Kernel | null } = { kernel: null };
   const sandbox = bwrapSandbox({ helper });
-  const handlers: readonly CallHandler[] = [
-    ...worldCalls({ layout, config, clock, sessions, sandbox, blobs: stores.blobs, kernel: () => holder.kernel }),
-    ...servers.calls,
-  ];
+  const drivers = { layout, config, clock, sessions, sandbox, blobs: stores.blobs, running: () => running.now };
+  const handlers: readonly CallHandler[] = [...worldCalls(drivers), ...servers.calls];
   const specs = [...Object.values(kernelSpecs), ...handlers.map((handler) => handler.spec)];
   const policies = await loadPolicies({ layout, config, specs, engine: options.policyEngine, tick: () => performance.now() });
   if (!policies.ok) return policies;
@@ -177,12 +219,20 @@ async function assembleKernel(
     chosen: options.cpu,
   });
   undo.push(() => cpus.close());
-  const defaultCpu = cpus.default;
-  const ready = await prepareProcesses(recovered, cpus, programs, defaultCpu);
-  if (!ready.ok) return ready;
   const callStep = bootStep("calls", sha256(canonical(specs)), 0, 0);
   const steps = [...inputs.steps, ...policies.value.steps, callStep, ...servers.steps];
-  const measured = measureBoot(steps);
+  return ok({ sessions, handlers, policies: policies.value, cpus, steps, findings: servers.findings });
+}
+
+function openKernel(
+  { clock }: BootOptions,
+  layout: Layout,
+  { programs, instructions }: Inputs,
+  stores: Stores,
+  { handlers, policies, cpus }: Parts,
+  { table }: Recovered,
+  undo: Undo,
+): Result<Kernel, SysError> {
   const swap = fileSwap(layout.run, String(process.pid));
   undo.push(() => swap.close());
   const opened = Kernel.open(
@@ -190,50 +240,39 @@ async function assembleKernel(
       ...stores,
       swap,
       clock,
-      policy: policies.value.engine,
+      policy: policies.engine,
       handlers,
       slots: 8,
       cpu: (name) => cpus.get(name),
       body: (name) => programs.body(name),
-      defaultCpu,
+      defaultCpu: cpus.default,
       preamble: instructions.map(({ name, text }) => `# From ${name}\n\n${text.trim()}\n`).join("\n"),
     },
-    recovered.table,
+    table,
   );
-  if (!opened.ok) return opened;
-  const kernel = opened.value;
-  holder.kernel = kernel;
-  const policy = policies.value.engine;
-  const { cut } = recovered;
-  kernel.booted({
-    kind: "boot",
-    at: clock.now(),
-    version,
-    digest: measured.digest,
-    policy: policy.digest,
-    steps,
-    ...(cut === null ? {} : { cut }),
-  });
-  const finished = await finishFiles(filesDeps(layout, stores.blobs, clock, kernel));
-  const unfinished: readonly Finding[] = finished.ok
-    ? []
-    : [{ rule: "BOO-16.2", severity: "error", where: "commit", message: finished.error.message }];
-  const findings = [...inputs.findings, ...policies.value.findings, ...servers.findings, ...ready.value, ...unfinished];
-  const resumed = options.processes === "leave" ? [] : kernel.resume();
-  return ok({
-    config,
-    kernel,
-    policy,
-    cpus,
-    programs,
-    sessions,
-    instructions,
-    ...stores,
-    digest: measured.digest,
-    steps,
-    findings,
-    resumed,
-  });
+  if (opened.ok) undo.push(() => stop(opened.value));
+  return opened;
+}
+
+/** Leaves the processes where they are, with a checkpoint where the log has grown. */
+async function stop(kernel: Kernel): Promise<void> {
+  await kernel.close();
+  await kernel.recorder.rotateIfLarge(0, false);
+}
+
+/** Journals with what this kernel was measured. */
+function start(kernel: Kernel, steps: readonly BootStep[], policy: PolicyEngine, cut: number | null, clock: Clock): string {
+  const { digest } = measureBoot(steps);
+  const entry = { kind: "boot", at: clock.now(), version, digest, policy: policy.digest, steps } as const;
+  kernel.booted(cut === null ? entry : { ...entry, cut });
+  return digest;
+}
+
+/** What a crash cut short in the workspace's files; a problem with it is for the person, and the machine comes up. */
+async function finish(deps: FilesDeps): Promise<readonly Finding[]> {
+  const finished = await finishFiles(deps);
+  if (finished.ok) return [];
+  return [{ rule: "BOO-16.2", severity: "error", where: "commit", message: finished.error.message }];
 }
 
 /** The CPUs and programs that living processes need. What is missing is a finding: those processes wait, the others run. */
@@ -241,9 +280,8 @@ async function prepareProcesses(
   { table }: Recovered,
   cpus: Cpus,
   programs: Programs,
-  defaultCpu: string,
 ): Promise<Result<readonly Finding[], SysError>> {
-  const loaded = await cpus.load(defaultCpu);
+  const loaded = await cpus.load(cpus.default);
   if (!loaded.ok) return loaded;
   const findings: Finding[] = [];
   const living = [...table.procs.values()].filter((proc) => proc.state !== "zombie");
@@ -256,14 +294,4 @@ async function prepareProcesses(
     findings.push({ rule: "BOO-1.4", severity: "error", where: "programs", message: problem.message });
   }
   return ok(findings);
-}
-
-async function close(machine: Assembled, held: Lock, control: ControlServer): Promise<void> {
-  await control.close();
-  await machine.kernel.close();
-  await machine.sessions.close();
-  await machine.cpus.close();
-  await machine.kernel.recorder.rotateIfLarge(0, false);
-  await machine.log.close();
-  held.release();
 }

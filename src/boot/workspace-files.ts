@@ -17,6 +17,7 @@ import { planRollback, safetyOf, type Safety } from "../files/rollback.ts";
 import type { Recorder } from "../kernel/recorder.ts";
 import type { Digest } from "../lib/hash.ts";
 import { done, err, ok, type Result } from "../lib/result.ts";
+import type { Reach } from "./reach.ts";
 
 export interface FilesDeps {
   /** The workspace's folder. */
@@ -30,6 +31,8 @@ export interface CommitOptions {
   /** Files and folders; null commits everything. */
   readonly paths: readonly string[] | null;
   readonly resolutions: Readonly<Record<string, "ours" | "theirs">>;
+  /** A process's commit asks for each path; a person may commit what they like. */
+  readonly reach?: Reach;
   /** Plan, and write nothing. */
   readonly dryRun?: boolean;
 }
@@ -58,12 +61,13 @@ export async function diffSession(
   session: Session,
   paths: readonly string[] | null,
   blobs: BlobDriver,
+  reach: Reach = () => null,
 ): Promise<Result<string, SysError>> {
   const changes = await session.changes();
   if (!changes.ok) return changes;
   const files = [];
   for (const change of changes.value) {
-    if (!selected(change.path, paths) || change.type === "folder") continue;
+    if (!selected(change.path, paths) || change.type === "folder" || reach(change.path) !== null) continue;
     const after = await contentNow(session, change, blobs);
     files.push({
       path: change.path,
@@ -94,6 +98,8 @@ export async function commitSession(
   const chosen = changes.value.filter((change) => selected(change.path, options.paths));
   const missing = unknownPath(options.paths, changes.value);
   if (missing !== null) return fail("ENOENT", `${missing} is not changed in this session; "daimon diff" shows what is`);
+  const refused = firstRefusal(chosen, options.reach);
+  if (refused !== null) return err(refused);
   const kept = await keepContents(session, chosen, deps.blobs);
   if (!kept.ok) return kept;
   const workspace = gather(
@@ -126,6 +132,15 @@ export async function commitSession(
 /** A path that a person or a process named and that selects nothing is a mistake, not an empty commit. */
 function unknownPath(paths: readonly string[] | null, changes: readonly Change[]): string | null {
   return paths?.find((path) => !changes.some((change) => selected(change.path, [path]))) ?? null;
+}
+
+function firstRefusal(changes: readonly Change[], reach: Reach | undefined): SysError | null {
+  if (reach === undefined) return null;
+  for (const change of changes) {
+    const refused = reach(change.path);
+    if (refused !== null) return refused;
+  }
+  return null;
 }
 
 function conflictError(conflicts: readonly Conflict[]): CommitConflicts {

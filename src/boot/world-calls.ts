@@ -1,13 +1,15 @@
 /** World calls: the native calls that touch files, commands and the network, each with its drivers. */
-import type { CallHandler } from "../abi/call.ts";
+import type { CallHandler, CallSpec } from "../abi/call.ts";
 import type { Clock } from "../abi/clock.ts";
-import { fail, type SysError } from "../abi/errno.ts";
+import { fail, sysError, type SysError } from "../abi/errno.ts";
 import type { Session } from "../abi/files.ts";
+import type { PolicyEngine } from "../abi/policy.ts";
 import type { Pid } from "../abi/process.ts";
 import type { SandboxDriver } from "../abi/sandbox.ts";
 import type { BlobDriver } from "../abi/store.ts";
 import { gather } from "../drivers/files/commit.ts";
 import { fsCalls } from "../drivers/tool/fs.ts";
+import { fsSpecs } from "../drivers/tool/fs-specs.ts";
 import { netCalls } from "../drivers/tool/net.ts";
 import { shellCalls } from "../drivers/tool/shell.ts";
 import type { Kernel } from "../kernel/kernel.ts";
@@ -15,6 +17,7 @@ import { ok, type Result } from "../lib/result.ts";
 import { limitedSandbox } from "./limited-sandbox.ts";
 import type { Config } from "./config.ts";
 import type { Layout } from "./layout.ts";
+import { reachOf, type Reach } from "./reach.ts";
 import type { Sessions } from "./sessions.ts";
 import { commitSession, diffSession, type FilesDeps } from "./workspace-files.ts";
 
@@ -25,25 +28,42 @@ export interface WorldOptions {
   readonly sessions: Sessions;
   readonly sandbox: SandboxDriver;
   readonly blobs: BlobDriver;
-  /** Asked at each call: the calls are made before the kernel that performs them. */
-  readonly kernel: () => Kernel | null;
+  /** Asked at each call: the calls are made before the kernel that performs them and the policy that speaks of them. */
+  readonly running: () => Running | null;
+}
+
+export interface Running {
+  readonly kernel: Kernel;
+  readonly policy: PolicyEngine;
 }
 
 export function worldCalls(options: WorldOptions): readonly CallHandler[] {
   const { layout, config, clock, sessions, blobs } = options;
   const session = async (pid: Pid): Promise<Result<Session, SysError>> => {
-    const owner = options.kernel()?.recorder.table.procs.get(pid)?.session;
+    const owner = options.running()?.kernel.recorder.table.procs.get(pid)?.session;
     return owner === undefined ? fail("ENOENT", `there is no process ${pid}`) : await sessions.open(owner);
+  };
+  /** Without a kernel there is no process that could reach anything. */
+  const reach = (pid: Pid, spec: CallSpec, named: readonly string[]): Reach => {
+    const running = options.running();
+    const proc = running?.kernel.recorder.table.procs.get(pid);
+    if (running === null || proc === undefined) return () => sysError("EIO", "the kernel is not up");
+    return reachOf(running.policy, proc, spec, named);
   };
   const sandbox = limitedSandbox(options.sandbox, config.sandbox);
   return [
     ...fsCalls({
       session,
-      diff: (open, paths) => diffSession(open, paths, blobs),
-      commit: async (open, paths) => {
-        const kernel = options.kernel();
-        if (kernel === null) return fail("EIO", "the kernel is not up");
-        return await commitSession(open, { paths, resolutions: {} }, filesDeps(layout, blobs, clock, kernel));
+      diff: (open, paths, { pid }) => diffSession(open, paths, blobs, reach(pid, fsSpecs.diff, paths ?? ["."])),
+      commit: async (open, paths, { pid }) => {
+        const running = options.running();
+        if (running === null) return fail("EIO", "the kernel is not up");
+        const committing = { paths, resolutions: {}, reach: reach(pid, fsSpecs.commit, paths) };
+        return await commitSession(open, committing, filesDeps(layout, blobs, clock, running.kernel));
+      },
+      searchable: (folder, { pid }) => {
+        const reached = reach(pid, fsSpecs.search, [folder]);
+        return (path) => reached(path) === null;
       },
       workspace: (paths) => {
         const found = gather(layout.root, paths, blobs);

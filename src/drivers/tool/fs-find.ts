@@ -1,6 +1,7 @@
 /**
  * Fs find: the calls that look through folders, fs.list and fs.search.
  *   FIL-13.4  fs.search runs in time linear in what it reads, bounded in files, bytes and hits, and says when a bound was met.
+ *   FIL-13.7  fs.search does not open a file that policy keeps from it, and says how many there were.
  */
 import type { CallContext, CallValue } from "../../abi/call.ts";
 import { fail, type SysError } from "../../abi/errno.ts";
@@ -66,7 +67,12 @@ const searchFileBytesMax = 2 * 1024 * 1024;
 const searchLineChars = 240;
 const pauseEveryFiles = 32;
 
-export async function search(session: Session, args: SearchArgs, context: CallContext): Promise<Outcome> {
+export async function search(
+  session: Session,
+  args: SearchArgs,
+  context: CallContext,
+  searchable: (path: string) => boolean,
+): Promise<Outcome> {
   if (args.query === "") return fail("EINVAL", "`query` is empty; give a text or, with `regex`, an expression to look for");
   const glob = parsed(args.glob);
   if (!glob.ok) return glob;
@@ -75,12 +81,17 @@ export async function search(session: Session, args: SearchArgs, context: CallCo
   const hits: string[] = [];
   let files = 0;
   let skipped = 0;
+  let kept = 0;
   for await (const entry of walk(session, args.path ?? ".", 64)) {
     if (!entry.ok) return entry;
     if (context.signal.aborted) return fail("ECANCELED", "the search was cancelled");
     if (entry.value.type !== "file" || (glob.value !== null && !matches(glob.value, entry.value.path))) continue;
     if (files === searchFilesMax || hits.length >= searchHitsMax) break;
     files += 1;
+    if (!searchable(entry.value.path)) {
+      kept += 1;
+      continue;
+    }
     if (files % pauseEveryFiles === 0) await new Promise(setImmediate);
     const data = entry.value.bytes > searchFileBytesMax ? null : await session.read(entry.value.path);
     if (data === null || !data.ok || data.value.includes(0)) skipped += 1;
@@ -91,6 +102,7 @@ export async function search(session: Session, args: SearchArgs, context: CallCo
       ? [`[stopped at ${searchHitsMax} hits: narrow it with \`path\`, \`glob\` or a longer query]`]
       : []),
     ...(files === searchFilesMax ? [`[stopped after ${searchFilesMax} files: narrow it with \`path\` or \`glob\`]`] : []),
+    ...(kept > 0 ? [`[${kept} files were left out: policy keeps them from this search]`] : []),
     ...(skipped > 0 ? [`[${skipped} binary or large files were left out]`] : []),
   ];
   const text = [...(hits.length === 0 ? ["no hit"] : hits), ...notes].join("\n");

@@ -14,7 +14,7 @@ import type { Pid } from "../../abi/process.ts";
 import { sha256, type Digest } from "../../lib/hash.ts";
 import { ok, type Awaitable, type Result } from "../../lib/result.ts";
 import { estimateTokens } from "../../lib/tokens.ts";
-import { linesOf, list, search, untrusted } from "./fs-find.ts";
+import { linesOf, list, search, untrusted, type SearchArgs } from "./fs-find.ts";
 import { fsSpecs } from "./fs-specs.ts";
 
 export interface Committed {
@@ -27,11 +27,13 @@ export interface Committed {
 export interface FsDeps {
   session(pid: Pid): Awaitable<Result<Session, SysError>>;
   /** The session's changes as a unified diff. */
-  diff(session: Session, paths: readonly string[] | null): Awaitable<Result<string, SysError>>;
+  diff(session: Session, paths: readonly string[] | null, context: CallContext): Awaitable<Result<string, SysError>>;
   /** Plans, journals and performs; conflicts are EEXIST or ESTALE with every path named. */
   commit(session: Session, paths: readonly string[], context: CallContext): Awaitable<Result<Committed, SysError>>;
   /** The digests of these paths in the workspace itself; null where nothing is. */
   workspace(paths: readonly string[]): Awaitable<Result<ReadonlyMap<string, Digest | null>, SysError>>;
+  /** Whether policy lets a search of this folder look into a file below it. */
+  searchable(folder: string, context: CallContext): (path: string) => boolean;
 }
 
 interface ReadArgs {
@@ -77,11 +79,16 @@ export function fsCalls(deps: FsDeps): readonly CallHandler[] {
     { spec: fsSpecs.write, perform: on(write), verify: verified(verifyWrite) },
     { spec: fsSpecs.edit, perform: on(edit), verify: verified(verifyEdit) },
     { spec: fsSpecs.list, perform: on(list) },
-    { spec: fsSpecs.search, perform: on(search) },
+    {
+      spec: fsSpecs.search,
+      perform: on((session, args: SearchArgs, context) =>
+        search(session, args, context, deps.searchable(args.path ?? ".", context)),
+      ),
+    },
     {
       spec: fsSpecs.diff,
-      perform: on(async (session, args: PathsArgs) => {
-        const text = await deps.diff(session, args.paths ?? null);
+      perform: on(async (session, args: PathsArgs, context) => {
+        const text = await deps.diff(session, args.paths ?? null, context);
         if (!text.ok) return text;
         return ok({ value: text.value === "" ? "nothing has changed" : text.value, source: "session diff", label: untrusted });
       }),

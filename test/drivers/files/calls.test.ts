@@ -34,6 +34,7 @@ function opened(files: Readonly<Record<string, string | Buffer>>, deps: Partial<
     diff: () => ok(""),
     commit: () => fail("ENOSYS", "not here"),
     workspace: () => ok(new Map()),
+    searchable: () => () => true,
     ...deps,
   });
   const handler = (name: string): CallHandler => {
