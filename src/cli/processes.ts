@@ -1,14 +1,15 @@
 /**
  * Processes: the process table as rows, for ps and top.
  *   CLI-15.1  Children stand under their parent, in the order of their pids.
+ *   CLI-15.5  On a terminal of 60 columns or more it is a table still: what tells least stays away.
  *   CLI-15.2  A process that has not ended is shown as it stands in the journal; without a kernel that is `unfinished`, not running.
  */
 import type { ProcessSummary } from "../abi/process.ts";
 import { summaryOf } from "../kernel/summary.ts";
 import type { Table } from "../kernel/table.ts";
 import { formatCount, formatDuration, formatUsd } from "./term/format.ts";
-import type { Tone } from "./term/screen.ts";
-import type { Cell, Column } from "./term/table.ts";
+import type { Palette, Tone } from "./term/screen.ts";
+import { table, type Cell, type Column } from "./term/table.ts";
 
 export interface Row {
   readonly summary: ProcessSummary;
@@ -29,40 +30,55 @@ export function rowsOf(table: Table, all: boolean): readonly Row[] {
   return walk(0, 0);
 }
 
-export const columns: readonly Column[] = [
-  { title: "PID", align: "right" },
-  { title: "PROGRAM", flexMin: 10 },
-  { title: "STATE" },
-  { title: "STEP", align: "right" },
-  { title: "WINDOW", align: "right" },
-  { title: "OUT", align: "right" },
-  { title: "DENIED", align: "right" },
-  { title: "TOKENS", align: "right" },
-  { title: "COST", align: "right" },
-  { title: "TIME", align: "right" },
-  { title: "CPU", flexMin: 6 },
-  { title: "NOTE", flexMin: 8 },
+/** A column, from which width of the terminal on it is shown, and what stands in it. */
+interface ProcessColumn extends Column {
+  readonly from: number;
+  cell(row: Row, running: boolean, now: number): Cell;
+}
+
+const columns: readonly ProcessColumn[] = [
+  { title: "PID", align: "right", from: 0, cell: ({ summary }) => String(summary.pid) },
+  { title: "PROGRAM", flexMin: 10, from: 0, cell: nameCell },
+  { title: "STATE", from: 0, cell: ({ summary }, running) => stateCell(summary, running) },
+  { title: "STEP", align: "right", from: 90, cell: ({ summary }) => String(summary.step) },
+  { title: "WINDOW", align: "right", from: 70, cell: ({ summary }) => windowOf(summary) },
+  { title: "OUT", align: "right", from: 100, cell: ({ summary }) => countOf(summary.pagesEvicted) },
+  { title: "DENIED", align: "right", from: 80, cell: ({ summary }) => ({ text: countOf(summary.refused), tone: "warn" }) },
+  { title: "TOKENS", align: "right", from: 60, cell: ({ summary }) => formatCount(summary.spend.tokens) },
+  { title: "COST", align: "right", from: 0, cell: ({ summary }) => formatUsd(summary.spend.costUsd) },
+  { title: "TIME", align: "right", from: 0, cell: timeCell },
+  { title: "CPU", flexMin: 6, from: 110, cell: ({ summary }) => summary.cpu },
+  { title: "NOTE", flexMin: 6, from: 0, cell: ({ summary }) => noteOf(summary) },
 ];
 
-export function cellsOf({ summary, depth }: Row, running: boolean, now: number): readonly Cell[] {
-  const { pid, name, step, windowTokens, windowTokensMax, pagesEvicted, refused, spend, cpu } = summary;
-  const time = summary.endedAt === null ? now - summary.startedAt : spend.timeMs;
-  const own = depth > 0 ? (name.split("/").at(-1) ?? name) : name;
-  const window = summary.kind === "body" ? "" : `${Math.round((100 * windowTokens) / Math.max(1, windowTokensMax))}%`;
-  return [
-    String(pid),
-    `${"  ".repeat(depth)}${own}`,
-    stateCell(summary, running),
-    String(step),
-    window,
-    pagesEvicted === 0 ? "" : String(pagesEvicted),
-    refused === 0 ? "" : { text: String(refused), tone: "warn" },
-    formatCount(spend.tokens),
-    formatUsd(spend.costUsd),
-    formatDuration(time),
-    cpu,
-    noteOf(summary),
-  ];
+/** The processes as a table. On a narrow terminal the columns that tell least stay away; in a pipe (width null) all are there. */
+export function processTable(
+  rows: readonly Row[],
+  running: boolean,
+  now: number,
+  width: number | null,
+  colours: Palette,
+): string {
+  const shown = columns.filter((column) => width === null || width >= column.from);
+  const cells = rows.map((row) => shown.map((column) => column.cell(row, running, now)));
+  return table(cells, shown, width, colours);
+}
+
+function nameCell({ summary, depth }: Row): Cell {
+  const own = depth > 0 ? (summary.name.split("/").at(-1) ?? summary.name) : summary.name;
+  return `${"  ".repeat(depth)}${own}`;
+}
+
+function windowOf({ kind, windowTokens, windowTokensMax }: ProcessSummary): string {
+  return kind === "body" ? "" : `${Math.round((100 * windowTokens) / Math.max(1, windowTokensMax))}%`;
+}
+
+function countOf(count: number): string {
+  return count === 0 ? "" : String(count);
+}
+
+function timeCell({ summary }: Row, _running: boolean, now: number): Cell {
+  return formatDuration(summary.endedAt === null ? now - summary.startedAt : summary.spend.timeMs);
 }
 
 export function stateOf(summary: ProcessSummary, running: boolean): string {

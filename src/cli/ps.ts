@@ -7,10 +7,9 @@ import type { SysError } from "../abi/errno.ts";
 import { ok, type Result } from "../lib/result.ts";
 import type { psOptions } from "./commands.ts";
 import { note, print, printJson, type Io } from "./io.ts";
-import { cellsOf, columns, rowsOf, stateOf } from "./processes.ts";
+import { processTable, rowsOf, stateOf } from "./processes.ts";
 import type { Input } from "./term/args.ts";
 import { columnsOf } from "./term/screen.ts";
-import { table } from "./term/table.ts";
 import { isRunning, look } from "./workspace.ts";
 
 export async function run(input: Input<typeof psOptions>, io: Io): Promise<Result<number, SysError>> {
@@ -29,15 +28,7 @@ export async function run(input: Input<typeof psOptions>, io: Io): Promise<Resul
     print(io, ended === 0 ? "no process has run here yet" : `no process is unfinished; ${ended} have ended: daimon ps --all`);
     return ok(0);
   }
-  const now = io.clock.now();
-  io.out.write(
-    table(
-      rows.map((row) => cellsOf(row, running, now)),
-      columns,
-      columnsOf(io.out),
-      io.colours,
-    ),
-  );
+  io.out.write(processTable(rows, running, io.clock.now(), columnsOf(io.out), io.colours));
   const parked = rows.filter(({ summary }) => summary.state === "parked").length;
   if (parked > 0) note(io, `${parked} wait for a person: daimon approve`);
   if (rows.some(({ summary }) => stateOf(summary, running) === "unfinished"))

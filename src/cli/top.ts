@@ -13,11 +13,10 @@ import { ok, type Result } from "../lib/result.ts";
 import { entryLine } from "./entry.ts";
 import { interrupts } from "./interrupt.ts";
 import type { Io } from "./io.ts";
-import { cellsOf, columns, rowsOf, type Row } from "./processes.ts";
+import { processTable, rowsOf, type Row } from "./processes.ts";
 import { run as runPs } from "./ps.ts";
 import { formatCount, formatUsd } from "./term/format.ts";
 import { isLive } from "./term/screen.ts";
-import { table } from "./term/table.ts";
 import { cut } from "./term/width.ts";
 import { isRunning, look } from "./workspace.ts";
 
@@ -161,12 +160,7 @@ function draw(view: View, running: boolean, io: Io): void {
   const tailRoom = Math.min(view.tail.length, Math.max(3, Math.floor(height / 4)));
   const room = Math.max(1, height - 5 - tailRoom);
   view.scroll = Math.min(view.scroll, Math.max(0, rows.length - room));
-  const body = table(
-    liveFirst(rows, room, view.scroll).map((row) => cellsOf(row, running, now)),
-    columns,
-    width,
-    io.colours,
-  );
+  const body = processTable(liveFirst(rows, room, view.scroll), running, now, width, io.colours);
   const lines = [
     headLine(rows, running, view, io, width),
     "",

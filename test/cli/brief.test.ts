@@ -3,7 +3,9 @@ import * as path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { tell } from "../../src/cli/entry.ts";
 import { argsLine, decidedBy, refusalsBy, stageOf } from "../../src/cli/refusals.ts";
-import { rowsOf } from "../../src/cli/processes.ts";
+import { processTable, rowsOf } from "../../src/cli/processes.ts";
+import { palette } from "../../src/cli/term/screen.ts";
+import { recorder } from "./term/screen.ts";
 import { inspect } from "../../src/boot/inspect.ts";
 import { systemClock } from "../../src/drivers/clock/system.ts";
 import { verifyLog } from "../../src/drivers/store/verify.ts";
@@ -81,6 +83,21 @@ describe("ps and top", () => {
     const pids = rows.map((row) => row.summary.pid);
     expect(pids).toEqual(pids.toSorted((a, b) => a - b));
     expect(here.run("ps", "-a").out.split("\n")[2]).toMatch(/^ {2,}2 {4}extract/);
+  });
+
+  it("CLI-15.5  from 60 columns on it is a table of one line a process, and none is wider than the terminal", () => {
+    const rows = rowsOf(table(), true);
+    const long = rows.map((row) => ({
+      ...row,
+      summary: { ...row.summary, park: { type: "stopped", question: "Why? ".repeat(30) } as const },
+    }));
+    for (const width of [60, 70, 80, 90, 100, 110, 120, 200]) {
+      const lines = processTable(long, true, 0, width, palette(recorder(), {}, false))
+        .trimEnd()
+        .split("\n");
+      expect(lines).toHaveLength(rows.length + 1);
+      for (const line of lines) expect(line.length).toBeLessThanOrEqual(width);
+    }
   });
 
   it("CLI-15.3  without --all the ended are only counted", () => {
