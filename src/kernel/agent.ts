@@ -249,7 +249,7 @@ function turnOf(core: Core, proc: Proc, cpu: Cpu, reply: ModelReply): TurnEntry 
     parts: reply.parts,
     stop: reply.stop,
     usage,
-    tokens: replyTokens(reply),
+    tokens: usage.reported ? usage.outputTokens : replyTokens(reply),
     costUsd: cpu.cost(usage),
     model: reply.model,
     intents,

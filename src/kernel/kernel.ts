@@ -18,6 +18,7 @@ import type { BlobDriver, LogDriver, SwapDriver } from "../abi/store.ts";
 import type { Body } from "../abi/sys.ts";
 import type { ToolDefinition } from "../abi/message.ts";
 import { assert, Panic } from "../lib/assert.ts";
+import type { Digest } from "../lib/hash.ts";
 import { canonical, type Json } from "../lib/json.ts";
 import { done, ok, type Awaitable, type Result } from "../lib/result.ts";
 import { estimateTokens } from "../lib/tokens.ts";
@@ -79,6 +80,7 @@ export class Kernel {
   readonly #waiters = new Map<Pid, ((status: ExitStatus) => void)[]>();
   readonly #answerWaiters = new Map<Pid, (() => void)[]>();
   readonly #loops = new Set<Promise<void>>();
+  readonly #manifests = new WeakMap<Manifest, Digest>();
   #panic: Panic | null = null;
 
   /** `table` is the log's fold (recover.ts). Nothing runs before resume(). */
@@ -159,7 +161,7 @@ export class Kernel {
       pid,
       parent: request.parent,
       call: request.call,
-      manifest: this.recorder.putText(canonical(manifest)),
+      manifest: this.#stored(manifest),
       cpu: cpuName,
       goal: request.goal,
       goalTokens: estimateTokens(manifest.instructions) + estimateTokens(JSON.stringify(request.goal)),
@@ -267,6 +269,13 @@ export class Kernel {
     if (missing !== null) return fail("EACCES", `${manifest.name} asks for ${missing}, which its parent does not hold`);
     const outputs = manifest.outputs.filter((path) => parent.manifest.outputs.includes(path));
     return ok({ ...manifest, outputs, limits: tighten(parent.limits, manifest.limits) });
+  }
+
+  /** Processes of one program share a manifest: it is written and hashed once. */
+  #stored(manifest: Manifest): Digest {
+    const known = this.#manifests.get(manifest) ?? this.recorder.putText(canonical(manifest));
+    this.#manifests.set(manifest, known);
+    return known;
   }
 
   #depth(proc: Proc): number {
