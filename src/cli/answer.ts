@@ -1,7 +1,7 @@
 /**
  * Answer: put what a process waits for to the person at the keyboard, and give the kernel what they said.
  *   CLI-9.1  A call is shown by the terminal's approval; a budget asks for the new limit, a question for words, the rest for yes or no.
- *   CLI-9.2  A budget is only raised: a limit that is not higher than what is spent is refused with the reason.
+ *   CLI-9.2  A budget is raised by name and unit, and the raise answers everyone who waits for that budget.
  */
 import { fail, type SysError } from "../abi/errno.ts";
 import type { Limits } from "../abi/budget.ts";
@@ -13,7 +13,7 @@ import { ok, type Result } from "../lib/result.ts";
 import { printFinding, type Io } from "./io.ts";
 import { askApproval, type Keyboard } from "./term/approval.ts";
 import { neutralise } from "./term/neutralise.ts";
-import { approvalRequest, waitingOf, type Lookup, type Waiting } from "./waiting.ts";
+import { approvalRequest, waitingOf, waitWith, type Lookup, type Waiting } from "./waiting.ts";
 import { personOf } from "./workspace.ts";
 
 export async function answerAtKeyboard(machine: Machine, pid: Pid, keyboard: Keyboard, io: Io): Promise<"answered" | "later"> {
@@ -25,9 +25,17 @@ export async function answerAtKeyboard(machine: Machine, pid: Pid, keyboard: Key
   if (waiting === null) return "answered";
   const said = await askFor(waiting, machine, keyboard, io);
   if (said === null) return "later";
-  const given = kernel.answer(pid, { ...said, by: personOf(io) });
+  const given = answerAll(machine, waiting, { ...said, by: personOf(io) });
   if (!given.ok) printFinding(io, { rule: "CLI-9.1", severity: "error", where: `pid ${pid}`, message: given.error.message });
   return given.ok ? "answered" : "later";
+}
+
+/** A raised budget lets everyone go on who waits for it. */
+export function answerAll({ kernel }: Machine, waiting: Pick<Waiting, "pid" | "budget">, answer: Answer): Result<void, SysError> {
+  const others = answer.raise === null ? [] : waitWith(kernel.recorder.table.procs.values(), waiting.budget);
+  const given = kernel.answer(waiting.pid, answer);
+  if (given.ok) for (const pid of others) if (pid !== waiting.pid) kernel.answer(pid, answer);
+  return given;
 }
 
 export function lookupOf({ kernel, policy }: Machine): Lookup {

@@ -11,7 +11,7 @@ import type { Pid } from "../abi/process.ts";
 import { askKernel } from "../boot/control.ts";
 import type { Answer } from "../kernel/kernel.ts";
 import { ok, type Result } from "../lib/result.ts";
-import { answerAtKeyboard, barred, parseRaise } from "./answer.ts";
+import { answerAll, answerAtKeyboard, barred, parseRaise } from "./answer.ts";
 import type { approveOptions } from "./commands.ts";
 import { drive } from "./drive.ts";
 import { interrupts, unless } from "./interrupt.ts";
@@ -42,7 +42,11 @@ export async function run(input: Input<typeof approveOptions>, io: Io): Promise<
     return fail("ENOENT", `nothing that waits is called \`${id.slice(0, 64)}\`; \`daimon approve\` lists what does`);
   const answer = answerOf(chosen, input.options, io);
   if (!answer.ok) return answer;
-  if (await isRunning({ socket })) return await tell(chosen, answer.value, socket, io);
+  const { budget } = chosen;
+  const others = waiting.flatMap((one) =>
+    one !== chosen && budget !== null && one.budget?.limit === budget.limit && one.budget.group === budget.group ? [one.pid] : [],
+  );
+  if (await isRunning({ socket })) return await tell(chosen, others, answer.value, socket, io);
   return await answerAlone(chosen, rootOf(chosen.pid), answer.value, io);
 }
 
@@ -92,14 +96,17 @@ function answerOf(waiting: Waiting, options: Options, io: Io): Result<Omit<Answe
 /** To the kernel in the other terminal. */
 async function tell(
   waiting: Waiting,
+  others: readonly Pid[],
   answer: Omit<Answer, "by"> | null,
   socket: string,
   io: Io,
 ): Promise<Result<number, SysError>> {
   if (answer === null)
     return fail("EBUSY", `process ${waiting.pid} runs in another terminal; answer it there, or here with --yes or --no`);
-  const told = await askKernel(socket, { op: "answer", pid: waiting.pid, answer: { ...answer, by: personOf(io) } });
-  if (!told.ok) return told;
+  for (const pid of [waiting.pid, ...(answer.raise === null ? [] : others)]) {
+    const told = await askKernel(socket, { op: "answer", pid, answer: { ...answer, by: personOf(io) } });
+    if (!told.ok && pid === waiting.pid) return told;
+  }
   if (io.json) printJson(io, { pid: waiting.pid, allow: answer.allow, answered: true });
   else print(io, `process ${waiting.pid}: ${answer.allow ? "allowed" : "refused"}; its kernel goes on`);
   return ok(0);
@@ -120,7 +127,7 @@ async function answerAlone(
       keyboard.close();
       if (said !== "answered") putOff.push(waiting.pid);
     } else {
-      const given = machine.kernel.answer(waiting.pid, { ...answer, by: personOf(io) });
+      const given = answerAll(machine, waiting, { ...answer, by: personOf(io) });
       if (!given.ok) return given;
     }
     if (putOff.length === 0) note(io, `process ${root} goes on`);

@@ -11,7 +11,7 @@ import type { Entry } from "../abi/entry.ts";
 import type { ExitStatus, Pid } from "../abi/process.ts";
 import type { Machine } from "../boot/boot.ts";
 import { summaryOf } from "../kernel/summary.ts";
-import type { Digest } from "../lib/hash.ts";
+import { sha256, type Digest } from "../lib/hash.ts";
 import { lookupOf } from "./answer.ts";
 import { subjectOf, type Driven } from "./drive.ts";
 import { printField } from "./field.ts";
@@ -31,7 +31,13 @@ export interface Report {
   readonly resumed: boolean;
   /** Null while it has not ended. */
   readonly status: ExitStatus | null;
-  readonly delivered: readonly { readonly path: string; readonly bytes: number; readonly digest: Digest | null }[];
+  /** What stands in the workspace because of it; `changed` is false for an output that stood there already as it is now. */
+  readonly delivered: readonly {
+    readonly path: string;
+    readonly bytes: number;
+    readonly digest: Digest | null;
+    readonly changed: boolean;
+  }[];
   readonly paged: { readonly pages: number; readonly tokens: number; readonly processes: number };
   readonly refused: readonly (Refusal & { readonly process: string; readonly about: string })[];
   readonly waiting: readonly Waiting[];
@@ -71,7 +77,7 @@ export function reportOf(machine: Machine, pid: Pid, driven: Driven, { resumed }
     cpu: head?.cpu ?? "",
     resumed,
     status,
-    delivered: told.delivered.map(({ path, digest }) => ({ path, digest, bytes: sizeOf(join(layout.root, path)) })),
+    delivered: deliveredBy(told, status?.ok === true ? (head?.manifest.outputs ?? []) : [], layout.root),
     paged: { pages: told.pages, tokens: told.tokens, processes: told.evictors },
     refused: named,
     waiting,
@@ -82,6 +88,16 @@ export function reportOf(machine: Machine, pid: Pid, driven: Driven, { resumed }
     next: nextOf(pid, status, named, waiting, told.delivered.length > 0),
     root: layout.root,
   };
+}
+
+function deliveredBy(told: Told, outputs: readonly string[], root: string): Report["delivered"] {
+  const changed = told.delivered.map(({ path, digest }) => ({ path, digest, bytes: sizeOf(join(root, path)), changed: true }));
+  const same = outputs.flatMap((path) => {
+    const file = join(root, path);
+    if (told.delivered.some((one) => one.path === path) || sizeOf(file) === 0) return [];
+    return [{ path, digest: sha256(readFileSync(file)), bytes: sizeOf(file), changed: false }];
+  });
+  return [...changed, ...same];
 }
 
 interface Told {
@@ -156,7 +172,9 @@ export function printReport(report: Report, interrupted: number | null, io: Io):
   printHead(report, interrupted, io);
   const { paged, refused, cost } = report;
   const rows: (readonly [string, string])[] = [
-    ...report.delivered.map(({ path, bytes }) => ["delivered", `${path} (${formatBytes(bytes)})`] as const),
+    ...report.delivered.map(
+      ({ path, bytes, changed }) => ["delivered", `${path} (${formatBytes(bytes)}${changed ? "" : ", unchanged"})`] as const,
+    ),
     [
       "paged",
       paged.pages === 0

@@ -120,6 +120,14 @@ export function sourceWords({ label, untrusted }: Pick<Waiting, "label" | "untru
     : "the process, which has read no text by others";
 }
 
+/** Everyone who waits for the same spent limit of the same group: one raise serves them all. */
+export function waitWith(procs: Iterable<Proc>, budget: Waiting["budget"]): readonly Pid[] {
+  if (budget === null) return [];
+  return [...procs].flatMap(({ pid, park }) =>
+    park?.type === "budget" && park.limit === budget.limit && park.group === budget.group ? [pid] : [],
+  );
+}
+
 /** The command that answers. */
 export function answerHint({ pid, type, budget }: Pick<Waiting, "pid" | "type" | "budget">): string {
   if (type === "question") return `daimon approve ${pid} --text "…"`;

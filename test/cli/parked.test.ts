@@ -7,7 +7,7 @@ import type { Label } from "../../src/abi/label.ts";
 import { callSpecs } from "../../src/boot/call-specs.ts";
 import { emptyTable, type Proc } from "../../src/kernel/table.ts";
 import { label } from "../../src/security/labels.ts";
-import { onTerminal, place, withProbe, type Loose, type Processes } from "./shell.ts";
+import { documents, onTerminal, place, withProbe, type Loose, type Processes } from "./shell.ts";
 
 describe("a run that needs a person, without a terminal", () => {
   const here = place();
@@ -243,6 +243,21 @@ describe("what is told of a waiting call", () => {
     const waiting = waitingOf(proc("fs.commit", untrusted, ["a.md#L1-L9", "a.md#L10-L20", "b.md"]), lookup);
     expect(waiting?.untrusted).toEqual(["a.md", "b.md"]);
     expect(waitingOf({ ...proc("fs.commit", user), park: null }, lookup)).toBeNull();
+  });
+
+  it("CLI-9.2  a spent budget is raised once for everyone who waits for it, and the run goes on to its end", () => {
+    const here = place();
+    documents(here);
+    const spent = here.json("run", "brief", "inbox", "--tokens", "6000");
+    expect(spent).toMatchObject({ exit: 75, status: null });
+    const [first] = spent.waiting;
+    expect(first).toMatchObject({ type: "budget", budget: { limit: "tokens", group: spent.pid } });
+    const said = here.run("approve", String(first.pid), "--yes");
+    expect(said).toMatchObject({ code: 64, err: expect.stringContaining("--raise tokens=VALUE") });
+    const done = here.json("approve", String(first.pid), "--raise", "tokens=1M");
+    expect(done).toMatchObject({ pid: spent.pid, exit: 0, delivered: [{ path: "BRIEF.md", changed: true }] });
+    const again = here.json("run", "brief", "inbox");
+    expect(again.delivered).toEqual([{ ...done.delivered[0], changed: false }]);
   });
 
   it("CLI-9.2  a budget is raised by name and unit, and nothing else is taken", () => {
