@@ -4,6 +4,7 @@
  *   BOO-11.1  The socket is made with mode 0600 in a folder of mode 0700; a stale one of a dead kernel is replaced under the lock.
  *   BOO-11.2  A request that is too long, is no JSON, or asks for something unknown is answered with EINVAL, and the kernel goes on.
  *   BOO-11.3  No kernel behind the socket is ENOENT, so that the caller can start its own.
+ *   BOO-11.4  A request is carried out once, whatever follows it on its connection.
  */
 import { chmodSync, rmSync } from "node:fs";
 import { createConnection, createServer, type Socket } from "node:net";
@@ -27,7 +28,14 @@ export interface ControlServer {
 }
 
 export async function serveControl(path: string, kernel: Kernel): Promise<Result<ControlServer, SysError>> {
-  rmSync(path, { force: true });
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    return fail(
+      "EUCLEAN",
+      "the control socket cannot be made: something else has its place in .daimon/run; move it away, or run daimon fsck",
+    );
+  }
   const server = createServer((socket) => serve(socket, kernel));
   /** Created without rights for others from the first moment: the folder is 0700, the mask covers the socket itself. */
   const before = process.umask(0o177);
@@ -54,13 +62,17 @@ function serve(socket: Socket, kernel: Kernel): void {
   socket.setEncoding("utf8");
   socket.setTimeout(answerTimeoutMs, () => socket.destroy());
   socket.on("error", () => socket.destroy());
-  socket.on("data", (piece: string) => {
+  const receive = (piece: string): void => {
     text += piece;
     const end = text.indexOf("\n");
     if (end === -1 && text.length <= requestBytesMax) return;
-    const answer = end === -1 ? fail("EINVAL", "the request is too long") : answerTo(text.slice(0, end), kernel);
+    // What still comes is read and thrown away: the request is carried out once.
+    socket.off("data", receive).resume();
+    const long = end === -1 || end > requestBytesMax;
+    const answer = long ? fail("EINVAL", "the request is too long") : answerTo(text.slice(0, end), kernel);
     socket.end(`${JSON.stringify(answer)}\n`);
-  });
+  };
+  socket.on("data", receive);
 }
 
 function answerTo(line: string, kernel: Kernel): Result<Json, SysError> {
