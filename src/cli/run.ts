@@ -74,7 +74,7 @@ async function perform(machine: Machine, place: string, goal: JsonObject, settin
       ? machine.kernel.spawn({ manifest: manifestOf(found.value, machine, options), goal, parent: 0, call: null })
       : ok(before);
   if (!pid.ok) return pid;
-  if (before !== undefined) note(io, `process ${before} is an unfinished run of this; it goes on where it stood`);
+  if (before !== undefined) noteResumed(machine, before, options, io);
   const rest = others.filter((other) => other !== before);
   if (rest.length > 0)
     note(io, `unfinished before and going on too: ${rest.map((other) => describe(machine, other)).join(", ")}`);
@@ -82,6 +82,13 @@ async function perform(machine: Machine, place: string, goal: JsonObject, settin
   noteOthers(driven, pid.value, io);
   degraded(machine, io);
   return alive(machine, () => reportOf(machine, pid.value, driven, { resumed: before !== undefined }));
+}
+
+/** What it was started with stays: a run half on one CPU and half on another would be neither. */
+function noteResumed(machine: Machine, pid: Pid, { cpu }: Options, io: Io): void {
+  const own = machine.kernel.recorder.table.procs.get(pid)?.cpu ?? "";
+  const kept = cpu === undefined || cpu === own ? "" : ` on ${own}; to begin anew on ${cpu}, end it first: daimon kill ${pid}`;
+  note(io, `process ${pid} is an unfinished run of this; it goes on where it stood${kept}`);
 }
 
 /** A log that failed under the run is the error, not the report. */

@@ -90,6 +90,8 @@ describe("a run that needs a person, without a terminal", () => {
     const { pid } = parked();
     const again = here.json("run", "probe", "hello");
     expect(again).toMatchObject({ pid, resumed: true, status: null, exit: 75 });
+    const other = here.run("run", "probe", "hello", "--cpu", "gullible");
+    expect(other.err).toContain(`goes on where it stood on reflex; to begin anew on gullible, end it first: daimon kill ${pid}`);
     expect(here.json("ps").processes).toHaveLength(1);
   });
 
