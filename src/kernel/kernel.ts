@@ -22,8 +22,6 @@ import type { Digest } from "../lib/hash.ts";
 import { canonical, type Json } from "../lib/json.ts";
 import { done, ok, type Awaitable, type Result } from "../lib/result.ts";
 import { estimateTokens } from "../lib/tokens.ts";
-import { tighten } from "../scheduler/budget.ts";
-import { attenuates } from "../security/capability.ts";
 import { label } from "../security/labels.ts";
 import { runAgent } from "./agent.ts";
 import { runBody } from "./body.ts";
@@ -33,6 +31,7 @@ import { Running, type Core, type Cpu } from "./core.ts";
 import { exit } from "./exit.ts";
 import { Halted, Recorder, type EntryListener } from "./recorder.ts";
 import { Slots } from "./slots.ts";
+import { attenuated, instructed } from "./spawn.ts";
 import { summaryOf } from "./summary.ts";
 import type { Proc, Table } from "./table.ts";
 import { toolsFor } from "./tools.ts";
@@ -143,7 +142,7 @@ export class Kernel {
   #spawn(request: SpawnRequest): Result<Pid, SysError> {
     const { table } = this.recorder;
     const parent = table.procs.get(request.parent);
-    const checked = parent === undefined ? ok(request.manifest) : this.#attenuated(parent, request.manifest);
+    const checked = parent === undefined ? ok(request.manifest) : attenuated(table, parent, request.manifest);
     if (!checked.ok) return checked;
     if (table.live >= limits.processesMax)
       return fail("EAGAIN", `there are ${limits.processesMax} processes; wait for some to end`);
@@ -262,28 +261,11 @@ export class Kernel {
     }
   }
 
-  #attenuated(parent: Proc, manifest: Manifest): Result<Manifest, SysError> {
-    const depth = this.#depth(parent);
-    if (depth >= limits.spawnDepthMax) return fail("E2BIG", `processes nest at most ${limits.spawnDepthMax} deep`);
-    const missing = attenuates(parent.manifest.calls, manifest.calls);
-    if (missing !== null) return fail("EACCES", `${manifest.name} asks for ${missing}, which its parent does not hold`);
-    const outputs = manifest.outputs.filter((path) => parent.manifest.outputs.includes(path));
-    return ok({ ...manifest, outputs, limits: tighten(parent.limits, manifest.limits) });
-  }
-
   /** Processes of one program share a manifest: it is written and hashed once. */
   #stored(manifest: Manifest): Digest {
     const known = this.#manifests.get(manifest) ?? this.recorder.putText(canonical(manifest));
     this.#manifests.set(manifest, known);
     return known;
-  }
-
-  #depth(proc: Proc): number {
-    let depth = 1;
-    for (let at = this.recorder.table.procs.get(proc.parent); at !== undefined; depth += 1) {
-      at = this.recorder.table.procs.get(at.parent);
-    }
-    return depth;
   }
 
   #start(proc: Proc, recovered: boolean): void {
@@ -396,10 +378,4 @@ export class Kernel {
     this.#running.get(proc.pid)?.cancel(error.message);
     exit(this.#core, proc, { ok: false, error });
   }
-}
-
-/** Idempotent, so that a child spawned from its parent's own manifest is not told twice. */
-function instructed(manifest: Manifest, preamble: string): Manifest {
-  if (manifest.kind !== "agent" || preamble === "" || manifest.instructions.endsWith(preamble)) return manifest;
-  return { ...manifest, instructions: `${manifest.instructions}\n\n${preamble}` };
 }

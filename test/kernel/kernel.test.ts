@@ -4,7 +4,7 @@ import { fail } from "../../src/abi/errno.ts";
 import { parseEntry, recoverTable } from "../../src/kernel/recover.ts";
 import { digestOf, restore, serialise, tableDigest } from "../../src/kernel/snapshot.ts";
 import { foldInput } from "../../src/kernel/recorder.ts";
-import { render } from "../../src/kernel/window.ts";
+import { render, stub } from "../../src/kernel/window.ts";
 import { swapIn, swapOut } from "../../src/kernel/swap.ts";
 import { replay, replayBody } from "../../src/kernel/replay.ts";
 import { memorySwap } from "../../src/drivers/store/swap.ts";
@@ -114,6 +114,21 @@ describe("windows", () => {
     expect(windows[5]).toContain("[page 1.0.0 evicted");
     expect(windows[5]).toContain("of a.md#L1");
     expect(windows[6]).toContain("p".repeat(3_900));
+  });
+
+  test("WIN-1.3 a stub names the page's source, its size and the call that brings it back", () => {
+    const page = {
+      id: "4.2.0",
+      source: "inbox/a.md#L1-L80",
+      tokens: 812,
+      kind: "result",
+      label: { integrity: "derived", confidentiality: "public" },
+      pin: "none",
+      resident: false,
+      bornStep: 2,
+      blob: null,
+    } as const;
+    expect(stub(page)).toBe('[page 4.2.0 evicted: 812 tokens of inbox/a.md#L1-L80; mem.read {"page":"4.2.0"} brings it back]');
   });
 
   test("MEM-3.1 a pinned page stays when everything else leaves", async () => {
@@ -344,6 +359,24 @@ describe("the recorder", () => {
     expect(seen).toEqual([{ durable: true, dirty: false }]);
   });
 
+  test("KRN-3.3 after a failed write nothing is recorded any more, whoever asks", async () => {
+    const machine = rig({ log: { failWrite: 1 } });
+    const { recorder } = machine.kernel;
+    machine.spawn({});
+    expect(await recorder.barrier(true)).toMatchObject({ ok: false, error: { errno: "ENOSPC" } });
+    const before = recorder.next;
+    expect(() => recorder.record({ kind: "weight", at: 1, pid: 1, weight: 5 })).toThrow(/disk is full/);
+    expect([recorder.next, recorder.failure?.errno]).toEqual([before, "ENOSPC"]);
+  });
+
+  test("KRN-3.2 a barrier flushes blobs before the log, and fails when they cannot be flushed", async () => {
+    const machine = rig({ blobs: { failWrite: 1 }, handlers: [text], script: () => ok(calls(["x.text", { n: 20_000 }])) });
+    machine.spawn({ stepsMax: 1 });
+    await new Promise(setImmediate);
+    expect(await machine.kernel.recorder.barrier(true)).toMatchObject({ ok: false, error: { errno: "ENOSPC" } });
+    expect(machine.kernel.recorder.failure).not.toBeNull();
+  });
+
   test("KRN-3.1 what the log refuses is not folded", async () => {
     const machine = rig({ log: { failWrite: 1 } });
     const before = tableDigest(machine.kernel.recorder.table);
@@ -479,7 +512,7 @@ describe("signals and groups", () => {
     expect(proof.ok && [proof.value.proved, proof.value.findings]).toEqual([1, []]);
   });
 
-  test("KRN-9.2 a child holds no call its parent does not hold, and no higher limit", async () => {
+  test("KRN-13.1 and KRN-9.2 a child holds no call its parent does not hold, and no higher limit", async () => {
     const asked: unknown[] = [];
     const body: Body = async (sys) => {
       asked.push(
@@ -497,6 +530,22 @@ describe("signals and groups", () => {
     await machine.run({ kind: "body", instructions: "b", calls: ["proc.*", "x.text"], limits: { ...noLimits, tokens: 500 } });
     expect(asked[0]).toMatchObject({ ok: false, error: { errno: "EACCES", message: expect.stringContaining("net.fetch") } });
     expect(machine.kernel.recorder.table.procs.get(2)?.limits.tokens).toBe(500);
+  });
+
+  test("KRN-9.2 a person's process may hold anything, and KRN-13.2 processes nest only to a bound", async () => {
+    const answers: unknown[] = [];
+    const body: Body = async (sys) => {
+      const child = await sys.call("proc.spawn", {
+        manifest: { name: "c", kind: "body", instructions: "b", calls: ["proc.*"] },
+        goal: 1,
+      });
+      if (!child.ok) answers.push(child);
+      return child.ok ? await sys.call("proc.wait", child.value as never) : ok("deep enough");
+    };
+    const machine = rig({ bodies: { b: body } });
+    await machine.run({ kind: "body", instructions: "b", calls: ["proc.*"] });
+    expect(answers).toMatchObject([{ ok: false, error: { errno: "E2BIG" } }]);
+    expect(machine.kernel.processes()).toHaveLength(16);
   });
 
   test("KRN-9.4 a signal is journaled; stop parks at a safe point and continue goes on", async () => {
@@ -559,7 +608,7 @@ describe("signals and groups", () => {
   });
 });
 
-test("the workspace's instructions reach every agent, after its own", async () => {
+test("KRN-13.3 the workspace's instructions reach every agent, after its own", async () => {
   const systems: string[] = [];
   const machine = rig({
     preamble: "# From AGENTS.md\n\nUse plain words.\n",

@@ -1,0 +1,28 @@
+/**
+ * Spawn: what a new process's manifest becomes before it is written down.
+ *   KRN-13.1  A child's calls are covered by its parent's, its limits are never above, and it may deliver only what its parent may.
+ *   KRN-13.2  Processes nest to a bound, so that a program that spawns itself ends.
+ *   KRN-13.3  The workspace's instructions follow an agent's own, once.
+ */
+import { fail, type SysError } from "../abi/errno.ts";
+import { limits } from "../abi/limits.ts";
+import type { Manifest } from "../abi/process.ts";
+import { ok, type Result } from "../lib/result.ts";
+import { tighten } from "../scheduler/budget.ts";
+import { attenuates } from "../security/capability.ts";
+import { ancestry, type Proc, type Table } from "./table.ts";
+
+export function attenuated(table: Table, parent: Proc, manifest: Manifest): Result<Manifest, SysError> {
+  const depth = [...ancestry(table, parent)].length;
+  if (depth >= limits.spawnDepthMax)
+    return fail("E2BIG", `processes nest at most ${limits.spawnDepthMax} deep; do the work here`);
+  const missing = attenuates(parent.manifest.calls, manifest.calls);
+  if (missing !== null) return fail("EACCES", `${manifest.name} asks for ${missing}, which its parent does not hold`);
+  const outputs = manifest.outputs.filter((path) => parent.manifest.outputs.includes(path));
+  return ok({ ...manifest, outputs, limits: tighten(parent.limits, manifest.limits) });
+}
+
+export function instructed(manifest: Manifest, preamble: string): Manifest {
+  if (manifest.kind !== "agent" || preamble === "" || manifest.instructions.endsWith(preamble)) return manifest;
+  return { ...manifest, instructions: `${manifest.instructions}\n\n${preamble}` };
+}
