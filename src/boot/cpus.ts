@@ -60,14 +60,15 @@ export async function openCpus(options: CpuOptions): Promise<Cpus> {
     const model = rest.length > 0 ? rest.join("/") : (sources.find((source) => source.name === provider)?.model ?? "");
     const driver = await loadDriver(provider, options, locals, drivers, sources);
     if (!driver.ok) return driver;
-    if (driver.value.remote && model === "") return fail("EINVAL", `name a model of ${provider}, such as ${provider}/MODEL`);
+    if (model === "" && provider !== "reflex" && provider !== "gullible")
+      return fail("EINVAL", `name a model of ${provider}, such as ${provider}/MODEL`);
     const price = priceOf(driver.value, model);
     const cpu: Cpu = { driver: driver.value, model: model === "" ? provider : model, cost: (usage) => cost(usage, price) };
     cpus.set(name, cpu);
     return ok(cpu);
   };
   return {
-    default: wanted ?? sources[0]?.name ?? "reflex",
+    default: wanted ?? sources.find((source) => source.model !== "")?.name ?? "reflex",
     sources,
     load,
     get: (name) => cpus.get(name) ?? null,
