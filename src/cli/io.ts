@@ -5,6 +5,7 @@
  *   CLI-2.3  --quiet silences notes and warnings, never results or errors.
  *   CLI-2.4  Everything printed is neutralised, whoever wrote it.
  */
+import { inertJson } from "./term/inert-json.ts";
 import type { Clock } from "../abi/clock.ts";
 import type { Finding } from "../abi/finding.ts";
 import type { Surroundings } from "../boot/layout.ts";
@@ -30,17 +31,7 @@ export interface Io {
 
 /** One document, one line. */
 export function printJson(io: Pick<Io, "out">, value: unknown): void {
-  io.out.write(`${inert(JSON.stringify(value))}\n`);
-}
-
-/** What a terminal might obey or hide is written as `\uXXXX`; the value is the same. */
-function inert(json: string): string {
-  return json.replaceAll(/[\u007f-\u009f\p{Default_Ignorable_Code_Point}\p{Cf}\u2028\u2029\p{Surrogate}]/gu, (character) =>
-    character
-      .split("")
-      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
-      .join(""),
-  );
+  io.out.write(`${inertJson(value)}\n`);
 }
 
 /** Lines of a result. */

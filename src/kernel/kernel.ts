@@ -31,7 +31,7 @@ import { Running, type Core, type Cpu } from "./core.ts";
 import { exit } from "./exit.ts";
 import { Halted, Recorder, type EntryListener } from "./recorder.ts";
 import { Slots } from "./slots.ts";
-import { attenuated, instructed } from "./spawn.ts";
+import { attenuated, instructed, windowBound } from "./spawn.ts";
 import { summaryOf } from "./summary.ts";
 import type { Proc, Table } from "./table.ts";
 import { toolsFor } from "./tools.ts";
@@ -167,7 +167,7 @@ export class Kernel {
       label: request.label ?? parent?.label ?? label("user", "workspace"),
       session: parent?.session ?? pid,
       weight: request.weight ?? parent?.weight ?? 100,
-      windowTokensMax: Math.min(manifest.windowTokens ?? Infinity, cpu.driver.windowTokens(cpu.model)),
+      windowTokensMax: Math.min(windowBound(table, manifest, parent), cpu.driver.windowTokens(cpu.model)),
     });
     const proc = table.procs.get(pid);
     assert(proc !== undefined, "a spawned process exists");

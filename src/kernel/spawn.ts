@@ -2,6 +2,7 @@
  * Spawn: what a new process's manifest becomes before it is written down.
  *   KRN-13.1  A child's calls are covered by its parent's, its limits are never above, and it may deliver only what its parent may.
  *   KRN-13.2  Processes nest to a bound, so that a program that spawns itself ends.
+ *   KRN-13.4  A window set for a process bounds the windows of everything below it.
  *   KRN-13.3  The workspace's instructions follow an agent's own, once.
  */
 import { fail, type SysError } from "../abi/errno.ts";
@@ -25,4 +26,12 @@ export function attenuated(table: Table, parent: Proc, manifest: Manifest): Resu
 export function instructed(manifest: Manifest, preamble: string): Manifest {
   if (manifest.kind !== "agent" || preamble === "" || manifest.instructions.endsWith(preamble)) return manifest;
   return { ...manifest, instructions: `${manifest.instructions}\n\n${preamble}` };
+}
+
+/** The smallest window set for the process itself or for a group above it; a body has none of its own, and passes its bound on. */
+export function windowBound(table: Table, manifest: Manifest, parent: Proc | undefined): number {
+  let bound = manifest.windowTokens ?? Infinity;
+  if (parent === undefined) return bound;
+  for (const group of ancestry(table, parent)) bound = Math.min(bound, group.manifest.windowTokens ?? Infinity);
+  return bound;
 }

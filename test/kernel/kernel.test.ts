@@ -548,6 +548,18 @@ describe("signals and groups", () => {
     expect(machine.kernel.processes()).toHaveLength(16);
   });
 
+  test("KRN-13.4 a window set for a process bounds the windows below it", async () => {
+    const body: Body = async (sys) => {
+      const child = await sys.call("proc.spawn", { manifest: { name: "c", instructions: "c", windowTokens: 9_000 }, goal: 1 });
+      return child.ok ? await sys.call("proc.wait", child.value as never) : child;
+    };
+    const machine = rig({ bodies: { b: body } });
+    await machine.run({ kind: "body", instructions: "b", windowTokens: 3_000 });
+    expect(machine.kernel.processes().map((proc) => proc.windowTokensMax)).toEqual([3_000, 3_000]);
+    await machine.run({ kind: "body", instructions: "b" });
+    expect(machine.kernel.processes().at(-1)?.windowTokensMax).toBe(9_000);
+  });
+
   test("KRN-9.4 a signal is journaled; stop parks at a safe point and continue goes on", async () => {
     const gates: (() => void)[] = [];
     const slow = handler({ name: "x.slow" }, () => new Promise((resolve) => gates.push(() => resolve(ok({ value: 1 })))));

@@ -117,7 +117,7 @@ const effects: Readonly<Record<EffectClass, string>> = {
   pure: "it computes",
   read: "it reads",
   write: "it writes in its own session",
-  external: "it reaches outside this machine",
+  external: "it has an effect outside the process's own session",
   irreversible: "it has a final effect",
 };
 

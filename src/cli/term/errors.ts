@@ -6,6 +6,7 @@
  *   TTY-7.4  With --json the error is one JSON object on standard error.
  *   TTY-7.5  Everything in a message is neutralised.
  */
+import { inertJson } from "./inert-json.ts";
 import { errnos, type Retry, type SysError } from "../../abi/errno.ts";
 import { neutralise } from "./neutralise.ts";
 import type { Environment, Palette, Screen } from "./screen.ts";
@@ -23,7 +24,7 @@ const panicExit = 70;
 export function printError(error: SysError, style: ErrorStyle): number {
   const row = errnos[error.errno];
   if (style.json) {
-    style.screen.write(`${JSON.stringify({ error: { ...error, exit: row.exit } })}\n`);
+    style.screen.write(`${inertJson({ error: { ...error, exit: row.exit } })}\n`);
     return row.exit;
   }
   const { what, next } = split(error.message);
@@ -35,7 +36,7 @@ export function printError(error: SysError, style: ErrorStyle): number {
 /** An exception that came through: always a bug of ours, or of a library. */
 export function printPanic(thrown: unknown, style: ErrorStyle): number {
   const message = thrown instanceof Error ? thrown.message : "something that is no error was thrown";
-  if (style.json) style.screen.write(`${JSON.stringify({ error: { errno: "EPANIC", message, exit: panicExit } })}\n`);
+  if (style.json) style.screen.write(`${inertJson({ error: { errno: "EPANIC", message, exit: panicExit } })}\n`);
   else
     print(
       style,
