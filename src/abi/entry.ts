@@ -52,6 +52,18 @@ export interface SpawnEntry {
   readonly windowTokensMax: number;
 }
 
+/** A process goes on as another program: a new manifest, goal and window; the same pid, parent, children, session, label and spend. */
+export interface ExecEntry {
+  readonly kind: "exec";
+  readonly at: number;
+  readonly pid: Pid;
+  readonly manifest: Digest;
+  readonly cpu: string;
+  readonly goal: Json;
+  readonly goalTokens: number;
+  readonly windowTokensMax: number;
+}
+
 /** A remote model is about to be asked; the reservation stands until the turn settles it. */
 export interface ThinkEntry {
   readonly kind: "think";
@@ -190,6 +202,7 @@ export interface CheckpointEntry {
 export type Entry =
   | BootEntry
   | SpawnEntry
+  | ExecEntry
   | ThinkEntry
   | TurnEntry
   | CallEntry

@@ -47,6 +47,8 @@ export function tell(entry: Entry): string {
       return `daimon ${entry.version}, ${entry.steps.length} steps, digest ${entry.digest.slice(0, 12)}`;
     case "spawn":
       return `under ${entry.parent === 0 ? "the kernel" : entry.parent} on ${entry.cpu}: ${JSON.stringify(entry.goal)}`;
+    case "exec":
+      return `goes on as another program on ${entry.cpu}: ${JSON.stringify(entry.goal)}`;
     case "think":
       return `step ${entry.step} asks the model, reserving ${formatCount(entry.reserveTokens)} tokens, ${formatUsd(entry.reserveUsd)}`;
     case "turn":

@@ -17,13 +17,11 @@ import type {
   OutcomeEntry,
   ParkEntry,
   SignalEntry,
-  SpawnEntry,
   ThinkEntry,
   TurnEntry,
   ExitEntry,
 } from "../abi/entry.ts";
 import type { CallId } from "../abi/call.ts";
-import type { Label } from "../abi/label.ts";
 import type { Message, ResultPart } from "../abi/message.ts";
 import type { Page } from "../abi/page.ts";
 import type { Manifest, Pid } from "../abi/process.ts";
@@ -31,8 +29,9 @@ import { assert, unreachable } from "../lib/assert.ts";
 import type { Digest } from "../lib/hash.ts";
 import { isObject, type Json } from "../lib/json.ts";
 import { estimateTokens } from "../lib/tokens.ts";
+import { applyExec, applySpawn } from "./fold-spawn.ts";
 import { join, label as labelOf } from "../security/labels.ts";
-import { ancestry, callDigest, callsOf, type PendingCall, type Proc, type Table, type Taped, type TapeValue } from "./table.ts";
+import { ancestry, callDigest, callsOf, procOf, type PendingCall, type Proc, type Table, type TapeValue } from "./table.ts";
 import { errorText, excerpt, render, stub } from "./window.ts";
 
 /** How the fold reads what an entry names by digest. */
@@ -54,6 +53,8 @@ export function apply(table: Table, entry: Entry, input: FoldInput): void {
       return;
     case "spawn":
       return applySpawn(table, entry, input);
+    case "exec":
+      return applyExec(table, entry, input);
     case "think":
       return applyThink(table, entry);
     case "turn":
@@ -109,54 +110,6 @@ function recordProduced(table: Table, entry: FilesEntry): void {
     table.produced.set(to, entry.pid);
     table.producedPaths.set(path, entry.pid);
   }
-}
-
-function applySpawn(table: Table, entry: SpawnEntry, input: FoldInput): void {
-  assert(entry.pid === table.nextPid, "pids are given in order");
-  const manifest = input.manifest(entry.manifest);
-  table.nextPid = entry.pid + 1;
-  table.procs.set(entry.pid, {
-    pid: entry.pid,
-    parent: entry.parent,
-    call: entry.call,
-    manifestDigest: entry.manifest,
-    manifest,
-    cpu: entry.cpu,
-    goal: entry.goal,
-    session: entry.session,
-    windowTokensMax: entry.windowTokensMax,
-    startedAt: entry.at,
-    limits: manifest.limits,
-    label: entry.label,
-    weight: entry.weight,
-    state: "ready",
-    park: null,
-    exit: null,
-    exitDigest: null,
-    endedAt: null,
-    step: 0,
-    messages: manifest.kind === "agent" ? [goalMessage(entry)] : [],
-    pages: [],
-    windowTokens: entry.goalTokens,
-    pagesEvicted: 0,
-    pending: [],
-    tape: manifest.kind === "body" ? new Map<CallId, Taped>() : null,
-    result: null,
-    refused: 0,
-    unpricedTokens: 0,
-    finished: false,
-    spend: { costUsd: 0, tokens: 0, calls: 0, timeMs: 0 },
-    reserved: { costUsd: 0, tokens: 0, calls: 0, timeMs: 0 },
-    held: { costUsd: 0, tokens: 0 },
-    children: [],
-    swapped: null,
-  });
-  table.live += 1;
-  table.procs.get(entry.parent)?.children.push(entry.pid);
-}
-
-function goalMessage(entry: SpawnEntry): Message {
-  return { role: "user", parts: [{ type: "text", text: render(entry.goal) }], tokens: entry.goalTokens };
 }
 
 function applyThink(table: Table, entry: ThinkEntry): void {
@@ -389,10 +342,4 @@ function applyExit(table: Table, entry: ExitEntry): void {
   proc.pages = [];
   proc.pending = [];
   proc.tape = null;
-}
-
-function procOf(table: Table, pid: Pid): Proc {
-  const proc = table.procs.get(pid);
-  assert(proc !== undefined, `pid ${pid} exists`);
-  return proc;
 }

@@ -31,7 +31,7 @@ import { Running, type Core, type Cpu } from "./core.ts";
 import { exit } from "./exit.ts";
 import { Halted, Recorder, type EntryListener } from "./recorder.ts";
 import { Slots } from "./slots.ts";
-import { attenuated, instructed, windowBound } from "./spawn.ts";
+import { attenuated, goalTokens, instructed, windowBound } from "./spawn.ts";
 import { summaryOf } from "./summary.ts";
 import type { Proc, Table } from "./table.ts";
 import { toolsFor } from "./tools.ts";
@@ -61,6 +61,12 @@ export interface SpawnRequest {
   readonly call: CallId | null;
   readonly weight?: number;
   readonly label?: Label;
+}
+
+interface Placed {
+  readonly manifest: Manifest;
+  readonly cpu: string;
+  readonly windowTokensMax: number;
 }
 
 export interface Answer {
@@ -142,14 +148,11 @@ export class Kernel {
   #spawn(request: SpawnRequest): Result<Pid, SysError> {
     const { table } = this.recorder;
     const parent = table.procs.get(request.parent);
-    const checked = parent === undefined ? ok(request.manifest) : attenuated(table, parent, request.manifest);
-    if (!checked.ok) return checked;
     if (table.live >= limits.processesMax)
       return fail("EAGAIN", `there are ${limits.processesMax} processes; wait for some to end`);
-    const manifest = instructed(checked.value, this.#options.preamble);
-    const cpuName = manifest.cpu ?? parent?.cpu ?? this.#options.defaultCpu;
-    const cpu = this.#options.cpu(cpuName);
-    if (cpu === null) return fail("ENOENT", `there is no CPU ${JSON.stringify(cpuName)}; see "daimon doctor" for those that are`);
+    const placed = this.#placed(request.manifest, parent, parent?.cpu ?? this.#options.defaultCpu);
+    if (!placed.ok) return placed;
+    const { manifest, ...place } = placed.value;
     if (manifest.kind === "body" && this.#core.body(manifest) === null) {
       return fail("ENOEXEC", `program ${manifest.name} has no body ${JSON.stringify(manifest.instructions)}`);
     }
@@ -161,18 +164,54 @@ export class Kernel {
       parent: request.parent,
       call: request.call,
       manifest: this.#stored(manifest),
-      cpu: cpuName,
+      ...place,
       goal: request.goal,
-      goalTokens: estimateTokens(manifest.instructions) + estimateTokens(JSON.stringify(request.goal)),
+      goalTokens: goalTokens(manifest, request.goal),
       label: request.label ?? parent?.label ?? label("user", "workspace"),
       session: parent?.session ?? pid,
       weight: request.weight ?? parent?.weight ?? 100,
-      windowTokensMax: Math.min(windowBound(table, manifest, parent), cpu.driver.windowTokens(cpu.model)),
     });
     const proc = table.procs.get(pid);
     assert(proc !== undefined, "a spawned process exists");
     this.#start(proc, false);
     return ok(pid);
+  }
+
+  /** What the manifest becomes under its group, and the CPU and window it gets. */
+  #placed(asked: Manifest, group: Proc | undefined, cpuDefault: string): Result<Placed, SysError> {
+    const { table } = this.recorder;
+    const checked = group === undefined ? ok(asked) : attenuated(table, group, asked);
+    if (!checked.ok) return checked;
+    const manifest = instructed(checked.value, this.#options.preamble);
+    const name = manifest.cpu ?? cpuDefault;
+    const cpu = this.#options.cpu(name);
+    if (cpu === null) return fail("ENOENT", `there is no CPU ${JSON.stringify(name)}; see "daimon doctor" for those that are`);
+    const windowTokensMax = Math.min(windowBound(table, manifest, group), cpu.driver.windowTokens(cpu.model));
+    return ok({ manifest, cpu: name, windowTokensMax });
+  }
+
+  /** The process goes on as another agent. What stood in its window is gone from it; its label, budget and session stay. */
+  exec(pid: Pid, asked: Manifest, goal: Json): Result<void, SysError> {
+    const found = this.#live(pid);
+    if (!found.ok) return found;
+    const proc = found.value;
+    if (proc.tape !== null || asked.kind !== "agent")
+      return fail("EINVAL", "only an agent can go on as another agent; spawn a child instead");
+    const placed = this.#placed(asked, proc, proc.cpu);
+    if (!placed.ok) return placed;
+    const { manifest, ...place } = placed.value;
+    return this.#writing(() => {
+      const head = { goal, goalTokens: goalTokens(manifest, goal) };
+      this.recorder.record({
+        kind: "exec",
+        at: this.#options.clock.now(),
+        pid,
+        manifest: this.#stored(manifest),
+        ...place,
+        ...head,
+      });
+      return done;
+    });
   }
 
   wait(pid: Pid): Awaitable<ExitStatus> {

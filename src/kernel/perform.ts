@@ -137,9 +137,9 @@ async function verify(job: Job, call: PendingCall, handler: CallHandler, context
   job.core.recorder.record({ kind: "park", at: job.core.clock.now(), pid: job.proc.pid, reason });
 }
 
-/** A process may have been killed while its call ran, or the kernel may be leaving; then the outcome has no reader here. */
+/** Killed, gone on as another program, or in a kernel that leaves: then the outcome has no reader here. */
 function recordOutcome({ core, proc }: Job, call: PendingCall, result: Result<CallValue, SysError>): void {
-  if (proc.state !== "zombie" && !core.stopping) core.recorder.record(outcomeOf(core, proc, call, result));
+  if (proc.pending.includes(call) && !core.stopping) core.recorder.record(outcomeOf(core, proc, call, result));
 }
 
 export function outcomeOf(core: Core, proc: Proc, call: PendingCall, result: Result<CallValue, SysError>): OutcomeEntry {

@@ -8,7 +8,9 @@
 import { fail, type SysError } from "../abi/errno.ts";
 import { limits } from "../abi/limits.ts";
 import type { Manifest } from "../abi/process.ts";
+import type { Json } from "../lib/json.ts";
 import { ok, type Result } from "../lib/result.ts";
+import { estimateTokens } from "../lib/tokens.ts";
 import { tighten } from "../scheduler/budget.ts";
 import { attenuates } from "../security/capability.ts";
 import { ancestry, type Proc, type Table } from "./table.ts";
@@ -34,4 +36,9 @@ export function windowBound(table: Table, manifest: Manifest, parent: Proc | und
   if (parent === undefined) return bound;
   for (const group of ancestry(table, parent)) bound = Math.min(bound, group.manifest.windowTokens ?? Infinity);
   return bound;
+}
+
+/** What the head of the window takes: the instructions and the goal. */
+export function goalTokens(manifest: Manifest, goal: Json): number {
+  return estimateTokens(manifest.instructions) + estimateTokens(JSON.stringify(goal));
 }

@@ -9,6 +9,7 @@ import type { Page } from "../abi/page.ts";
 import type { RuleId, Verb } from "../abi/policy.ts";
 import type { ExitStatus, Manifest, ParkReason, Pid } from "../abi/process.ts";
 import type { SwapSlot } from "../abi/store.ts";
+import { assert } from "../lib/assert.ts";
 import { sha256, type Digest } from "../lib/hash.ts";
 import { canonical, type Json } from "../lib/json.ts";
 
@@ -44,12 +45,12 @@ export interface Proc {
   readonly pid: Pid;
   readonly parent: Pid;
   readonly call: CallId | null;
-  readonly manifestDigest: Digest;
-  readonly manifest: Manifest;
-  readonly cpu: string;
+  manifestDigest: Digest;
+  manifest: Manifest;
+  cpu: string;
   goal: Json;
   readonly session: Pid;
-  readonly windowTokensMax: number;
+  windowTokensMax: number;
   readonly startedAt: number;
   limits: Limits;
   label: Label;
@@ -128,4 +129,11 @@ export function callsOf(parts: readonly Part[]): readonly Extract<Part, { type: 
 /** A process and the groups above it, nearest first. */
 export function* ancestry(table: Table, proc: Proc): Generator<Proc> {
   for (let at: Proc | undefined = proc; at !== undefined; at = table.procs.get(at.parent)) yield at;
+}
+
+/** The process an entry is about: it was spawned before, or the log is not ours. */
+export function procOf(table: Table, pid: Pid): Proc {
+  const proc = table.procs.get(pid);
+  assert(proc !== undefined, `pid ${pid} exists`);
+  return proc;
 }

@@ -21,7 +21,7 @@ describe("slots", () => {
     const slots = new Slots(1);
     const order: number[] = [];
     const wait = (pid: number, weight: number): void => void slots.take(pid, weight)?.then(() => order.push(pid));
-    slots.take(1, 100);
+    void slots.take(1, 100);
     wait(3, 100);
     wait(2, 100);
     wait(1, 100);

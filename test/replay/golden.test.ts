@@ -36,6 +36,7 @@ test("there is a golden journal, and together they hold every kind of entry", ()
     "call",
     "checkpoint",
     "evict",
+    "exec",
     "exit",
     "files",
     "outcome",

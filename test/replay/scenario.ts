@@ -64,6 +64,10 @@ async function record(): Promise<{
         return ok(
           step === 0 ? calls(["x.send", { to: "a" }]) : step === 1 ? calls(["ask", { question: "Which?" }]) : say("done"),
         );
+      if (goal === "first")
+        return ok(
+          calls(["proc.exec", { manifest: { name: "n", instructions: "Second.", calls: ["task.done"] }, goal: "second" }]),
+        );
       if (goal === "degraded" && down) return fail("EIO", "the provider is down");
       return ok(finish("fine"));
     },
@@ -84,6 +88,7 @@ async function record(): Promise<{
   down = false;
   machine.kernel.answer(degraded, { allow: true, text: "", by: "golden", raise: null });
   await machine.kernel.wait(degraded);
+  await machine.kernel.wait(machine.spawn({ name: "goes-on" }, "first"));
   const killed = machine.spawn({ name: "killed" }, "asks");
   await settled(machine, killed, "parked");
   machine.kernel.signal(killed, "kill", "golden");

@@ -1,6 +1,7 @@
 /**
  * Kernel calls: those whose effect is the process table itself: processes, memory, the end of a task, a question.
  *   KRN-11.1  proc.spawn performed again for one call id returns the process it made the first time.
+ *   KRN-11.4  proc.exec replaces instructions, calls, contract, goal and window, never widens, and keeps pid, parent, session, label and spend.
  *   KRN-11.2  task.done is refused with the reason when its value does not fit the process's contract.
  *   KRN-11.3  mem.read brings back an evicted page's text, with the source and label it had.
  */
@@ -32,6 +33,7 @@ export function kernelCalls(kernel: () => Kernel): readonly CallHandler[] {
   const checks = new WeakMap<JsonSchema, Check>();
   return [
     { spec: specs.spawn, perform: (args: SpawnArgs, context) => spawn(kernel(), args, context) },
+    { spec: specs.exec, perform: (args: SpawnArgs, context) => exec(kernel(), args, context) },
     { spec: specs.wait, perform: (args: { readonly pid: number }, context) => wait(kernel(), args.pid, context) },
     { spec: specs.kill, perform: (args: { readonly pid: number }, context) => kill(kernel(), args.pid, context) },
     {
@@ -68,6 +70,13 @@ function spawn(kernel: Kernel, args: SpawnArgs, context: CallContext): Outcome {
     ...(weight === undefined ? {} : { weight }),
   });
   return pid.ok ? ok({ value: { pid: pid.value } }) : pid;
+}
+
+/** Without an outcome after it: what made the call is not there any more. */
+function exec(kernel: Kernel, { manifest, goal }: SpawnArgs, context: CallContext): Outcome {
+  const caller = procOf(kernel, context);
+  const done = kernel.exec(caller.pid, { ...completed(manifest, caller), name: caller.manifest.name }, goal);
+  return done.ok ? ok({ value: "gone on" }) : done;
 }
 
 /** A child's manifest with what was left out: an agent of its parent's version and CPU, with no call it was not given. */

@@ -49,6 +49,16 @@ export const specs = {
     recovery: "idempotent",
     roles: {},
   },
+  exec: {
+    name: "proc.exec",
+    summary: "Go on as another program: new instructions, goal and window, the same pid, session and budget. Does not return.",
+    input: object({ manifest: manifestSchema, goal: any }, ["manifest", "goal"]),
+    output: { type: "string" },
+    effect: "write",
+    reversible: false,
+    recovery: "idempotent",
+    roles: {},
+  },
   wait: {
     name: "proc.wait",
     summary: "Wait until a child process ends; returns { ok, value } or { ok, error }.",

@@ -1,0 +1,225 @@
+import { describe, expect, test } from "vitest";
+import { noLimits } from "../../src/abi/budget.ts";
+import { fail } from "../../src/abi/errno.ts";
+import { parseEntry } from "../../src/kernel/recover.ts";
+import { replay } from "../../src/kernel/replay.ts";
+import type { Body } from "../../src/abi/sys.ts";
+import { ok } from "../../src/lib/result.ts";
+import { calls, finish, handler, manifestOf, rig, say, type Rig } from "./rig.ts";
+import { settled } from "./settled.ts";
+
+const text = handler({ name: "x.text" }, (args) => ok({ value: "t".repeat(Number(args["n"] ?? 10)) }));
+
+function kindsOf(machine: Rig): string[] {
+  return [...machine.log.read(0)].flatMap((record) => (record.ok ? [parseEntry(record.value.text)?.kind ?? "?"] : []));
+}
+
+/** The kernel was killed and the machine lives: all that was written is there. */
+const all = (): number => 0.999_999;
+
+function reborn(machine: Rig, options: Parameters<typeof rig>[0]): Rig {
+  return rig({ ...options, log: { image: machine.log.crash(all) }, blobs: { image: machine.blobs.crash(() => 0) } });
+}
+
+describe("signals and groups", () => {
+  test("KRN-7.1 a process's descendants end before it does", async () => {
+    const hang = handler({ name: "x.hang" }, () => new Promise(() => {}));
+    const body: Body = async (sys) => {
+      await sys.call("proc.spawn", { manifest: { name: "c", instructions: "c", calls: ["x.hang"] }, goal: "c" });
+      return await sys.call("x.hang", {});
+    };
+    const machine = rig({ handlers: [hang], bodies: { b: body }, script: () => ok(calls(["x.hang", {}])) });
+    const pid = machine.spawn({ kind: "body", instructions: "b" });
+    await new Promise(setImmediate);
+    expect(machine.kernel.signal(pid, "kill", "a test").ok).toBe(true);
+    expect(await machine.kernel.wait(pid)).toMatchObject({
+      ok: false,
+      error: { errno: "ECANCELED", message: "killed by a test" },
+    });
+    const exits = [...machine.log.read(0)].flatMap((record) => {
+      const entry = record.ok ? parseEntry(record.value.text) : null;
+      return entry?.kind === "exit" ? [entry.pid] : [];
+    });
+    expect(exits).toEqual([2, 1]);
+  });
+
+  test("KRN-7.2 the exit entry carries the digest of the state it ends with", async () => {
+    const machine = rig();
+    const { pid } = await machine.run({});
+    const proof = replay({ log: machine.log, blobs: machine.blobs, until: null, pid });
+    expect(proof.ok && [proof.value.proved, proof.value.findings]).toEqual([1, []]);
+  });
+
+  test("KRN-13.1 a child holds no call its parent does not hold, and no higher limit", async () => {
+    const asked: unknown[] = [];
+    const body: Body = async (sys) => {
+      asked.push(
+        await sys.call("proc.spawn", { manifest: { name: "c", instructions: "c", calls: ["x.text", "net.fetch"] }, goal: 1 }),
+      );
+      asked.push(
+        await sys.call("proc.spawn", {
+          manifest: { name: "c", instructions: "c", calls: ["x.text"], limits: { tokens: 10_000 } },
+          goal: 1,
+        }),
+      );
+      return ok(1);
+    };
+    const machine = rig({ handlers: [text], bodies: { b: body } });
+    await machine.run({ kind: "body", instructions: "b", calls: ["proc.*", "x.text"], limits: { ...noLimits, tokens: 500 } });
+    expect(asked[0]).toMatchObject({ ok: false, error: { errno: "EACCES", message: expect.stringContaining("net.fetch") } });
+    expect(machine.kernel.recorder.table.procs.get(2)?.limits.tokens).toBe(500);
+  });
+
+  test("KRN-9.2 a child's manifest is what its parent's allows, also when it asks for nothing", async () => {
+    const body: Body = async (sys) => {
+      const child = await sys.call("proc.spawn", {
+        manifest: { name: "c", instructions: "c", outputs: ["a.md", "b.md"] },
+        goal: 1,
+      });
+      return child.ok ? await sys.call("proc.wait", child.value) : child;
+    };
+    const machine = rig({ bodies: { b: body } });
+    await machine.run({ kind: "body", instructions: "b", outputs: ["a.md"], limits: { ...noLimits, tokens: 90_000 } });
+    const child = machine.kernel.recorder.table.procs.get(2);
+    expect(child?.manifest).toMatchObject({ name: "test/c", calls: [], outputs: ["a.md"], limits: { tokens: 90_000 } });
+  });
+
+  test("KRN-13.2 processes nest only to a bound", async () => {
+    const answers: unknown[] = [];
+    const body: Body = async (sys) => {
+      const child = await sys.call("proc.spawn", {
+        manifest: { name: "c", kind: "body", instructions: "b", calls: ["proc.*"] },
+        goal: 1,
+      });
+      if (!child.ok) answers.push(child);
+      return child.ok ? await sys.call("proc.wait", child.value) : ok("deep enough");
+    };
+    const machine = rig({ bodies: { b: body } });
+    await machine.run({ kind: "body", instructions: "b", calls: ["proc.*"] });
+    expect(answers).toMatchObject([{ ok: false, error: { errno: "E2BIG" } }]);
+    expect(machine.kernel.processes()).toHaveLength(16);
+  });
+
+  test("KRN-13.4 a window set for a process bounds the windows below it", async () => {
+    const body: Body = async (sys) => {
+      const child = await sys.call("proc.spawn", { manifest: { name: "c", instructions: "c", windowTokens: 9_000 }, goal: 1 });
+      return child.ok ? await sys.call("proc.wait", child.value) : child;
+    };
+    const machine = rig({ bodies: { b: body } });
+    await machine.run({ kind: "body", instructions: "b", windowTokens: 3_000 });
+    expect(machine.kernel.processes().map((proc) => proc.windowTokensMax)).toEqual([3_000, 3_000]);
+    await machine.run({ kind: "body", instructions: "b" });
+    expect(machine.kernel.processes().at(-1)?.windowTokensMax).toBe(9_000);
+  });
+
+  test("KRN-11.4 exec goes on as another program, with the same pid, label and spend, and never with more calls", async () => {
+    const seen: string[] = [];
+    const dirty = handler({ name: "x.dirty" }, () =>
+      ok({ value: "d", label: { integrity: "untrusted", confidentiality: "secret" } }),
+    );
+    const next = (calls_: readonly string[]) => ({
+      manifest: { name: "next", instructions: "Second.", calls: calls_ },
+      goal: "two",
+    });
+    const machine = rig({
+      handlers: [dirty, text],
+      script: (request, step) => {
+        seen.push(`${request.system} ${request.messages.length} ${request.tools.map((tool) => tool.name).join()}`);
+        if (request.system === "Second.") return ok(finish("as the second"));
+        if (step === 0) return ok(calls(["x.dirty", {}]));
+        return ok(
+          step === 1
+            ? calls(["proc.exec", next(["x.text", "task.done"])])
+            : calls(["proc.exec", next(["task.done"])], ["x.dirty", {}]),
+        );
+      },
+    });
+    const { pid, status } = await machine.run({ instructions: "First.", calls: ["x.dirty", "proc.exec", "task.done"] });
+    expect(status).toEqual({ ok: true, value: "as the second" });
+    expect(seen.at(-1)).toBe("Second. 1 task.done");
+    const proc = machine.kernel.recorder.table.procs.get(pid);
+    expect(proc).toMatchObject({
+      pid,
+      label: { integrity: "untrusted", confidentiality: "secret" },
+      spend: { calls: 5, tokens: 60 },
+      refused: 0,
+    });
+    const proof = replay({ log: machine.log, blobs: machine.blobs, until: null, pid: null });
+    expect(proof.ok && proof.value.findings).toEqual([]);
+  });
+
+  test("KRN-9.4 a signal is journaled; stop parks at a safe point and continue goes on", async () => {
+    const gates: (() => void)[] = [];
+    const slow = handler({ name: "x.slow" }, () => new Promise((resolve) => gates.push(() => resolve(ok({ value: 1 })))));
+    const machine = rig({ handlers: [slow], script: (_, step) => ok(step === 0 ? calls(["x.slow", {}]) : finish("end")) });
+    const pid = machine.spawn({});
+    await new Promise(setImmediate);
+    machine.kernel.signal(pid, "stop", "test");
+    gates[0]?.();
+    await new Promise(setImmediate);
+    expect(machine.kernel.processes()[0]).toMatchObject({ state: "parked", park: { type: "stopped" } });
+    machine.kernel.signal(pid, "continue", "test");
+    expect(await machine.kernel.wait(pid)).toEqual({ ok: true, value: "end" });
+    expect(kindsOf(machine).filter((kind) => kind === "signal")).toHaveLength(2);
+  });
+
+  test("an approval freezes the exact call, and a yes performs it", async () => {
+    const sent: unknown[] = [];
+    const send = handler({ name: "x.send", effect: "external" }, (args) => ok({ value: sent.push(args) }));
+    const machine = rig({
+      handlers: [send],
+      decide: (request) => ({ verb: request.action.id === "x.send" ? "ask" : "allow", rules: ["r"] }),
+      script: (_, step) => ok(step === 0 ? calls(["x.send", { to: "a" }]) : finish("sent")),
+    });
+    const pid = machine.spawn({});
+    await settled(machine, pid, "parked");
+    expect(machine.kernel.processes()[0]?.park).toMatchObject({ type: "approval", call: "1.0.0" });
+    expect(sent).toEqual([]);
+    machine.kernel.answer(pid, { allow: true, text: "", by: "test", raise: null });
+    expect(await machine.kernel.wait(pid)).toEqual({ ok: true, value: "sent" });
+    expect(sent).toEqual([{ to: "a" }]);
+  });
+
+  test("a question waits for its answer, also across a restart", async () => {
+    const options = {
+      script: (request: { messages: readonly { parts: readonly unknown[] }[] }, step: number) =>
+        ok(step === 0 ? calls(["ask", { question: "which?" }]) : finish(request.messages.at(-1)?.parts[0] as never)),
+    };
+    const machine = rig(options);
+    const pid = machine.spawn({});
+    await settled(machine, pid, "parked");
+    const next = reborn(machine, options);
+    expect(next.kernel.processes()[0]?.park).toMatchObject({ type: "question", question: "which?" });
+    next.kernel.answer(pid, { allow: true, text: "the blue one", by: "test", raise: null });
+    expect(await next.kernel.wait(pid)).toMatchObject({ ok: true, value: { ok: true, text: "the blue one" } });
+  });
+
+  test("nice, wait and signal name what is wrong", async () => {
+    const machine = rig();
+    const { pid } = await machine.run({});
+    expect(machine.kernel.signal(pid, "kill", "x")).toMatchObject({
+      ok: false,
+      error: { errno: "ENOENT", message: expect.stringContaining("has ended") },
+    });
+    expect(machine.kernel.nice(99, 10)).toMatchObject({ ok: false, error: { errno: "ENOENT" } });
+    expect(machine.kernel.nice(pid, 0)).toMatchObject({ ok: false, error: { errno: "EINVAL" } });
+    expect(await machine.kernel.wait(42)).toMatchObject({ ok: false, error: { errno: "ENOENT" } });
+    expect(machine.kernel.answer(pid, { allow: true, text: "", by: "x", raise: null })).toMatchObject({ ok: false });
+  });
+});
+
+test("KRN-13.3 the workspace's instructions reach every agent, after its own", async () => {
+  const systems: string[] = [];
+  const machine = rig({
+    preamble: "# From AGENTS.md\n\nUse plain words.\n",
+    script: (request) => (systems.push(request.system), ok(say("x"))),
+  });
+  await machine.run({ instructions: "Own words." });
+  expect(systems[0]).toBe("Own words.\n\n# From AGENTS.md\n\nUse plain words.\n");
+});
+
+test("a CPU that is not there refuses the spawn by name", () => {
+  const machine = rig();
+  const spawned = machine.kernel.spawn({ manifest: manifestOf({ cpu: "none" }), goal: 1, parent: 0, call: null });
+  expect(spawned).toEqual(fail("ENOENT", 'there is no CPU "none"; see "daimon doctor" for those that are'));
+});
