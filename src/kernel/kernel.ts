@@ -36,6 +36,7 @@ import { summaryOf } from "./summary.ts";
 import type { Proc, Table } from "./table.ts";
 import { toolsFor } from "./tools.ts";
 import { Trap } from "./trap.ts";
+import { Waiters } from "./waiters.ts";
 
 export interface KernelOptions {
   readonly log: LogDriver;
@@ -82,8 +83,8 @@ export class Kernel {
   readonly #options: KernelOptions;
   readonly #core: Core;
   readonly #running = new Map<Pid, Running>();
-  readonly #waiters = new Map<Pid, ((status: ExitStatus) => void)[]>();
-  readonly #answerWaiters = new Map<Pid, (() => void)[]>();
+  readonly #ends = new Waiters<ExitStatus>();
+  readonly #answers = new Waiters<void>();
   readonly #loops = new Set<Promise<void>>();
   readonly #manifests = new WeakMap<Manifest, Digest>();
   #panic: Panic | null = null;
@@ -112,12 +113,12 @@ export class Kernel {
       active: 0,
       stopping: false,
       running: this.#running,
-      cpu: options.cpu,
+      cpu: (name) => options.cpu(name),
       toolsOf: (manifest) => toolsFor(manifest, calls, trap, tools),
       body: (manifest) => options.body(manifest.instructions),
       onDelta: null,
       exited: (proc) => this.#exited(proc),
-      answered: (pid) => this.#answered(pid),
+      answered: (pid) => this.#answers.wait(pid),
     };
   }
 
@@ -218,11 +219,7 @@ export class Kernel {
     const proc = this.recorder.table.procs.get(pid);
     if (proc === undefined) return { ok: false, error: sysError("ENOENT", `there is no process ${pid}`) };
     if (proc.exit !== null) return proc.exit;
-    return new Promise((resolve) => {
-      const waiters = this.#waiters.get(pid) ?? [];
-      waiters.push(resolve);
-      this.#waiters.set(pid, waiters);
-    });
+    return this.#ends.wait(pid);
   }
 
   signal(pid: Pid, signal: Signal, by: string): Result<void, SysError> {
@@ -263,7 +260,7 @@ export class Kernel {
     const stop = !answer.allow && (reason.type === "budget" || reason.type === "degraded" || reason.type === "stopped");
     if (stop) this.#end(proc, sysError(reason.type === "budget" ? "EDQUOT" : "ECANCELED", answer.text || "a person ended it"));
     else if (proc.tape === null) this.#start(proc, false);
-    this.#wake(pid);
+    this.#answers.tell(pid);
     return done;
   }
 
@@ -284,7 +281,7 @@ export class Kernel {
   async close(): Promise<void> {
     this.#core.stopping = true;
     for (const running of this.#running.values()) running.cancel("the kernel stops");
-    for (const pid of this.#answerWaiters.keys()) this.#wake(pid);
+    this.#answers.tellAll();
     await Promise.allSettled(this.#loops);
     if (this.recorder.failure === null) await this.recorder.barrier(false);
   }
@@ -346,35 +343,16 @@ export class Kernel {
   #halt(error: SysError): void {
     this.#core.stopping = true;
     for (const running of this.#running.values()) running.cancel("the kernel stops");
-    for (const [pid, waiters] of this.#waiters) {
-      this.#waiters.delete(pid);
-      for (const wake of waiters) wake({ ok: false, error });
-    }
+    this.#ends.tellAll({ ok: false, error });
   }
 
   #exited(proc: Proc): void {
     assert(proc.exit !== null, "an exited process has a status");
     this.#running.get(proc.pid)?.cancel("the process ended");
     this.#running.delete(proc.pid);
-    const waiters = this.#waiters.get(proc.pid) ?? [];
-    this.#waiters.delete(proc.pid);
-    for (const wake of waiters) wake(proc.exit);
-    this.#wake(proc.pid);
+    this.#ends.tell(proc.pid, proc.exit);
+    this.#answers.tell(proc.pid);
     void this.recorder.rotateIfLarge(this.#options.clock.now(), false).catch((error: unknown) => this.#broke(error));
-  }
-
-  #answered(pid: Pid): Promise<void> {
-    return new Promise((resolve) => {
-      const waiters = this.#answerWaiters.get(pid) ?? [];
-      waiters.push(resolve);
-      this.#answerWaiters.set(pid, waiters);
-    });
-  }
-
-  #wake(pid: Pid): void {
-    const waiters = this.#answerWaiters.get(pid) ?? [];
-    this.#answerWaiters.delete(pid);
-    for (const wake of waiters) wake();
   }
 
   #answerQuestion(proc: Proc, id: CallId, answer: Answer): void {
@@ -406,7 +384,7 @@ export class Kernel {
     if (signal === "kill") return this.#end(proc, sysError("ECANCELED", `killed by ${by}`));
     if (signal === "continue") {
       if (proc.tape === null) this.#start(proc, false);
-      return this.#wake(proc.pid);
+      return this.#answers.tell(proc.pid);
     }
     if (proc.state !== "ready") return;
     const question = `${proc.manifest.name} was ${signal === "stop" ? "stopped" : "interrupted"} by ${by}. Go on?`;
