@@ -5,7 +5,7 @@
  *   LIB-4.3  A schema that cannot be checked as it is written is refused when it is compiled, not when it is used.
  */
 import { validator, type Json as Checked, type Schema, type ValidationError } from "@exodus/schemasafe";
-import { isObject, type Json, type JsonObject, type JsonSchema } from "./json.ts";
+import { isObject, type Json, type JsonSchema } from "./json.ts";
 import { linearPattern } from "./pattern.ts";
 import { err, ok, type Result } from "./result.ts";
 
@@ -82,7 +82,7 @@ function expectation(keyword: string, expected: Json | undefined): string {
   const shown = JSON.stringify(expected) ?? "";
   switch (keyword) {
     case "type":
-      return `must be ${Array.isArray(expected) ? expected.join(" or ") : String(expected)}`;
+      return `must be ${Array.isArray(expected) ? expected.join(" or ") : plain(expected)}`;
     case "required":
       return "is missing";
     case "additionalProperties":
@@ -93,7 +93,7 @@ function expectation(keyword: string, expected: Json | undefined): string {
     case "const":
       return `must be ${shown}`;
     case "format":
-      return `must match ${String(expected)}`;
+      return `must match ${plain(expected)}`;
     case "minLength":
     case "minItems":
     case "minProperties":
@@ -119,6 +119,10 @@ function expectation(keyword: string, expected: Json | undefined): string {
   }
 }
 
+function plain(value: Json | undefined): string {
+  return typeof value === "string" ? value : (JSON.stringify(value) ?? "");
+}
+
 function unit(keyword: string): string {
   if (keyword.endsWith("Length")) return "characters";
   return keyword.endsWith("Items") ? "items" : "properties";
@@ -137,7 +141,7 @@ function at(schema: Json, path: readonly string[]): Json | undefined {
     const target: Json | undefined = part === "$ref" && isObject(here) ? here["$ref"] : undefined;
     if (typeof target === "string") here = at(schema, pointer(target));
     else if (Array.isArray(here)) here = (here as readonly Json[])[Number(part)];
-    else if (isObject(here)) here = (here as JsonObject)[part];
+    else if (isObject(here)) here = here[part];
     else return undefined;
   }
   return here;

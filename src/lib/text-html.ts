@@ -1,11 +1,12 @@
 /** Html: read HTML with htmlparser2, whose positions keep each piece on its line. What a person does not see is hidden. See TXT-4. */
+import type * as Html from "htmlparser2";
 import type { Parser } from "htmlparser2";
 import { lazy } from "./lazy.ts";
 import type { BlockKind, Line, Reader } from "./text-blocks.ts";
 import { blockWriter, rowText, type BlockWriter } from "./text-writer.ts";
 
 /** Loaded with the first HTML document: most folders have none. */
-const html = lazy<typeof import("htmlparser2")>("htmlparser2");
+const html = lazy<typeof Html>("htmlparser2");
 
 const skipped = new Set([
   "script",

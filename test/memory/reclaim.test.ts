@@ -24,9 +24,9 @@ function page(n: number, part: Partial<Page>): Page {
 const pages = fc.array(
   fc.record({
     tokens: fc.integer({ min: 0, max: 2_000 }),
-    pin: fc.constantFrom("none", "none", "none", "fact") as fc.Arbitrary<Page["pin"]>,
+    pin: fc.constantFrom<Page["pin"]>("none", "none", "none", "fact"),
     resident: fc.boolean(),
-    kind: fc.constantFrom("result", "result", "note") as fc.Arbitrary<Page["kind"]>,
+    kind: fc.constantFrom<Page["kind"]>("result", "result", "note"),
   }),
   { maxLength: 40 },
 );

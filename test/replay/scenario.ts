@@ -21,7 +21,7 @@ export const scenarioBody: Body = async (sys) => {
     },
     goal: "child",
   });
-  const waited = child.ok ? await sys.call("proc.wait", child.value as never) : child;
+  const waited = child.ok ? await sys.call("proc.wait", child.value) : child;
   return ok([page.ok && String(page.value).length, refused.ok, waited.ok && waited.value]);
 };
 

@@ -87,19 +87,6 @@ function lie(honest: ModelReply, chance: Prng): ModelReply {
   ])();
 }
 
-interface Outcome {
-  readonly status: ExitStatus;
-  readonly digest: string | null;
-}
-
-interface Run {
-  readonly outcomes: ReadonlyMap<Pid, Outcome>;
-  readonly turns: number;
-  readonly records: number;
-  readonly log: LogImage;
-  readonly blobs: BlobImage;
-}
-
 interface Plan {
   readonly seed: number;
   readonly agents: number;
@@ -158,7 +145,7 @@ async function live(plan: Plan, world: World, left: Images | null, cutAt: Fault,
     const spawned = machine.kernel.spawn({ manifest: manifestOf({ name: "agent" }), goal, parent: 0, call: null });
     if (!spawned.ok) break;
   }
-  const ended = Promise.all([...table.procs.keys()].map((pid) => machine.kernel.wait(pid))).then(() => null);
+  const ended = Promise.all([...table.procs.keys()].map(async (pid) => await machine.kernel.wait(pid))).then(() => null);
   const lost = await Promise.race([cut, ended]);
   if (lost !== null) return lost;
   await machine.kernel.close();

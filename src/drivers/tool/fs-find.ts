@@ -3,6 +3,7 @@
  *   FIL-13.4  fs.search runs in time linear in what it reads, bounded in files, bytes and hits, and says when a bound was met.
  *   FIL-13.7  fs.search does not open a file that policy keeps from it, and says how many there were.
  */
+import type * as Re2 from "re2js";
 import type { CallContext, CallValue } from "../../abi/call.ts";
 import { fail, type SysError } from "../../abi/errno.ts";
 import type { FileStat, Session } from "../../abi/files.ts";
@@ -12,7 +13,7 @@ import { matches, parseGlob, type Glob } from "../../lib/glob.ts";
 import { ok, type Result } from "../../lib/result.ts";
 
 /** Loaded with the first search. */
-const engine = lazy<typeof import("re2js")>("re2js");
+const engine = lazy<typeof Re2>("re2js");
 
 export interface ListArgs {
   readonly path?: string;
