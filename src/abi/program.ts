@@ -61,3 +61,20 @@ export interface Program {
   /** Null runs the passes in order; a module may bring its own body. */
   readonly body: Body | null;
 }
+
+/** A pass as a program writes it; what is left out takes the default. Its instructions stand beside it, for a module has no Markdown. */
+export interface PassModule extends Partial<Omit<Pass, "name" | "each">> {
+  readonly name: string;
+  /** `{ document: "documents" }`: one agent for each item of a list, which it finds under the name. */
+  readonly each?: Readonly<Record<string, string>>;
+}
+
+/** What a program's module exports by default: the front matter of PROGRAM.md as an object, and either passes or a body. */
+export interface ProgramModule extends Partial<Omit<Program, "passes" | "limits" | "body">> {
+  readonly name: string;
+  readonly version: string;
+  readonly summary: string;
+  readonly passes?: readonly PassModule[];
+  readonly limits?: Partial<Limits>;
+  readonly body?: Body;
+}
