@@ -37,7 +37,13 @@ interface Waiters {
   readonly resolve: (result: Result<void, SysError>) => void;
   /** Records that the sync under way makes durable. */
   covers: number;
+  /** How many asked. */
+  count: number;
 }
+
+/** Fewer than this at a sync are gathered for a moment before the next. */
+const gatherBelow = 32;
+const gatherMs = 1;
 
 export class SegmentWriter {
   readonly #start: WriterStart;
@@ -54,6 +60,8 @@ export class SegmentWriter {
   #durableRecords: number;
   #waiting: Waiters | null = null;
   #syncing: Waiters | null = null;
+  /** How many the last sync served. */
+  #served = 0;
   /** The file that the sync under way needs is closed when it ends. */
   #retired: number | null = null;
   #timer: NodeJS.Timeout | null = null;
@@ -111,8 +119,9 @@ export class SegmentWriter {
     if (alone && this.#syncing === null && this.#waiting === null) return this.syncNow();
     if (this.#waiting === null) {
       this.#waiting = makeWaiters();
-      if (this.#syncing === null) setImmediate(this.#cycle);
+      if (this.#syncing === null) this.#soon();
     }
+    this.#waiting.count += 1;
     return this.#waiting.promise;
   }
 
@@ -209,11 +218,21 @@ export class SegmentWriter {
     this.drain();
     if (this.#failure !== null) return waiters.resolve(err(this.#failure));
     waiters.covers = this.#next;
+    this.#served = waiters.count;
     this.#syncing = waiters;
     const fd = this.#fd;
     const written = this.#written;
     fdatasync(fd, (thrown) => this.#cycled(waiters, fd, written, thrown));
   };
+
+  /**
+   * At once for one who waits alone and for many who come together. A few at a time, as from a busy network, are gathered for a moment:
+   * each sync costs more than it takes to carry ten more.
+   */
+  #soon(): void {
+    if (this.#served > 1 && this.#served < gatherBelow) setTimeout(this.#cycle, gatherMs);
+    else setImmediate(this.#cycle);
+  }
 
   #cycled(waiters: Waiters, fd: number, written: number, thrown: Error | null): void {
     this.#syncing = null;
@@ -224,7 +243,7 @@ export class SegmentWriter {
     if (thrown !== null) this.#fail(thrown, "could not be made durable");
     else if (fd === this.#fd) this.#settled(written, waiters.covers);
     waiters.resolve(this.#failure === null ? done : err(this.#failure));
-    if (this.#waiting !== null) setImmediate(this.#cycle);
+    if (this.#waiting !== null) this.#soon();
   }
 
   #settled(written: number, records: number): void {
@@ -251,5 +270,5 @@ export class SegmentWriter {
 
 function makeWaiters(): Waiters {
   const { promise, resolve } = Promise.withResolvers<Result<void, SysError>>();
-  return { promise, resolve, covers: 0 };
+  return { promise, resolve, covers: 0, count: 0 };
 }
