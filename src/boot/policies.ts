@@ -5,7 +5,7 @@
  *   BOO-10.3  Of a project that nobody trusted only forbids count.
  */
 import { renameSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join, relative } from "node:path";
 import type { BootStep } from "../abi/entry.ts";
 import type { CallSpec } from "../abi/call.ts";
 import { sysError, type SysError } from "../abi/errno.ts";
@@ -19,7 +19,7 @@ import { compilePolicies } from "../security/policy/engine.ts";
 import { platformPolicy } from "../security/policy/platform.ts";
 import { policySchema } from "../security/policy/schema.ts";
 import { shorthandToCedar, type ShorthandEntry } from "../security/policy/shorthand.ts";
-import type { Config, FromFile } from "./config.ts";
+import type { Config, FromFile, PolicyFile } from "./config.ts";
 import type { Layout } from "./layout.ts";
 import { bootStep } from "./measure.ts";
 import { readText } from "./read.ts";
@@ -39,14 +39,13 @@ export interface LoadedPolicies {
 }
 
 export async function loadPolicies(options: PolicyRequestOptions): Promise<Result<LoadedPolicies, SysError>> {
-  const { config } = options;
   const since = options.tick();
   const texts = gather(options);
   if (!texts.ok) return texts;
   const schema = policySchema(options.specs);
   const set = await parsed(options, texts.value, schema);
   if (!set.ok) return set;
-  const usable = withoutHeldBack(set.value, config);
+  const usable = withoutHeldBack(set.value, options);
   const steps = texts.value.map(({ scope, file, text }) =>
     bootStep(`policy:${scope}:${file}`, sha256(text), since, options.tick()),
   );
@@ -56,13 +55,20 @@ export async function loadPolicies(options: PolicyRequestOptions): Promise<Resul
 }
 
 /** Permits of a file that may only restrict are left out. */
-function withoutHeldBack(set: PolicySet, config: Config): PolicySet {
-  const held = new Set(config.policy.files.filter((file) => file.restrictOnly).map((file) => basename(file.path)));
+function withoutHeldBack(set: PolicySet, { config, layout }: PolicyRequestOptions): PolicySet {
+  const held = new Set(config.policy.files.filter((file) => file.restrictOnly).map((file) => shownName(file, layout)));
   if (held.size === 0) return set;
   return {
     ...set,
     rules: set.rules.filter((rule) => rule.effect === "forbid" || rule.scope !== "project" || !held.has(rule.file)),
   };
+}
+
+/** How people know it, and no two files share it: from the workspace, or from the folder of its scope. */
+function shownName(file: PolicyFile, layout: Layout): string {
+  if (file.origin.scope === "project") return relative(layout.root, file.path);
+  const { folder } = file.origin.scope === "user" ? layout.user : layout.organisation;
+  return join(file.origin.scope === "user" ? "~/.config/daimon" : folder, relative(folder, file.path));
 }
 
 function gather(options: PolicyRequestOptions): Result<readonly PolicyText[], SysError> {
@@ -83,10 +89,14 @@ function gather(options: PolicyRequestOptions): Result<readonly PolicyText[], Sy
       return err(
         sysError(
           read.error.errno,
-          `${file.origin.file}:${file.origin.line}: policy file ${basename(file.path)}: ${read.error.message}`,
+          `${file.origin.file}:${file.origin.line}: policy file ${shownName(file, layout)}: ${read.error.message}`,
         ),
       );
-    texts.push({ scope: file.origin.scope, file: basename(file.path), text: read.value.text });
+    const { scope } = file.origin;
+    const name = shownName(file, layout);
+    // Listed twice, or listed and found where it lies anyway: one file all the same.
+    if (texts.some((known) => known.scope === scope && known.file === name)) continue;
+    texts.push({ scope, file: name, text: read.value.text });
   }
   return shorthands(options, texts);
 }

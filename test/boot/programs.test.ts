@@ -1,0 +1,79 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { describe, expect, it } from "vitest";
+import { acceptFile, withdrawTrust } from "../../src/boot/trust.ts";
+import { down, must, parked, performer, start, told, up, workspace } from "./machine.ts";
+
+const program = (name: string): string => performer.replace('"performer"', `"${name}"`);
+
+describe("programs", () => {
+  it("BOO-13.1  a plain name is the workspace's, then a shipped one; a path is the workspace's", async () => {
+    const where = workspace({
+      "programs/mine/program.ts": program("mine"),
+      "tools/other.ts": program("other"),
+      "programs/brief/program.ts": program("own-brief"),
+    });
+    for (const file of ["programs/mine/program.ts", "tools/other.ts", "programs/brief/program.ts"])
+      must(acceptFile(where.layout, file, 0));
+    const { programs } = await up(where);
+    expect(must(await programs.find("mine")).program.name).toBe("mine");
+    expect(must(await programs.find("tools/other.ts")).program.name).toBe("other");
+    expect(must(await programs.find("./tools/other.ts")).program.name).toBe("other");
+    expect(must(await programs.find("brief")).program.name).toBe("own-brief");
+    fs.rmSync(path.join(where.root, "programs/brief"), { recursive: true });
+    expect(must(await programs.find("brief")).program.name).toBe("brief");
+    expect(must(await programs.find("brief")).bodyName).toMatch(/^daimon:brief@[0-9a-f]{64}$/);
+  });
+
+  it("BOO-13.1  what is not there is ENOENT with what may be named", async () => {
+    const { programs } = await up(workspace());
+    for (const name of ["nothing", "no/where", "daimon:brief/../../package.json", ""]) {
+      expect(await programs.find(name), name).toMatchObject({ ok: false });
+    }
+    expect(await programs.find("nothing")).toMatchObject({
+      error: { errno: "ENOENT", message: expect.stringMatching(/"nothing".*brief/) },
+    });
+  });
+
+  it("BOO-13.2  after a restart another content is refused with EKEYREJECTED and does not run, the same goes on", async () => {
+    const where = workspace();
+    const first = await up(where);
+    const pid = await start(first, [["ask", { question: "?" }]]);
+    await parked(first, pid);
+    await down(first);
+    where.put("programs/performer/program.ts", performer.replace("const results = [];", 'const results = ["changed"];'));
+    must(acceptFile(where.layout, "programs/performer/program.ts", 0));
+    const second = await up(where);
+    expect(second.findings).toMatchObject([
+      { severity: "error", message: expect.stringMatching(/performer changed since .* put it back/) },
+    ]);
+    second.kernel.answer(pid, { allow: true, text: "x", by: "p", raise: null });
+    expect(second.kernel.processes()).toMatchObject([{ pid, exit: null }]);
+    await down(second);
+    where.put("programs/performer/program.ts", performer);
+    const third = await up(where);
+    expect(third.findings).toEqual([]);
+    expect(await third.kernel.wait(pid)).toEqual({ ok: true, value: [{ ok: true, value: "x" }] });
+  });
+
+  it("BOO-13.3  a module that nobody trusted is not even loaded; a changed one asks again; Markdown needs no trust", async () => {
+    const where = workspace();
+    const loads = `import { writeFileSync } from "node:fs"; writeFileSync(${JSON.stringify(path.join(where.root, "loaded"))}, "x");\n`;
+    where.put("programs/spy/program.ts", `${loads}${program("spy")}`);
+    const { programs } = await up(where);
+    const refused = await programs.find("spy");
+    expect(refused).toMatchObject({
+      ok: false,
+      error: { errno: "EKEYREJECTED", message: expect.stringContaining("daimon config trust programs/spy/program.ts") },
+    });
+    expect(where.has("loaded"), "the module was run").toBe(false);
+    must(withdrawTrust(where.layout, "programs/performer/program.ts"));
+    const later = await up(workspace());
+    expect((await later.programs.find("performer")).ok).toBe(true);
+    fs.cpSync(path.join(import.meta.dirname, "../../programs/brief"), path.join(where.root, "programs/copied"), {
+      recursive: true,
+    });
+    const copied = await programs.find("copied");
+    expect(copied.ok ? "ok" : told(copied)).toBe("ok");
+  });
+});
