@@ -11,7 +11,7 @@ import { fail, type SysError } from "../abi/errno.ts";
 import type { Program } from "../abi/program.ts";
 import type { Body } from "../abi/sys.ts";
 import { sha256, type Digest } from "../lib/hash.ts";
-import { ok, type Result } from "../lib/result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 import type { ProgramFiles } from "../programs/load.ts";
 import { packageRoot } from "../drivers/own-files.ts";
 import type { Layout } from "./layout.ts";
@@ -57,7 +57,7 @@ export function openPrograms(layout: Layout, trust: Trust, tick: () => number): 
       },
     };
     const loaded = await loadProgram(fileOf(layout, place), guarded);
-    if (!loaded.ok) return loaded;
+    if (!loaded.ok) return err(withoutRoot(loaded.error, layout.root));
     const { program, file } = loaded.value;
     const digest = sha256(readFileSync(file));
     const bodyName = `${place}@${digest}`;
@@ -99,6 +99,11 @@ function fileOf(layout: Layout, place: string): string {
 
 function placeOf(bodyName: string): string {
   return bodyName.slice(0, bodyName.lastIndexOf("@"));
+}
+
+/** The loader names files as it was given them; a message names none of the host's folders. */
+function withoutRoot(error: SysError, root: string): SysError {
+  return { ...error, message: error.message.replaceAll(`${root}${path.sep}`, "") };
 }
 
 function changed(bodyName: string): SysError {
