@@ -114,7 +114,7 @@ export async function loadConfig(sources: readonly ConfigSource[]): Promise<Resu
     files.push({ source, file });
   }
   if (problems.length > 0)
-    return fail("EINVAL", `the configuration has errors; correct them and start again:\n${problems.join("\n")}`);
+    return fail("EINVAL", `the configuration has errors:\n${problems.join("\n")}\ncorrect them and start again`);
   const mcpSource = ordered.find((source) => source.format === "mcp");
   return ok(merge(files, foreign, mcpSource === undefined ? [] : [mcpSource], findings));
 }

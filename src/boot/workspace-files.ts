@@ -95,7 +95,7 @@ export async function commitSession(
 ): Promise<Result<CommitResult, CommitConflicts | SysError>> {
   const changes = await session.changes();
   if (!changes.ok) return changes;
-  const chosen = changes.value.filter((change) => selected(change.path, options.paths));
+  const chosen = changes.value.filter((change) => isChosen(change, options.paths));
   const missing = unknownPath(options.paths, changes.value);
   if (missing !== null) return fail("ENOENT", `${missing} is not changed in this session; "daimon diff" shows what is`);
   const refused = firstRefusal(chosen, options.reach);
@@ -109,7 +109,13 @@ export async function commitSession(
   );
   if (!workspace.ok) return workspace;
   const content = (digest: Digest): Uint8Array | null => contentOf(deps.blobs, digest);
-  const decision = planCommit({ changes: chosen, workspace: workspace.value, ...options, content });
+  const decision = planCommit({
+    changes: chosen,
+    workspace: workspace.value,
+    paths: null,
+    resolutions: options.resolutions,
+    content,
+  });
   if (!decision.ok) return err(conflictError(decision.conflicts));
   const { steps, merged, skipped } = decision.plan;
   if (steps.length === 0) return ok({ written: [], merged: [], skipped, safety: null });
@@ -127,6 +133,13 @@ export async function commitSession(
   );
   if (!settled.ok) return settled;
   return ok({ written, merged: mergedPaths, skipped, safety: safety.value });
+}
+
+/** What was named, and the new folders it lies in: a rollback then knows that they were made. */
+function isChosen(change: Change, paths: readonly string[] | null): boolean {
+  if (selected(change.path, paths)) return true;
+  const made = change.type === "folder" && change.kind === "added";
+  return made && paths !== null && paths.some((path) => path.startsWith(`${change.path}/`));
 }
 
 /** A path that a person or a process named and that selects nothing is a mistake, not an empty commit. */

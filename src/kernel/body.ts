@@ -23,13 +23,13 @@ export async function runBody(core: Core, proc: Proc, running: Running, body: Bo
   if (status !== null && proc.state !== "zombie") exit(core, proc, status);
 }
 
-/** null when the kernel is going down, and the process with it for now. */
+/** null when the process has ended or its kernel leaves. A dead log is the kernel's to know. */
 async function finish(body: Body, sys: Sys): Promise<ExitStatus | null> {
   try {
     return await body(sys);
   } catch (error) {
-    if (error instanceof Panic) throw error;
-    if (error instanceof Halted || error instanceof Unwound) return null;
+    if (error instanceof Panic || error instanceof Halted) throw error;
+    if (error instanceof Unwound) return null;
     const why = error instanceof Error ? error.message : String(error);
     return fail("EIO", `the program failed: ${why}; this is a fault of the program, not of its input`);
   }

@@ -251,9 +251,11 @@ export class Kernel {
     const found = this.#live(pid);
     if (!found.ok) return found;
     const proc = found.value;
-    this.recorder.swapIn(proc);
     const reason = proc.park;
     if (reason === null) return fail("ENOENT", `process ${pid} waits for no answer; "daimon approve" lists those that do`);
+    if (answer.raise !== null && reason.type !== "budget") {
+      return fail("EINVAL", `process ${pid} does not wait for a budget, so there is nothing to raise; answer yes or no`);
+    }
     const at = this.#options.clock.now();
     this.recorder.record({ kind: "answer", at, pid, ...answer });
     if (reason.type === "question") this.#answerQuestion(proc, reason.call, answer);

@@ -21,6 +21,17 @@ function reborn(machine: Rig, options: Parameters<typeof rig>[0]): Rig {
   return rig({ ...options, log: { image: machine.log.crash(all) }, blobs: { image: machine.blobs.crash(() => 0) } });
 }
 
+test("KRN-9.3 a body's kernel stops, too, when the log cannot be written", async () => {
+  const body: Body = async (sys) => {
+    for (let n = 0; n < 50; n += 1) await sys.call("x.text", { n });
+    return ok("never");
+  };
+  const machine = rig({ handlers: [text], bodies: { b: body }, log: { failWrite: 20 } });
+  const pid = machine.spawn({ kind: "body", instructions: "b" });
+  machine.kernel.on(() => void machine.kernel.recorder.barrier(true));
+  expect(await machine.kernel.wait(pid)).toMatchObject({ ok: false, error: { errno: "ENOSPC" } });
+});
+
 describe("signals and groups", () => {
   test("KRN-7.1 a process's descendants end before it does", async () => {
     const hang = handler({ name: "x.hang" }, () => new Promise(() => {}));

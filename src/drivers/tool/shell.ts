@@ -120,5 +120,5 @@ const spec: CallSpec = {
   effect: "write",
   reversible: true,
   recovery: "verify",
-  roles: { command: "command", cwd: "path", timeoutMs: "option" },
+  roles: { command: "command", cwd: "option", timeoutMs: "option" },
 };
