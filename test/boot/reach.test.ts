@@ -6,7 +6,7 @@ import { put } from "./folder.ts";
 const yes = { allow: true, text: "", by: "person", raise: null };
 
 describe("reach", () => {
-  it("BOO-19.1 and FIL-13.7  a search of a folder does not open what policy keeps from it, and says how many there were", async () => {
+  it("FIL-13.7  BOO-19.1  a search of a folder does not open what policy keeps from it, and says how many there were", async () => {
     const machine = await up(workspace({ ".env": "TOKEN=hunter2\n", "deep/id_rsa": "hunter2\n", "deep/a.txt": "hunter3\n" }));
     const [found] = await perform(machine, [["fs.search", { query: "hunter" }]]);
     expect(found).toMatchObject({ ok: true, value: { hits: 1 } });
