@@ -217,3 +217,23 @@ export type Entry =
   | CheckpointEntry;
 
 export type EntryKind = Entry["kind"];
+
+const kinds: Readonly<Record<EntryKind, true>> = {
+  boot: true,
+  spawn: true,
+  exec: true,
+  think: true,
+  turn: true,
+  call: true,
+  outcome: true,
+  evict: true,
+  park: true,
+  answer: true,
+  signal: true,
+  weight: true,
+  exit: true,
+  files: true,
+  checkpoint: true,
+};
+
+export const entryKinds = Object.keys(kinds) as readonly EntryKind[];

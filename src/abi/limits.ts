@@ -12,6 +12,10 @@ export const limits = {
   /** Arguments of one call, serialised. */
   argsBytesMax: 1024 * 1024,
   jsonDepthMax: 64,
+  /** A failed call's message, as a model reads it. */
+  errorCharsMax: 2_000,
+  /** How long a leaving kernel waits for drivers that do not listen. */
+  closeTimeoutMs: 5_000,
   /** Calls of one reply that are looked at; more are refused. */
   callsPerTurnMax: 64,
   fileBytesMax: 16 * 1024 * 1024,

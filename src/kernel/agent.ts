@@ -5,15 +5,18 @@
  *   KRN-6.2  A remote model is asked only after the intent to ask is durable.
  *   KRN-6.3  Ending without a call is a claim, not a result: a process with a contract that ends without task.done has failed.
  *   KRN-6.4  A provider that fails parks the process in a named degraded mode; nothing is lost.
+ *   KRN-6.6  What another kernel had reserved died with it.
+ *   KRN-6.7  A driver that throws has failed like one that says so, and a CPU that is not there is waited for.
  *   KRN-6.5  A process that reaches its step limit ends with EDEADLK.
  */
 import { fail, sysError, type SysError } from "../abi/errno.ts";
 import type { EvictEntry, TurnEntry } from "../abi/entry.ts";
 import { limits } from "../abi/limits.ts";
 import type { Part } from "../abi/message.ts";
-import type { ModelReply, ModelRequest, ThinkIo, Usage } from "../abi/model.ts";
+import type { ModelReply, ModelRequest, StopReason, ThinkIo, Usage } from "../abi/model.ts";
 import type { ExitStatus, ParkReason } from "../abi/process.ts";
-import { tooDeep } from "../lib/json.ts";
+import { Panic } from "../lib/assert.ts";
+import { parseJson, tooDeep, tooLarge } from "../lib/json.ts";
 import { ok, type Awaitable, type Result } from "../lib/result.ts";
 import { estimateTokens } from "../lib/tokens.ts";
 import { plan } from "../memory/reclaim.ts";
@@ -25,18 +28,15 @@ import { Halted } from "./recorder.ts";
 import { ancestry, callsOf, type Proc } from "./table.ts";
 import { stub } from "./window.ts";
 
-/** Run until the process parks or ends. `recovered`: its pending calls were left by another kernel. */
-export async function runAgent(core: Core, proc: Proc, running: Running, recovered: boolean): Promise<void> {
-  let fresh = !recovered;
+/** Run until the process parks or ends. */
+export async function runAgent(core: Core, proc: Proc, running: Running): Promise<void> {
   while (proc.state === "ready" && !running.cancelled) {
     if (proc.pending.length > 0) {
-      const performed = performPending({ core, proc, running, recovered: !fresh });
+      const performed = performPending({ core, proc, running });
       if (performed instanceof Promise) await performed;
-      /** Only the first batch can have been under way in the other kernel; what stands behind it never began. */
-      fresh = true;
       continue;
     }
-    const ended = ending(proc);
+    const ended = ending(core, proc);
     if (ended !== null) return exit(core, proc, ended);
     const stepped = step(core, proc, running);
     if (stepped instanceof Promise) await stepped;
@@ -44,19 +44,24 @@ export async function runAgent(core: Core, proc: Proc, running: Running, recover
 }
 
 /** How the process ends now, or null to go on. */
-function ending(proc: Proc): ExitStatus | null {
+function ending(core: Core, proc: Proc): ExitStatus | null {
   if (proc.result !== null) return { ok: true, value: proc.result.value };
-  if (proc.finished) return finalText(proc);
+  if (proc.finished !== null) return finalText(core, proc, proc.finished);
   const stepsMax = Math.min(proc.manifest.stepsMax, limits.stepsMax);
-  if (proc.step < stepsMax) return null;
+  if (proc.step - proc.firstStep < stepsMax) return null;
   const message = `${proc.manifest.name} made ${stepsMax} steps without finishing; give it a smaller task or more steps`;
   return { ok: false, error: sysError("EDEADLK", message) };
 }
 
-function finalText(proc: Proc): ExitStatus {
+/** The model ended without a call. What it said counts only where no contract says otherwise. */
+function finalText(core: Core, proc: Proc, stop: StopReason): ExitStatus {
+  const { name } = proc.manifest;
+  if (stop === "length") return fail("E2BIG", `the reply of ${name} was cut at its longest; ask for less at once`);
+  if (stop === "refusal") return fail("EPERM", `the model refused to go on with ${name}`);
   const parts = proc.messages.at(-1)?.parts ?? [];
   const text = parts.flatMap((part) => (part.type === "text" ? [part.text] : [])).join("");
   if (proc.manifest.output === null) return { ok: true, value: text };
+  if (!core.trap.holds(proc.manifest, "task.done")) return fitting(core, proc, text);
   const said = text === "" ? "nothing" : JSON.stringify(text.slice(0, 200));
   return {
     ok: false,
@@ -64,19 +69,31 @@ function finalText(proc: Proc): ExitStatus {
   };
 }
 
+/** Without task.done the reply itself is the result, and has to fit. */
+function fitting(core: Core, proc: Proc, text: string): ExitStatus {
+  const value = parseJson(text);
+  const check = proc.manifest.output === null ? null : core.calls.compile(proc.manifest.output);
+  if (value === undefined) return fail("EINVAL", `${proc.manifest.name} ended with a reply that is not JSON`);
+  if (check !== null && !check.ok) return fail("ENOEXEC", `the contract of ${proc.manifest.name} is broken: ${check.error}`);
+  const misfit = check === null ? null : check.value(value);
+  return misfit === null
+    ? { ok: true, value }
+    : fail("EINVAL", `the reply of ${proc.manifest.name} does not fit its contract: ${misfit}`);
+}
+
 /** One model step: make room, reserve, ask, decide, write down. */
 function step(core: Core, proc: Proc, running: Running): Awaitable<void> {
   const cpu = core.cpu(proc.cpu);
   if (cpu === null) {
-    const message = `there is no CPU ${JSON.stringify(proc.cpu)}; see "daimon doctor" for those that are`;
-    return exit(core, proc, { ok: false, error: sysError("ENOENT", message) });
+    const message = `there is no CPU ${JSON.stringify(proc.cpu)} here; see "daimon doctor" for those that are`;
+    return park(core, proc, { type: "degraded", error: sysError("ENOENT", message), question: `${message}. Try again?` });
   }
   const room = makeRoom(core, proc);
   if (!room.ok) return exit(core, proc, room);
+  if (cpu.driver.remote) return thinkRemote(core, proc, running, cpu);
   const parked = overBudget(core, proc, cpu);
   if (parked !== null) return park(core, proc, parked);
-  if (cpu.driver.remote) return thinkRemote(core, proc, running, cpu);
-  const reply = cpu.driver.think(request(core, proc, cpu), ioOf(core, proc, running, cpu));
+  const reply = think(core, proc, running, cpu);
   if (reply instanceof Promise) return reply.then((answer) => answered(core, proc, running, cpu, answer));
   return answered(core, proc, running, cpu, reply);
 }
@@ -126,7 +143,7 @@ function overBudget(core: Core, proc: Proc, cpu: Cpu): ParkReason | null {
 /** A limit in dollars cannot be kept without a price: a person lifts it, or limits tokens instead. */
 function pricePark(proc: Proc, group: Proc, cpu: Cpu): ParkReason {
   const question = `${proc.manifest.name} runs on ${cpu.model}, whose price is not known, so its limit of ${group.limits.costUsd} USD cannot be kept. Go on without it?`;
-  return { type: "budget", limit: "costUsd", group: group.pid, question };
+  return { type: "budget", limit: "costUsd", group: group.pid, question, unpriced: true };
 }
 
 function budgetPark(proc: Proc, { group, limit, used, asked, max }: Refusal): ParkReason {
@@ -152,6 +169,9 @@ async function thinkRemote(core: Core, proc: Proc, running: Running, cpu: Cpu): 
   const before = proc.spend.tokens;
   try {
     if (running.cancelled || proc.state !== "ready") return;
+    /** Asked now, not before the wait: others have spent meanwhile. */
+    const parked = overBudget(core, proc, cpu);
+    if (parked !== null) return park(core, proc, parked);
     const reserveTokens = proc.windowTokens + outputTokensMax(cpu);
     core.recorder.record({
       kind: "think",
@@ -163,15 +183,27 @@ async function thinkRemote(core: Core, proc: Proc, running: Running, cpu: Cpu): 
     });
     const durable = await core.recorder.barrier(core.active <= 1);
     if (!durable.ok) throw new Halted(durable.error);
+    if (running.cancelled || proc.state !== "ready") return;
     core.active -= 1;
-    const answer = await Promise.resolve(cpu.driver.think(request(core, proc, cpu), ioOf(core, proc, running, cpu))).finally(
-      () => {
-        core.active += 1;
-      },
-    );
+    const answer = await think(core, proc, running, cpu);
+    core.active += 1;
     answered(core, proc, running, cpu, answer);
   } finally {
     core.slots.give(pid, weight, proc.spend.tokens - before);
+  }
+}
+
+/** A driver that throws has failed; the process waits for a better day. */
+function think(core: Core, proc: Proc, running: Running, cpu: Cpu): Awaitable<Result<ModelReply, SysError>> {
+  const failed = (error: unknown): Result<ModelReply, SysError> => {
+    if (error instanceof Panic || error instanceof Halted) throw error;
+    return fail("EIO", `the driver ${cpu.driver.name} failed`, error instanceof Error ? error.message : "");
+  };
+  try {
+    const answer = cpu.driver.think(request(core, proc, cpu), ioOf(core, proc, running, cpu));
+    return answer instanceof Promise ? answer.catch(failed) : answer;
+  } catch (error) {
+    return failed(error);
   }
 }
 
@@ -199,7 +231,8 @@ function ioOf(core: Core, proc: Proc, running: Running, cpu: Cpu): ThinkIo {
 }
 
 function answered(core: Core, proc: Proc, running: Running, cpu: Cpu, answer: Result<ModelReply, SysError>): void {
-  if (proc.state !== "ready" || running.cancelled) return;
+  /** A process that was stopped meanwhile keeps the reply it has paid for. */
+  if (proc.state === "zombie" || running.cancelled || core.stopping) return;
   if (answer.ok) return core.recorder.record(turnOf(core, proc, cpu, bounded(answer.value)));
   const { errno, message } = answer.error;
   const passing =
@@ -217,18 +250,24 @@ function answered(core: Core, proc: Proc, running: Running, cpu: Cpu, answer: Re
   });
 }
 
-/** Nothing deeper than the bound enters the journal: the trap refuses what stands in its place. */
+/** Nothing deeper or larger than the bounds enters the journal: the trap refuses what stands in its place. */
 function bounded(reply: ModelReply): ModelReply {
-  const deep = (part: Part): boolean => part.type === "call" && tooDeep(part.args, limits.jsonDepthMax);
-  if (!reply.parts.some(deep)) return reply;
-  const parts = reply.parts.map((part) => (deep(part) ? { ...part, args: "arguments nested too deeply" } : part));
-  return { ...reply, parts };
+  const parts = reply.parts.map(boundedPart);
+  return parts.some((part, n) => part !== reply.parts[n]) ? { ...reply, parts } : reply;
+}
+
+function boundedPart(part: Part): Part {
+  if (part.type === "text") {
+    return part.text.length <= limits.argsBytesMax ? part : { ...part, text: `${part.text.slice(0, limits.argsBytesMax)} [cut]` };
+  }
+  if (part.type !== "call") return part;
+  if (tooDeep(part.args, limits.jsonDepthMax)) return { ...part, args: "arguments nested too deeply" };
+  return tooLarge(part.args, limits.argsBytesMax) ? { ...part, args: "arguments too large" } : part;
 }
 
 function turnOf(core: Core, proc: Proc, cpu: Cpu, reply: ModelReply): TurnEntry {
   const usage = trusted(proc, reply);
   const calls = callsOf(reply.parts);
-  let ahead = 0;
   const intents = calls.map((call, n) => {
     if (n >= limits.callsPerTurnMax) {
       return {
@@ -237,9 +276,7 @@ function turnOf(core: Core, proc: Proc, cpu: Cpu, reply: ModelReply): TurnEntry 
         error: sysError("E2BIG", `one reply may hold ${limits.callsPerTurnMax} calls; make the rest in the next`),
       };
     }
-    const intent = core.trap.decide(core.recorder.table, proc, call.name, call.args, ahead);
-    if (intent.verb !== "deny") ahead += 1;
-    return intent;
+    return core.trap.decide(proc, call.name, call.args);
   });
   return {
     kind: "turn",

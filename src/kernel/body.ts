@@ -3,6 +3,7 @@
  * answered from the journal; it notices nothing. (The technique is event-sourced re-execution, as in Temporal and Restate.)
  *   KRN-8.1  A call that has an outcome in the journal is never performed again.
  *   KRN-8.2  A body that asks for another call than the one in the journal is not deterministic; it ends with EPROTO and says where.
+ *   KRN-8.4  A body whose program is gone or has changed is parked until it is back.
  *   KRN-8.3  A body that throws has failed with EIO; the kernel goes on.
  */
 import { fail, sysError, type SysError } from "../abi/errno.ts";
@@ -19,24 +20,25 @@ import { callDigest, type Proc, type TapeValue } from "./table.ts";
 
 export async function runBody(core: Core, proc: Proc, running: Running, body: Body): Promise<void> {
   const tape = new Tape(core, proc, running);
-  const status = await finish(body, tape.sys());
-  if (status !== null && proc.state !== "zombie") exit(core, proc, status);
+  const left = new Promise<null>((resolve) => running.signal.addEventListener("abort", () => resolve(null), { once: true }));
+  const status = await Promise.race([finish(body, tape.sys()), left]);
+  if (status !== null && proc.state !== "zombie" && !core.stopping) exit(core, proc, status);
 }
 
-/** null when the process has ended or its kernel leaves. A dead log is the kernel's to know. */
-async function finish(body: Body, sys: Sys): Promise<ExitStatus | null> {
+async function finish(body: Body, sys: Sys): Promise<ExitStatus> {
   try {
     return await body(sys);
   } catch (error) {
     if (error instanceof Panic || error instanceof Halted) throw error;
-    if (error instanceof Unwound) return null;
     const why = error instanceof Error ? error.message : String(error);
     return fail("EIO", `the program failed: ${why}; this is a fault of the program, not of its input`);
   }
 }
 
-/** Ends a body whose process has ended or whose kernel stops. */
-class Unwound extends Error {}
+/** What a body gets whose process has ended or whose kernel leaves: it waits, and is forgotten. An exception it could catch, and ask again. */
+function never<T>(): Promise<T> {
+  return new Promise<T>(() => {});
+}
 
 /** One body's calls: answered from the journal as far as it reaches, then made. */
 class Tape {
@@ -71,32 +73,37 @@ class Tape {
     await before;
     try {
       return await this.#answer(id, n, name, args);
+    } catch (error) {
+      if (!(error instanceof Halted)) throw error;
+      this.#core.halt(error.error);
+      return await never();
     } finally {
       leave();
     }
   }
 
   async #answer(id: string, n: number, name: string, args: Json): Promise<Result<Json, SysError>> {
-    const recovered = n < this.#known;
-    if (!recovered) this.#decide(id, name, args);
+    if (this.#gone()) return await never();
+    if (n >= this.#known) this.#decide(id, name, args);
     const taped = this.#proc.tape?.get(id);
-    if (taped === undefined) throw new Unwound();
-    if (recovered && taped.call !== callDigest(name, args)) this.#diverged(id, taped.name, name);
-    while (taped.answer === null) await this.#perform(recovered);
+    if (taped === undefined) return await never();
+    if (taped.call !== callDigest(name, args)) return await this.#diverged(id, taped.name, name);
+    while (taped.answer === null) {
+      if (this.#gone()) return await never();
+      await this.#perform();
+    }
     return this.#played(taped.answer);
   }
 
   #decide(id: string, name: string, args: Json): void {
-    this.#check();
     const { recorder, trap, clock } = this.#core;
-    const intent = trap.decide(recorder.table, this.#proc, name, args, 0);
+    const intent = trap.decide(this.#proc, name, args);
     recorder.record({ kind: "call", at: clock.now(), pid: this.#proc.pid, id, name, args, intent });
   }
 
-  async #perform(recovered: boolean): Promise<void> {
-    this.#check();
+  async #perform(): Promise<void> {
     if (this.#proc.state === "parked") await this.#core.answered(this.#proc.pid);
-    else await performPending({ core: this.#core, proc: this.#proc, running: this.#running, recovered });
+    else await performPending({ core: this.#core, proc: this.#proc, running: this.#running });
   }
 
   #played(taped: TapeValue): Result<Json, SysError> {
@@ -104,14 +111,14 @@ class Tape {
     return ok("blob" in taped ? this.#core.recorder.value(taped.blob) : taped.value);
   }
 
-  #diverged(id: string, recorded: string, asked: string): never {
+  #diverged(id: string, recorded: string, asked: string): Promise<never> {
     const others = recorded === asked ? `${asked} with other arguments` : asked;
     const message = `call ${id} is ${recorded} in the journal and ${others} now; a program must make the same calls when it runs again`;
     exit(this.#core, this.#proc, { ok: false, error: sysError("EPROTO", message) });
-    throw new Unwound();
+    return never();
   }
 
-  #check(): void {
-    if (this.#proc.state === "zombie" || this.#running.cancelled) throw new Unwound();
+  #gone(): boolean {
+    return this.#proc.state === "zombie" || this.#running.cancelled || this.#core.stopping;
   }
 }

@@ -3,6 +3,7 @@ import type { CallContext, CallId } from "../abi/call.ts";
 import type { Clock } from "../abi/clock.ts";
 import type { Delta, ModelDriver, Usage } from "../abi/model.ts";
 import type { ToolDefinition } from "../abi/message.ts";
+import type { SysError } from "../abi/errno.ts";
 import type { Manifest, Pid } from "../abi/process.ts";
 import type { Body } from "../abi/sys.ts";
 import type { CallTable } from "./calls.ts";
@@ -37,6 +38,8 @@ export interface Core {
   body(manifest: Manifest): Body | null;
   onDelta: ((pid: Pid, delta: Delta) => void) | null;
   exited(proc: Proc): void;
+  /** The log is dead: whoever finds out says so, and the kernel stops. */
+  halt(error: SysError): void;
   /** Settles when a person has answered what parked the process, or it ended. */
   answered(pid: Pid): Promise<void>;
 }
@@ -46,6 +49,8 @@ export class Running {
   readonly pid: Pid;
   /** The loop that runs it now, if one does: the next one starts when it has left. */
   loop: Promise<void> | null = null;
+  /** Calls that another kernel may have begun: each is looked at before it is performed. */
+  readonly doubt = new Set<CallId>();
   #abort: AbortController | null = null;
 
   constructor(pid: Pid) {

@@ -40,7 +40,8 @@ export function applySpawn(table: Table, entry: SpawnEntry, input: FoldInput): v
     result: null,
     refused: 0,
     unpricedTokens: 0,
-    finished: false,
+    finished: null,
+    firstStep: 0,
     spend: { costUsd: 0, tokens: 0, calls: 0, timeMs: 0 },
     reserved: { costUsd: 0, tokens: 0, calls: 0, timeMs: 0 },
     held: { costUsd: 0, tokens: 0 },
@@ -65,7 +66,8 @@ export function applyExec(table: Table, entry: ExecEntry, input: FoldInput): voi
   proc.pages = [];
   proc.pending = [];
   proc.result = null;
-  proc.finished = false;
+  proc.finished = null;
+  proc.firstStep = proc.step;
 }
 
 function goalMessage(entry: SpawnEntry | ExecEntry): Message {

@@ -50,6 +50,8 @@ export function apply(table: Table, entry: Entry, input: FoldInput): void {
     case "boot":
       table.bootDigest = entry.digest;
       table.boots += 1;
+      /** What another kernel had reserved for a model call died with it. */
+      for (const proc of table.procs.values()) release(table, proc);
       return;
     case "spawn":
       return applySpawn(table, entry, input);
@@ -140,7 +142,7 @@ function applyTurn(table: Table, entry: TurnEntry): void {
   proc.messages.push({ role: "assistant", parts: entry.parts, tokens: entry.tokens });
   proc.windowTokens += entry.tokens;
   spendTurn(table, proc, entry, calls.length);
-  proc.finished = calls.length === 0;
+  proc.finished = calls.length === 0 ? entry.stop : null;
   for (const [n, part] of calls.entries()) {
     const id = `${proc.pid}.${entry.step}.${n}`;
     addPending(proc, { id, modelId: part.id, name: part.name, args: part.args }, entry.intents[n]);
@@ -292,6 +294,7 @@ function withStubs(message: Message, stubs: ReadonlyMap<string, string>): Messag
 
 function applyPark(table: Table, entry: ParkEntry): void {
   const proc = procOf(table, entry.pid);
+  assert(proc.state !== "zombie", "a process that has ended is not parked");
   release(table, proc);
   proc.state = "parked";
   proc.park = entry.reason;
@@ -304,6 +307,7 @@ function applyAnswer(table: Table, entry: AnswerEntry): void {
   proc.state = "ready";
   proc.park = null;
   if (reason.type === "budget" && entry.raise !== null) raise(table, reason.group, entry);
+  if (reason.type === "budget" && reason.unpriced === true && entry.allow) lift(table, reason.group);
   if (reason.type !== "approval" && reason.type !== "uncertain") return;
   const pending = proc.pending.find((call) => call.id === reason.call);
   assert(pending !== undefined, "a parked call is pending");
@@ -319,6 +323,12 @@ function applyAnswer(table: Table, entry: AnswerEntry): void {
 function raise(table: Table, group: Pid, entry: AnswerEntry): void {
   const proc = procOf(table, group);
   proc.limits = { ...proc.limits, ...entry.raise };
+}
+
+/** Without a price there is no limit in dollars to keep. */
+function lift(table: Table, group: Pid): void {
+  const proc = procOf(table, group);
+  proc.limits = { ...proc.limits, costUsd: null };
 }
 
 function applySignal(table: Table, entry: SignalEntry): void {

@@ -3,6 +3,7 @@
  *   KRN-9.1  At start every process that has not ended is entered again, where the journal says it was.
  *   KRN-9.2  A process is spawned with no more calls than its parent holds and no higher limits.
  *   KRN-9.3  Once the log cannot be written no process acts and every wait ends with the reason.
+ *   KRN-9.5  Leaving ends every wait, and waits for nobody who does not listen.
  *   KRN-9.4  A signal is journaled before it acts.
  */
 import type { CallHandler, CallId } from "../abi/call.ts";
@@ -13,13 +14,13 @@ import type { Label } from "../abi/label.ts";
 import { limits } from "../abi/limits.ts";
 import type { Delta } from "../abi/model.ts";
 import type { PolicyEngine } from "../abi/policy.ts";
-import type { ExitStatus, Manifest, Pid, ProcessSummary, Signal } from "../abi/process.ts";
+import type { ExitStatus, Manifest, ParkReason, Pid, ProcessSummary, Signal } from "../abi/process.ts";
 import type { BlobDriver, LogDriver, SwapDriver } from "../abi/store.ts";
 import type { Body } from "../abi/sys.ts";
 import type { ToolDefinition } from "../abi/message.ts";
 import { assert, Panic } from "../lib/assert.ts";
 import type { Digest } from "../lib/hash.ts";
-import { canonical, type Json } from "../lib/json.ts";
+import { canonical, tooLarge, type Json } from "../lib/json.ts";
 import { done, ok, type Awaitable, type Result } from "../lib/result.ts";
 import { estimateTokens } from "../lib/tokens.ts";
 import { label } from "../security/labels.ts";
@@ -29,6 +30,7 @@ import { kernelCalls } from "./calls/kernel-calls.ts";
 import { callTable, type CallTable } from "./calls.ts";
 import { Running, type Core, type Cpu } from "./core.ts";
 import { exit } from "./exit.ts";
+import { begun } from "./perform.ts";
 import { Halted, Recorder, type EntryListener } from "./recorder.ts";
 import { Slots } from "./slots.ts";
 import { attenuated, goalTokens, instructed, windowBound } from "./spawn.ts";
@@ -88,6 +90,7 @@ export class Kernel {
   readonly #loops = new Set<Promise<void>>();
   readonly #manifests = new WeakMap<Manifest, Digest>();
   #panic: Panic | null = null;
+  readonly #left = sysError("ECANCELED", "the kernel stopped; the process goes on with the next one");
 
   /** `table` is the log's fold (recover.ts). Nothing runs before resume(). */
   static open(options: KernelOptions, table: Table): Result<Kernel, SysError> {
@@ -119,6 +122,7 @@ export class Kernel {
       onDelta: null,
       exited: (proc) => this.#exited(proc),
       answered: (pid) => this.#answers.wait(pid),
+      halt: (error) => this.#halt(error),
     };
   }
 
@@ -134,10 +138,13 @@ export class Kernel {
   /** Enter every process that has not ended. Returns their pids. */
   resume(): readonly Pid[] {
     const resumed: Pid[] = [];
-    for (const proc of this.recorder.table.procs.values()) {
+    for (const proc of [...this.recorder.table.procs.values()]) {
       if (proc.state === "zombie") continue;
       resumed.push(proc.pid);
-      if (proc.state === "ready" || proc.tape !== null) this.#start(proc, true);
+      const running = this.#runningOf(proc);
+      if (proc.state === "ready" || proc.park?.type === "stopped")
+        for (const call of begun(this.#core, proc)) running.doubt.add(call.id);
+      if (proc.state === "ready" || proc.tape !== null) this.#start(proc);
     }
     return resumed;
   }
@@ -149,6 +156,8 @@ export class Kernel {
   #spawn(request: SpawnRequest): Result<Pid, SysError> {
     const { table } = this.recorder;
     const parent = table.procs.get(request.parent);
+    if (parent?.state === "zombie") return fail("ECANCELED", `process ${parent.pid} has ended and starts no more children`);
+    if (tooLarge(request.goal, limits.argsBytesMax)) return fail("E2BIG", "a goal is at most 1 MiB; put large inputs into files");
     if (table.live >= limits.processesMax)
       return fail("EAGAIN", `there are ${limits.processesMax} processes; wait for some to end`);
     const placed = this.#placed(request.manifest, parent, parent?.cpu ?? this.#options.defaultCpu);
@@ -170,11 +179,11 @@ export class Kernel {
       goalTokens: goalTokens(manifest, request.goal),
       label: request.label ?? parent?.label ?? label("user", "workspace"),
       session: parent?.session ?? pid,
-      weight: request.weight ?? parent?.weight ?? 100,
+      weight: Math.min(request.weight ?? parent?.weight ?? 100, parent?.weight ?? Infinity),
     });
     const proc = table.procs.get(pid);
     assert(proc !== undefined, "a spawned process exists");
-    this.#start(proc, false);
+    this.#start(proc);
     return ok(pid);
   }
 
@@ -198,7 +207,8 @@ export class Kernel {
     const proc = found.value;
     if (proc.tape !== null || asked.kind !== "agent")
       return fail("EINVAL", "only an agent can go on as another agent; spawn a child instead");
-    const placed = this.#placed(asked, proc, proc.cpu);
+    /** Whoever waits for this process was promised its contract. */
+    const placed = this.#placed({ ...asked, output: proc.manifest.output ?? asked.output }, proc, proc.cpu);
     if (!placed.ok) return placed;
     const { manifest, ...place } = placed.value;
     return this.#writing(() => {
@@ -219,6 +229,7 @@ export class Kernel {
     const proc = this.recorder.table.procs.get(pid);
     if (proc === undefined) return { ok: false, error: sysError("ENOENT", `there is no process ${pid}`) };
     if (proc.exit !== null) return proc.exit;
+    if (this.#core.stopping) return { ok: false, error: this.recorder.failure ?? this.#left };
     return this.#ends.wait(pid);
   }
 
@@ -228,6 +239,8 @@ export class Kernel {
     return this.#writing(() => {
       this.recorder.record({ kind: "signal", at: this.#options.clock.now(), pid, signal, by });
       this.#act(proc.value, signal, by);
+      const below = signal === "kill" ? [] : proc.value.children;
+      for (const child of below) if (this.recorder.table.procs.get(child)?.state !== "zombie") this.signal(child, signal, by);
       return done;
     });
   }
@@ -261,7 +274,7 @@ export class Kernel {
     if (reason.type === "question") this.#answerQuestion(proc, reason.call, answer);
     const stop = !answer.allow && (reason.type === "budget" || reason.type === "degraded" || reason.type === "stopped");
     if (stop) this.#end(proc, sysError(reason.type === "budget" ? "EDQUOT" : "ECANCELED", answer.text || "a person ended it"));
-    else if (proc.tape === null) this.#start(proc, false);
+    else if (proc.tape === null || this.#runningOf(proc).loop === null) this.#start(proc);
     this.#answers.tell(pid);
     return done;
   }
@@ -280,12 +293,21 @@ export class Kernel {
   }
 
   /** Leave every process where it is; the next kernel goes on. */
-  async close(): Promise<void> {
+  async close(): Promise<Result<void, SysError>> {
     this.#core.stopping = true;
     for (const running of this.#running.values()) running.cancel("the kernel stops");
     this.#answers.tellAll();
-    await Promise.allSettled(this.#loops);
-    if (this.recorder.failure === null) await this.recorder.barrier(false);
+    this.#ends.tellAll({ ok: false, error: this.recorder.failure ?? this.#left });
+    await this.#unless(Promise.allSettled(this.#loops), limits.closeTimeoutMs);
+    return await this.recorder.barrier(false);
+  }
+
+  /** A driver that does not listen keeps nobody waiting for ever. */
+  async #unless(work: Promise<unknown>, ms: number): Promise<void> {
+    let cancel = (): void => {};
+    const late = new Promise<void>((resolve) => (cancel = this.#options.clock.after(ms, resolve)));
+    await Promise.race([work, late]);
+    cancel();
   }
 
   /** A request from outside meets a dead log as an error, not as an exception. */
@@ -306,11 +328,16 @@ export class Kernel {
     return known;
   }
 
-  #start(proc: Proc, recovered: boolean): void {
-    if (this.#core.stopping) return;
+  #runningOf(proc: Proc): Running {
     const running = this.#running.get(proc.pid) ?? new Running(proc.pid);
     this.#running.set(proc.pid, running);
-    const loop: Promise<void> = this.#loop(proc, running, recovered).finally(() => {
+    return running;
+  }
+
+  #start(proc: Proc): void {
+    if (this.#core.stopping) return;
+    const running = this.#runningOf(proc);
+    const loop: Promise<void> = this.#loop(proc, running).finally(() => {
       this.#loops.delete(loop);
       if (running.loop === loop) running.loop = null;
     });
@@ -318,19 +345,32 @@ export class Kernel {
     this.#loops.add(loop);
   }
 
-  async #loop(proc: Proc, running: Running, recovered: boolean): Promise<void> {
+  async #loop(proc: Proc, running: Running): Promise<void> {
     if (running.loop !== null) await running.loop;
     this.#core.active += 1;
     try {
-      const body = proc.tape === null ? null : this.#core.body(proc.manifest);
-      if (body === null) await runAgent(this.#core, proc, running, recovered);
-      else await runBody(this.#core, proc, running, body);
+      if (proc.tape === null) await runAgent(this.#core, proc, running);
+      else await this.#runProgram(proc, running);
     } catch (error) {
       this.#broke(error);
     } finally {
       this.#core.active -= 1;
     }
     if (proc.state === "parked" && !this.#core.stopping) this.recorder.swapOut(proc);
+  }
+
+  /** A program that is gone or changed since is waited for: nothing else may run under its name. */
+  async #runProgram(proc: Proc, running: Running): Promise<void> {
+    const body = this.#core.body(proc.manifest);
+    if (body !== null) return await runBody(this.#core, proc, running, body);
+    if (proc.state !== "ready") return;
+    const message = `the program of ${proc.manifest.name} is not there as it was when it started`;
+    const reason: ParkReason = {
+      type: "degraded",
+      error: sysError("ENOEXEC", message),
+      question: `${message}. Put it back, and go on?`,
+    };
+    this.recorder.record({ kind: "park", at: this.#options.clock.now(), pid: proc.pid, reason });
   }
 
   /** Our own fault: the journal is whole up to here, and a restart goes on from it. */
@@ -354,7 +394,6 @@ export class Kernel {
     this.#running.delete(proc.pid);
     this.#ends.tell(proc.pid, proc.exit);
     this.#answers.tell(proc.pid);
-    void this.recorder.rotateIfLarge(this.#options.clock.now(), false).catch((error: unknown) => this.#broke(error));
   }
 
   #answerQuestion(proc: Proc, id: CallId, answer: Answer): void {
@@ -385,7 +424,7 @@ export class Kernel {
   #act(proc: Proc, signal: Signal, by: string): void {
     if (signal === "kill") return this.#end(proc, sysError("ECANCELED", `killed by ${by}`));
     if (signal === "continue") {
-      if (proc.tape === null) this.#start(proc, false);
+      if (proc.tape === null || this.#runningOf(proc).loop === null) this.#start(proc);
       return this.#answers.tell(proc.pid);
     }
     if (proc.state !== "ready") return;

@@ -4,6 +4,9 @@
  *   KRN-5.2  An effect above `read` waits until its intent is durable.
  *   KRN-5.3  After a restart a call without an outcome is handled by its class: pure and idempotent are performed again,
  *            `verify` looks at the world first, and what cannot be known parks the process with the uncertainty named.
+ *   KRN-5.5  A call beyond the budget of its process or of a group above parks the process and asks; ending a task, waiting and asking
+ *            are always affordable.
+ *   KRN-5.6  Whatever happened while a call waited for the disk or the world, a process that was stopped or has ended acts no more.
  *   KRN-5.4  A handler that throws is an EIO outcome of that call; the process goes on.
  */
 import type { CallHandler, CallValue, EffectClass, Verdict } from "../abi/call.ts";
@@ -18,15 +21,26 @@ import { ok, type Awaitable, type Result } from "../lib/result.ts";
 import { estimateTokens } from "../lib/tokens.ts";
 import { Context, type Core, type Running } from "./core.ts";
 import { Halted } from "./recorder.ts";
-import type { PendingCall, Proc } from "./table.ts";
+import { ancestry, type PendingCall, type Proc } from "./table.ts";
 import { errorText, excerpt, render } from "./window.ts";
 
-/** One process's calls being carried out. `recovered`: another kernel decided on them and left no outcome. */
+/** One process's calls being carried out. */
 export interface Job {
   readonly core: Core;
   readonly proc: Proc;
   readonly running: Running;
-  readonly recovered: boolean;
+}
+
+/** The calls that were under way when another kernel stopped: those it would have begun next. */
+export function begun(core: Core, proc: Proc): readonly PendingCall[] {
+  const first = proc.pending.find((call) => call.result === null);
+  if (first === undefined || parkFor(core, proc, first) !== null) return [];
+  return batchFrom(core, proc, first);
+}
+
+/** Whether the process may still act: much can have happened while it waited for the disk or the world. */
+function mayAct({ core, proc, running }: Job): boolean {
+  return proc.state === "ready" && !running.cancelled && !core.stopping;
 }
 
 /** Carry out the next calls that may go: a batch of reads, or one effect. */
@@ -34,7 +48,7 @@ export function performPending(job: Job): Awaitable<void> {
   const { core, proc } = job;
   const first = proc.pending.find((call) => call.result === null);
   if (first === undefined) return;
-  const parked = parkFor(proc, first);
+  const parked = parkFor(core, proc, first);
   if (parked !== null) return core.recorder.record({ kind: "park", at: core.clock.now(), pid: proc.pid, reason: parked });
   const batch = batchFrom(core, proc, first);
   if (batch.every((call) => isRead(effectOf(core, call)))) return performAll(job, batch);
@@ -45,11 +59,17 @@ export function performPending(job: Job): Awaitable<void> {
 
 function ifDurable(job: Job, batch: readonly PendingCall[], result: Result<void, SysError>): Awaitable<void> {
   if (!result.ok) throw new Halted(result.error);
-  return performAll(job, batch);
+  return mayAct(job) ? performAll(job, batch) : undefined;
 }
 
-/** A call that waits for a person: for permission, or because asking is what it does. */
-function parkFor(proc: Proc, call: PendingCall): ParkReason | null {
+/** A call that waits for a person: for a larger budget, for permission, or because asking is what it does. */
+function parkFor(core: Core, proc: Proc, call: PendingCall): ParkReason | null {
+  for (const group of ancestry(core.recorder.table, proc)) {
+    const max = group.limits.calls;
+    if (max === null || group.spend.calls <= max || unmetered.has(call.name)) continue;
+    const question = `${proc.manifest.name} wants to call ${call.name}, and process ${group.pid} has made the ${max} calls it may. Raise it?`;
+    return { type: "budget", limit: "calls", group: group.pid, question };
+  }
   if (call.verb === "ask") {
     return { type: "approval", call: call.id, question: `${proc.manifest.name} asks to call ${call.name}` };
   }
@@ -57,6 +77,9 @@ function parkFor(proc: Proc, call: PendingCall): ParkReason | null {
   const question = (call.args as { readonly question?: Json }).question;
   return { type: "question", call: call.id, question: typeof question === "string" ? question : "" };
 }
+
+/** What ends a task or waits costs nothing, so that a spent budget can still be reported. */
+const unmetered: ReadonlySet<string> = new Set(["task.done", "proc.wait", "ask"]);
 
 /** From the first open call on: all reads up to the next effect, or one effect. */
 function batchFrom(core: Core, proc: Proc, first: PendingCall): readonly PendingCall[] {
@@ -97,7 +120,8 @@ function performOne(job: Job, call: PendingCall): Awaitable<void> {
   }
   const context = new Context(running, call.id, core.clock.now());
   const { recovery } = registered.spec;
-  if (job.recovered && (recovery === "verify" || recovery === "once")) return verify(job, call, registered.handler, context);
+  const doubted = running.doubt.delete(call.id);
+  if (doubted && (recovery === "verify" || recovery === "once")) return verify(job, call, registered.handler, context);
   return settle(job, call, attempt(registered.handler, call, context));
 }
 
@@ -126,15 +150,24 @@ function thrown(error: unknown): Result<CallValue, SysError> {
 
 /** Did it happen before the restart? What cannot be known is a person's to settle. */
 async function verify(job: Job, call: PendingCall, handler: CallHandler, context: Context): Promise<void> {
-  const look: Verdict = (await handler.verify?.(call.args as never, context)) ?? {
-    verdict: "unknown",
-    why: "nothing in the world shows whether it took effect",
-  };
+  const look = await lookAtTheWorld(handler, call, context);
+  /** Still in doubt: whoever performs this call next has to look again. */
+  if (!mayAct(job)) return void job.running.doubt.add(call.id);
   if (look.verdict === "happened") return recordOutcome(job, call, ok(look.value));
   if (look.verdict === "did-not-happen") return settle(job, call, attempt(handler, call, context));
   const question = `${call.name} was under way when the kernel stopped, and ${look.why}. Perform it again?`;
   const reason: ParkReason = { type: "uncertain", call: call.id, question };
   job.core.recorder.record({ kind: "park", at: job.core.clock.now(), pid: job.proc.pid, reason });
+}
+
+async function lookAtTheWorld(handler: CallHandler, call: PendingCall, context: Context): Promise<Verdict> {
+  const unknown = { verdict: "unknown", why: "nothing in the world shows whether it took effect" } as const;
+  try {
+    return (await handler.verify?.(call.args as never, context)) ?? unknown;
+  } catch (error) {
+    if (error instanceof Panic || error instanceof Halted) throw error;
+    return { verdict: "unknown", why: "the look at the world failed" };
+  }
 }
 
 /** Killed, gone on as another program, or in a kernel that leaves: then the outcome has no reader here. */
@@ -146,7 +179,7 @@ export function outcomeOf(core: Core, proc: Proc, call: PendingCall, result: Res
   const base = { kind: "outcome", at: core.clock.now(), pid: proc.pid, id: call.id } as const;
   const hasWindow = proc.tape === null;
   if (!result.ok) {
-    const error = sysError(result.error.errno, result.error.message);
+    const error = sysError(result.error.errno, result.error.message.slice(0, limits.errorCharsMax));
     return { ...base, error, tokens: hasWindow ? estimateTokens(errorText(error)) : 0 };
   }
   const { value, source, label } = result.value;
@@ -154,7 +187,9 @@ export function outcomeOf(core: Core, proc: Proc, call: PendingCall, result: Res
     const what = `${call.name} gave a value nested deeper than ${limits.jsonDepthMax} levels, which is not kept`;
     return outcomeOf(core, proc, call, fail("EPROTO", what));
   }
-  const tokens = hasWindow ? estimateTokens(excerpt(render(value), call.id, 0)) : 0;
-  const entry: OutcomeEntry = { ...base, ...core.recorder.store(value), tokens };
+  const whole = hasWindow ? render(value) : "";
+  const shown = hasWindow ? excerpt(whole, call.id, 0) : "";
+  /** What is cut is kept whole in the blob store, for mem.read to read on. */
+  const entry: OutcomeEntry = { ...base, ...core.recorder.store(value, shown !== whole), tokens: estimateTokens(shown) };
   return source === undefined && label === undefined ? entry : { ...entry, ...(source && { source }), ...(label && { label }) };
 }

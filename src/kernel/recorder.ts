@@ -2,6 +2,7 @@
  * Recorder: the one way into the journal. An entry is serialised once, given its place, and folded, in that order.
  *   KRN-3.1  Nothing is folded that was not given a place in the log first.
  *   KRN-3.2  A barrier makes blobs durable before the records that name them.
+ *   KRN-3.4  A rotation makes the payloads of all records durable before the records.
  *   KRN-3.3  Once a write has failed nothing is recorded any more, and so nothing acts.
  */
 import type { Entry } from "../abi/entry.ts";
@@ -27,6 +28,8 @@ export class Recorder {
   readonly #input: FoldInput & { prime(blob: Digest, value: Json): void };
   readonly #listeners = new Set<EntryListener>();
   #failure: SysError | null = null;
+  #rotating = false;
+  #tableDigest: Digest = "";
 
   constructor(table: Table, log: LogDriver, blobs: BlobDriver, swap: SwapDriver) {
     this.table = table;
@@ -64,13 +67,15 @@ export class Recorder {
     if (seq < 0) this.#halt(this.#whyNot());
     apply(this.table, entry, this.#input);
     for (const listener of this.#listeners) listener(entry, seq);
+    if (this.#log.rotateDue && !this.#rotating) setImmediate(() => void this.rotateIfLarge(entry.at, false));
   }
 
   /** A value small enough stays in the entry; a larger one goes to the blob store under its digest. */
-  store(value: Json): { readonly value: Json } | { readonly blob: Digest } {
+  store(value: Json, always: boolean): { readonly value: Json } | { readonly blob: Digest } {
     if (typeof value !== "string" && typeof value !== "object") return { value };
     const text = JSON.stringify(value);
-    if (text.length <= limits.inlineBytesMax) return { value };
+    const small = text.length <= limits.inlineBytesMax && Buffer.byteLength(text) <= limits.inlineBytesMax;
+    if (small && !always) return { value };
     const blob = this.#blobs.put(text);
     this.#input.prime(blob, value);
     return { blob };
@@ -96,16 +101,34 @@ export class Recorder {
   }
 
   /**
-   * Close the segment with a checkpoint once it is large, so that a boot reads little. The snapshot and its record are placed in one
-   * tick; a power cut that keeps the record and loses the blob only makes the next boot read from further back.
+   * Close the segment with a checkpoint once it is large, so that a boot reads little. Rotating makes all records durable, so every payload
+   * they name is made durable first; snapshot and record are then placed in one tick. A power cut that keeps the checkpoint and loses its
+   * blob only makes the next boot read from further back.
    */
   async rotateIfLarge(now: number, force: boolean): Promise<Result<void, SysError>> {
-    if (this.#failure !== null || (!force && !this.#log.rotateDue)) return done;
-    for (const proc of this.table.procs.values()) this.swapIn(proc);
-    const blob = this.#blobs.put(serialise(this.table));
-    const entry: Entry = { kind: "checkpoint", at: now, blob, digest: tableDigest(this.table) };
-    const rotated = await this.#log.rotate(JSON.stringify(entry));
-    return rotated.ok ? await this.barrier(false) : rotated;
+    if (this.#rotating || this.#failure !== null || (!force && !this.#log.rotateDue)) return done;
+    this.#rotating = true;
+    try {
+      while (this.#blobs.dirty) {
+        const flushed = await this.#blobs.flush();
+        if (!flushed.ok) return this.#settled(flushed) as Result<void, SysError>;
+      }
+      const entry: Entry = { kind: "checkpoint", at: now, blob: this.#blobs.put(this.#snapshot()), digest: this.#tableDigest };
+      const rotated = await this.#log.rotate(JSON.stringify(entry));
+      return rotated.ok ? await this.barrier(false) : (this.#settled(rotated) as Result<void, SysError>);
+    } finally {
+      this.#rotating = false;
+    }
+  }
+
+  /** The table as text. Who was swapped out comes in for it, and goes out again. */
+  #snapshot(): string {
+    const away = [...this.table.procs.values()].filter((proc) => proc.swapped !== null);
+    for (const proc of away) this.swapIn(proc);
+    const text = serialise(this.table);
+    this.#tableDigest = tableDigest(this.table);
+    for (const proc of away) this.swapOut(proc);
+    return text;
   }
 
   on(listener: EntryListener): () => void {

@@ -4,9 +4,10 @@
  *   KRN-10.2  A log that is damaged in the middle is not folded past the damage: opening fails with EUCLEAN.
  *   KRN-10.3  A power cut can keep a record and lose its payload, both written after the last barrier. Such a record and all behind it
  *             never counted: the next boot entry says so, and every later fold leaves them out.
+ *   KRN-10.5  An entry of a newer version is refused by its name.
  *   KRN-10.4  A payload missing from before a boot is damage, not a power cut: EUCLEAN.
  */
-import type { CheckpointEntry, Entry } from "../abi/entry.ts";
+import { entryKinds, type CheckpointEntry, type Entry } from "../abi/entry.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { BlobDriver, LogDriver } from "../abi/store.ts";
 import { ok, type Result } from "../lib/result.ts";
@@ -63,6 +64,7 @@ function foldPass(fold: FoldLog, voids: readonly VoidRange[]): Result<Recovered 
     if (voids.some((range) => seq >= range.from && seq < range.until)) continue;
     const entry = parseEntry(text);
     if (entry === null) return fail("EUCLEAN", `record ${seq} of the journal is not an entry; run "daimon fsck"`);
+    if (!knownKinds.has(entry.kind)) return newer(seq, entry.kind);
     if (entry.kind === "boot" && entry.cut !== undefined && !voids.some((range) => range.until === seq)) {
       /** Content met again has the same digest: a payload that was missing then can be there now, and the void records before it fold. */
       if (cut === null || cut > entry.cut) return ok({ from: entry.cut, until: seq });
@@ -74,6 +76,15 @@ function foldPass(fold: FoldLog, voids: readonly VoidRange[]): Result<Recovered 
     if (!applied(table, entry, fold.input)) cut = seq;
   }
   return ok({ table, cut });
+}
+
+const knownKinds: ReadonlySet<string> = new Set(entryKinds);
+
+function newer(seq: number, kind: string): Result<never, SysError> {
+  return fail(
+    "EUCLEAN",
+    `record ${seq} of the journal is of a kind this version does not know (${String(kind)}); use the newer daimon that wrote it`,
+  );
 }
 
 function damaged(seq: number): Result<never, SysError> {

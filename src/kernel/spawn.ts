@@ -1,6 +1,7 @@
 /**
  * Spawn: what a new process's manifest becomes before it is written down.
- *   KRN-13.1  A child's calls are covered by its parent's, its limits are never above, and it may deliver only what its parent may.
+ *   KRN-13.1  A child's calls are covered by its parent's, and it may deliver only what its parent may. Its limits are its own: those of the
+ *             groups above are checked with every charge, so that one raise lets all go on.
  *   KRN-13.2  Processes nest to a bound, so that a program that spawns itself ends.
  *   KRN-13.4  A window set for a process bounds the windows of everything below it.
  *   KRN-13.3  The workspace's instructions follow an agent's own, once.
@@ -11,7 +12,6 @@ import type { Manifest } from "../abi/process.ts";
 import type { Json } from "../lib/json.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { estimateTokens } from "../lib/tokens.ts";
-import { tighten } from "../scheduler/budget.ts";
 import { attenuates } from "../security/capability.ts";
 import { ancestry, type Proc, type Table } from "./table.ts";
 
@@ -22,7 +22,8 @@ export function attenuated(table: Table, parent: Proc, manifest: Manifest): Resu
   const missing = attenuates(parent.manifest.calls, manifest.calls);
   if (missing !== null) return fail("EACCES", `${manifest.name} asks for ${missing}, which its parent does not hold`);
   const outputs = manifest.outputs.filter((path) => parent.manifest.outputs.includes(path));
-  return ok({ ...manifest, outputs, limits: tighten(parent.limits, manifest.limits) });
+  const stepsMax = Math.min(manifest.stepsMax, parent.manifest.stepsMax);
+  return ok({ ...manifest, outputs, stepsMax });
 }
 
 export function instructed(manifest: Manifest, preamble: string): Manifest {

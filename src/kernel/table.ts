@@ -5,6 +5,7 @@ import type { FilesEntry } from "../abi/entry.ts";
 import type { SysError } from "../abi/errno.ts";
 import type { Label } from "../abi/label.ts";
 import type { Message, Part, ResultPart } from "../abi/message.ts";
+import type { StopReason } from "../abi/model.ts";
 import type { Page } from "../abi/page.ts";
 import type { RuleId, Verb } from "../abi/policy.ts";
 import type { ExitStatus, Manifest, ParkReason, Pid } from "../abi/process.ts";
@@ -74,8 +75,10 @@ export interface Proc {
   refused: number;
   /** Tokens spent on models without a known price: the cost shown is only a part. */
   unpricedTokens: number;
-  /** The parts of the last turn had no call: the model says it is finished. */
-  finished: boolean;
+  /** Why the last turn stopped, if it had no call: the model says it is finished. */
+  finished: StopReason | null;
+  /** The step at which it became the program it is. */
+  firstStep: number;
   spend: { costUsd: number; tokens: number; calls: number; timeMs: number };
   /** What it and everything below it may be about to spend. */
   reserved: { costUsd: number; tokens: number; calls: number; timeMs: number };

@@ -1,6 +1,7 @@
 /**
- * Trap: decide on a call before it happens: schema, capability, policy, budget. There is no other way to act.
- *   TRP-2.1  The order is fixed; the first refusal answers, and nothing later is asked.
+ * Trap: decide on a call before it happens: schema, capability, policy. There is no other way to act; what it lets through still has to
+ * fit the budget when it is performed.
+ *   TRP-2.1  The order is fixed, schema, capability, policy; the first refusal answers, and nothing later is asked.
  *   TRP-2.2  A call without a deciding permit is refused: deny is the default.
  *   TRP-2.3  Of several questions of one call the worst answer counts: deny before ask before allow.
  *   TRP-2.4  A refusal says which stage refused, why, and what the process may do instead.
@@ -11,11 +12,10 @@ import { limits } from "../abi/limits.ts";
 import type { PolicyEngine, PolicyRequest, Decision, PolicyEntity } from "../abi/policy.ts";
 import type { Manifest } from "../abi/process.ts";
 import { isObject, tooDeep, type Json, type JsonObject } from "../lib/json.ts";
-import { refuse } from "../scheduler/budget.ts";
 import { compileCapabilities, type Capabilities } from "../security/capability.ts";
 import { principalOf, questionsOf } from "../security/question.ts";
 import type { CallTable, Registered } from "./calls.ts";
-import { ancestry, type Proc, type Table } from "./table.ts";
+import type { Proc } from "./table.ts";
 
 /** What the trap knows of a program; shared by all processes of one manifest. */
 interface Subject {
@@ -37,17 +37,16 @@ export class Trap {
     return this.#subject(manifest).capabilities.mayHold(name);
   }
 
-  /** `ahead`: calls of the same turn that were let through before this one. */
-  decide(table: Table, proc: Proc, name: string, args: Json, ahead: number): Intent {
+  decide(proc: Proc, name: string, args: Json): Intent {
     const registered = this.#calls.get(name);
     if (registered === undefined) return this.#unknown(proc, name);
     if (!isObject(args)) return no("EINVAL", `${name} takes an object of arguments, not ${JSON.stringify(args)?.slice(0, 80)}`);
     const misfit = tooDeep(args, limits.jsonDepthMax) ? "the arguments are nested too deeply" : registered.check(args);
     if (misfit !== null) return no("EINVAL", `${name}: ${misfit}; correct the arguments and call again`);
-    return this.#authorise(table, proc, registered, args, ahead);
+    return this.#authorise(proc, registered, args);
   }
 
-  #authorise(table: Table, proc: Proc, registered: Registered, args: JsonObject, ahead: number): Intent {
+  #authorise(proc: Proc, registered: Registered, args: JsonObject): Intent {
     const { spec, action } = registered;
     const subject = this.#subject(proc.manifest);
     const missing = subject.capabilities.refuse(spec, args);
@@ -60,10 +59,6 @@ export class Trap {
     if (!questions.ok) return { verb: "deny", rules: [], error: questions.error };
     const decision = this.#worst(questions.value);
     if (decision.verb === "deny") return { ...decision, error: this.#denial(registered, decision) };
-    const spent = refuse(ancestry(table, proc), { costUsd: 0, tokens: 0, calls: ahead + 1, timeMs: 0 });
-    if (spent !== null) {
-      return no("EDQUOT", `process ${spent.group} may make ${spent.max} calls and has made them; finish with what you have`);
-    }
     return decision;
   }
 

@@ -36,6 +36,23 @@ export function tooDeep(value: Json, levels: number): boolean {
   return false;
 }
 
+/** Whether a value's text is longer than this, by a count that stops there. */
+export function tooLarge(value: Json, charsMax: number): boolean {
+  let left = charsMax;
+  const walk = (item: Json): boolean => {
+    left -= typeof item === "string" ? item.length + 2 : 4;
+    if (left < 0) return true;
+    if (typeof item !== "object" || item === null) return false;
+    if (Array.isArray(item)) return (item as readonly Json[]).some(walk);
+    for (const [key, child] of Object.entries(item as JsonObject)) {
+      left -= key.length + 3;
+      if (walk(child)) return true;
+    }
+    return false;
+  };
+  return walk(value);
+}
+
 /** Parse text from outside: no exception, no prototype keys. */
 export function parseJson(text: string): Json | undefined {
   try {

@@ -2,6 +2,7 @@
  * Schema: compile a JSON Schema (2020-12) into a check that says in words what is wrong.
  *   LIB-4.1  A value that does not fit gets one message that names the place, and what was expected there.
  *   LIB-4.2  `pattern` runs on a linear-time engine; `patternProperties` and references out of the schema are refused.
+ *   LIB-4.4  An array whose items must differ has at most 200 of them, unless its schema bounds it.
  *   LIB-4.3  A schema that cannot be checked as it is written is refused when it is compiled, not when it is used.
  */
 import { validator, type Json as Checked, type Schema, type ValidationError } from "@exodus/schemasafe";
@@ -23,6 +24,8 @@ export function schemaCompiler(): Compile {
     return found;
   };
 }
+
+const uniqueItemsMax = 200;
 
 type Formats = Record<string, (text: string) => boolean>;
 
@@ -47,6 +50,8 @@ function prepare(value: Json, formats: Formats): Json {
   if (!isObject(value)) return value;
   if (value["patternProperties"] !== undefined) throw new Error("patternProperties is not supported; name the properties");
   const out: Record<string, Json> = {};
+  /** Comparing every item with every other takes the square of their number. */
+  if (value["uniqueItems"] === true && typeof value["maxItems"] !== "number") out["maxItems"] = uniqueItemsMax;
   for (const [key, item] of Object.entries(value)) {
     if (key === "format" && typeof item === "string") continue;
     if (isLiteral(key)) out[key] = item;

@@ -1,7 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { noLimits } from "../../src/abi/budget.ts";
 import { fail } from "../../src/abi/errno.ts";
-import { parseEntry } from "../../src/kernel/recover.ts";
+import type { Decision, PolicyRequest } from "../../src/abi/policy.ts";
+import { openMemoryBlobs } from "../../src/drivers/store/memory-blobs.ts";
+import { parseEntry, recoverTable } from "../../src/kernel/recover.ts";
+import type { Json } from "../../src/lib/json.ts";
 import { replay } from "../../src/kernel/replay.ts";
 import type { Body } from "../../src/abi/sys.ts";
 import { ok } from "../../src/lib/result.ts";
@@ -30,6 +33,210 @@ test("KRN-9.3 a body's kernel stops, too, when the log cannot be written", async
   const pid = machine.spawn({ kind: "body", instructions: "b" });
   machine.kernel.on(() => void machine.kernel.recorder.barrier(true));
   expect(await machine.kernel.wait(pid)).toMatchObject({ ok: false, error: { errno: "ENOSPC" } });
+});
+
+describe("what a process may do after it waited", () => {
+  const mails: string[] = [];
+  const mail = handler({ name: "x.mail", effect: "irreversible", recovery: "once" }, (_, id) => ok({ value: mails.push(id) }));
+  const once = (_: unknown, step: number): ReturnType<typeof ok<ReturnType<typeof finish>>> =>
+    ok(step === 0 ? calls(["x.mail", {}]) : finish("end"));
+
+  test("KRN-5.6 killed or stopped while the disk was written, it acts no more; continued, it acts once", async () => {
+    mails.length = 0;
+    const killed = rig({ handlers: [mail], script: once, log: { asynchronous: true } });
+    const other = 2;
+    killed.kernel.on((entry) => {
+      if (entry.kind === "turn" && entry.pid === other) queueMicrotask(() => killed.kernel.signal(other, "kill", "test"));
+    });
+    killed.spawn({});
+    killed.spawn({});
+    await killed.kernel.wait(other);
+    await new Promise(setImmediate);
+    expect(mails.filter((id) => id.startsWith(`${other}.`))).toEqual([]);
+
+    const stopped = rig({ handlers: [mail], script: once, log: { asynchronous: true } });
+    const pid = 2;
+    const off = stopped.kernel.on((entry) => {
+      if (entry.kind === "turn" && entry.pid === pid) queueMicrotask(() => stopped.kernel.signal(pid, "stop", "test"));
+    });
+    stopped.spawn({});
+    stopped.spawn({});
+    await settled(stopped, pid, "parked");
+    expect(mails.filter((id) => id.startsWith(`${pid}.0`))).toHaveLength(0);
+    off();
+    stopped.kernel.signal(pid, "continue", "test");
+    expect(await stopped.kernel.wait(pid)).toEqual({ ok: true, value: "end" });
+    expect(mails.filter((id) => id === `${pid}.0.0`)).toHaveLength(1);
+  });
+
+  test("KRN-5.3 an effect under way at a stop is not made again by another kernel without a look", async () => {
+    let sent = 0;
+    const hang = handler({ name: "x.hang", effect: "irreversible", recovery: "once" }, () => {
+      sent += 1;
+      return new Promise(() => {});
+    });
+    const options = {
+      handlers: [hang],
+      script: (_: unknown, step: number) => ok(step === 0 ? calls(["x.hang", {}]) : finish("end")),
+    };
+    const machine = rig(options);
+    const pid = machine.spawn({});
+    await new Promise(setImmediate);
+    machine.kernel.signal(pid, "stop", "test");
+    const next = reborn(machine, options);
+    next.kernel.signal(pid, "continue", "test");
+    await settled(next, pid, "parked");
+    expect(next.kernel.processes()[0]?.park).toMatchObject({ type: "uncertain", call: `${pid}.0.0` });
+    expect(sent).toBe(1);
+  });
+
+  test("KRN-5.3 a body's uncertain call is performed after a yes, and one that waited for approval was never under way", async () => {
+    let sent = 0;
+    const hang = handler({ name: "x.hang", effect: "irreversible", recovery: "once" }, () => {
+      sent += 1;
+      return sent === 1 ? new Promise(() => {}) : ok({ value: sent });
+    });
+    const body: Body = async (sys) => await sys.call("x.hang", {});
+    const options = { handlers: [hang], bodies: { b: body } };
+    const machine = rig(options);
+    const pid = machine.spawn({ kind: "body", instructions: "b" });
+    await new Promise(setImmediate);
+    const next = reborn(machine, options);
+    await settled(next, pid, "parked");
+    next.kernel.answer(pid, { allow: true, text: "", by: "test", raise: null });
+    expect(await next.kernel.wait(pid)).toEqual({ ok: true, value: 2 });
+
+    const asking = {
+      ...options,
+      decide: (request: PolicyRequest): Decision => ({ verb: request.action.id === "x.hang" ? "ask" : "allow", rules: [] }),
+    };
+    const parked = rig(asking);
+    const waits = parked.spawn({ kind: "body", instructions: "b" });
+    await settled(parked, waits, "parked");
+    const after = reborn(parked, asking);
+    await new Promise(setImmediate);
+    after.kernel.answer(waits, { allow: true, text: "", by: "test", raise: null });
+    expect(await after.kernel.wait(waits)).toEqual({ ok: true, value: 3 });
+  });
+
+  test("KRN-6.1 a budget above many processes is kept, however they wait for a slot", async () => {
+    const body: Body = async (sys) => {
+      const pids: Json[] = [];
+      for (let n = 0; n < 12; n += 1) {
+        const child = await sys.call("proc.spawn", { manifest: { name: "c", instructions: "c", calls: ["task.done"] }, goal: n });
+        if (child.ok) pids.push(child.value);
+      }
+      return await sys.call("proc.wait", pids.at(-1) ?? null);
+    };
+    const machine = rig({
+      remote: true,
+      bodies: { b: body },
+      script: () =>
+        new Promise((resolve) =>
+          setImmediate(() =>
+            resolve(
+              ok({
+                ...finish(1),
+                usage: { inputTokens: 10_000, outputTokens: 6_000, cacheReadTokens: 0, cacheWriteTokens: 0, reported: true },
+              }),
+            ),
+          ),
+        ),
+    });
+    machine.spawn({ kind: "body", instructions: "b", limits: { ...noLimits, tokens: 60_000 } });
+    await settled(machine, 13, "parked");
+    expect(machine.kernel.processes()[0]?.spend.tokens).toBeLessThanOrEqual(60_000);
+  });
+
+  test("KRN-6.6 what another kernel had reserved does not stand in a process's own way", async () => {
+    const options = { remote: true, script: () => new Promise<never>(() => {}) };
+    const machine = rig(options);
+    const pid = machine.spawn({ limits: { ...noLimits, tokens: 20_000 } });
+    await new Promise(setImmediate);
+    const next = reborn(machine, { remote: true, script: () => ok(finish("fits")) });
+    expect(await next.kernel.wait(pid)).toEqual({ ok: true, value: "fits" });
+  });
+
+  test("KRN-8.4 a body whose program is gone waits for it, and nothing else runs in its name", async () => {
+    let asked = 0;
+    const body: Body = async (sys) => await sys.call("x.text", { n: 3 });
+    const hang = handler({ name: "x.text" }, () => new Promise(() => {}));
+    const machine = rig({ handlers: [hang], bodies: { b: body } });
+    const pid = machine.spawn({ kind: "body", instructions: "b" });
+    await new Promise(setImmediate);
+    const next = reborn(machine, { handlers: [text], script: () => ok(say(`${(asked += 1)}`)) });
+    await settled(next, pid, "parked");
+    expect(next.kernel.processes()[0]?.park).toMatchObject({ type: "degraded", error: { errno: "ENOEXEC" } });
+    expect(asked).toBe(0);
+  });
+
+  test("KRN-6.7 a driver that throws and a CPU that is gone park the process; the kernel goes on", async () => {
+    const machine = rig({
+      script: () => {
+        throw new Error("socket gone");
+      },
+    });
+    const pid = machine.spawn({});
+    await settled(machine, pid, "parked");
+    expect(machine.kernel.processes()[0]?.park).toMatchObject({ type: "degraded", error: { errno: "EIO" } });
+    expect(machine.kernel.panicked).toBeNull();
+  });
+
+  test("KRN-6.3 a reply cut at its longest and a refusal are failures, and without task.done the reply itself must fit", async () => {
+    expect((await rig({ script: () => ok({ ...say("half"), stop: "length" }) }).run({})).status).toMatchObject({
+      ok: false,
+      error: { errno: "E2BIG" },
+    });
+    expect((await rig({ script: () => ok({ ...say("no"), stop: "refusal" }) }).run({})).status).toMatchObject({
+      ok: false,
+      error: { errno: "EPERM" },
+    });
+    const contract = { calls: ["mem.note"], output: { type: "object", required: ["n"] } };
+    expect((await rig({ script: () => ok(say('{"n":1}')) }).run(contract)).status).toEqual({ ok: true, value: { n: 1 } });
+    expect((await rig({ script: () => ok(say("{}")) }).run(contract)).status).toMatchObject({
+      ok: false,
+      error: { errno: "EINVAL" },
+    });
+  });
+
+  test("KRN-9.5 closing ends every wait and no body spins on, however it catches errors", async () => {
+    const body: Body = async (sys) => {
+      for (;;) await sys.call("x.hang", {}).catch(() => null);
+    };
+    const hang = handler({ name: "x.hang" }, () => new Promise(() => {}));
+    const machine = rig({ handlers: [hang], bodies: { b: body } });
+    const pid = machine.spawn({ kind: "body", instructions: "b" });
+    const waited = machine.kernel.wait(pid);
+    await new Promise(setImmediate);
+    const closed = machine.kernel.close();
+    machine.clock.advance(10_000);
+    expect((await closed).ok).toBe(true);
+    expect(await waited).toMatchObject({ ok: false, error: { errno: "ECANCELED" } });
+    expect(await machine.kernel.wait(pid)).toMatchObject({ ok: false, error: { errno: "ECANCELED" } });
+  });
+
+  test("KRN-3.4 a rotation makes what its records name durable first, and who was swapped out stays so", async () => {
+    const machine = rig({
+      handlers: [text],
+      script: (_, step) => ok(step === 0 ? calls(["x.text", { n: 20_000 }]) : calls(["ask", { question: "?" }])),
+    });
+    const pid = machine.spawn({});
+    await settled(machine, pid, "parked");
+    expect(machine.kernel.recorder.table.procs.get(pid)?.swapped).not.toBeNull();
+    expect((await machine.kernel.recorder.rotateIfLarge(1, true)).ok).toBe(true);
+    expect(machine.kernel.recorder.table.procs.get(pid)?.swapped).not.toBeNull();
+    const recovered = recoverTable(machine.log, openMemoryBlobs({ image: machine.blobs.crash(() => 1) }));
+    expect(recovered.ok && recovered.value.cut).toBeNull();
+  });
+
+  test("KRN-10.5 an entry of a kind this version does not know is EUCLEAN, not a fault", () => {
+    const machine = rig();
+    machine.log.append('{"kind":"teleport","at":1,"pid":1}');
+    expect(recoverTable(machine.log, machine.blobs)).toMatchObject({
+      ok: false,
+      error: { errno: "EUCLEAN", message: expect.stringContaining("teleport") },
+    });
+  });
 });
 
 describe("signals and groups", () => {
@@ -61,7 +268,7 @@ describe("signals and groups", () => {
     expect(proof.ok && [proof.value.proved, proof.value.findings]).toEqual([1, []]);
   });
 
-  test("KRN-13.1 a child holds no call its parent does not hold, and no higher limit", async () => {
+  test("KRN-13.1 a child holds no call its parent does not hold, and no larger budget", async () => {
     const asked: unknown[] = [];
     const body: Body = async (sys) => {
       asked.push(
@@ -78,7 +285,8 @@ describe("signals and groups", () => {
     const machine = rig({ handlers: [text], bodies: { b: body } });
     await machine.run({ kind: "body", instructions: "b", calls: ["proc.*", "x.text"], limits: { ...noLimits, tokens: 500 } });
     expect(asked[0]).toMatchObject({ ok: false, error: { errno: "EACCES", message: expect.stringContaining("net.fetch") } });
-    expect(machine.kernel.recorder.table.procs.get(2)?.limits.tokens).toBe(500);
+    const parks = [...machine.log.read(0)].flatMap((record) => (record.ok ? [parseEntry(record.value.text)] : [])).filter((entry) => entry?.kind === "park");
+    expect(parks).toMatchObject([{ pid: 2, reason: { type: "budget", limit: "tokens", group: 1 } }]);
   });
 
   test("KRN-9.2 a child's manifest is what its parent's allows, also when it asks for nothing", async () => {
@@ -92,7 +300,7 @@ describe("signals and groups", () => {
     const machine = rig({ bodies: { b: body } });
     await machine.run({ kind: "body", instructions: "b", outputs: ["a.md"], limits: { ...noLimits, tokens: 90_000 } });
     const child = machine.kernel.recorder.table.procs.get(2);
-    expect(child?.manifest).toMatchObject({ name: "test/c", calls: [], outputs: ["a.md"], limits: { tokens: 90_000 } });
+    expect(child?.manifest).toMatchObject({ name: "test/c", calls: [], outputs: ["a.md"], stepsMax: 100 });
   });
 
   test("KRN-13.2 processes nest only to a bound", async () => {

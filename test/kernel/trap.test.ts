@@ -24,11 +24,7 @@ const put = handler(
 );
 
 /** What the model reads after asking for one call. */
-async function asked(
-  name: string,
-  args: Json,
-  options: RigOptions & { calls?: readonly string[]; limitCalls?: number } = {},
-): Promise<string> {
+async function asked(name: string, args: Json, options: RigOptions & { calls?: readonly string[] } = {}): Promise<string> {
   let read = "";
   const machine = rig({
     handlers: [put],
@@ -42,7 +38,6 @@ async function asked(
   const { status } = await machine.run({
     stepsMax: 2,
     calls: options.calls ?? ["*"],
-    limits: { ...noLimits, calls: options.limitCalls ?? null },
   });
   expect(status.ok || status.error.errno, JSON.stringify(status)).toSatisfy((end) => end === true || end === "EDEADLK");
   return read;
@@ -51,15 +46,24 @@ async function asked(
 const deny = (): Decision => ({ verb: "deny", rules: [] });
 
 describe("the trap", () => {
-  test("TRP-2.1 schema, capability, policy and budget are asked in this order, and the first refusal answers", async () => {
-    const spent = { limitCalls: 0 };
-    expect(await asked("x.put", { paths: [1] }, { calls: [], decide: deny, ...spent })).toMatch(
-      /^EINVAL: x\.put: paths\.0 must be string/,
-    );
-    expect(await asked("x.put", { paths: ["a"] }, { calls: ["task.done"], decide: deny, ...spent })).toMatch(/^EACCES: /);
-    expect(await asked("x.put", { paths: ["a"] }, { decide: deny, ...spent })).toMatch(/^EPERM: /);
-    expect(await asked("x.put", { paths: ["a"] }, spent)).toMatch(/^EDQUOT: .*may make 0 calls/);
+  test("TRP-2.1 schema, capability and policy are asked in this order, and the first refusal answers", async () => {
+    expect(await asked("x.put", { paths: [1] }, { calls: [], decide: deny })).toMatch(/^EINVAL: x\.put: paths\.0 must be string/);
+    expect(await asked("x.put", { paths: ["a"] }, { calls: ["task.done"], decide: deny })).toMatch(/^EACCES: /);
+    expect(await asked("x.put", { paths: ["a"] }, { decide: deny })).toMatch(/^EPERM: /);
     expect(await asked("x.put", { paths: ["a"] })).toBe("put");
+  });
+
+  test("KRN-5.5 a call beyond the budget of its process or a group above parks and asks; task.done is always affordable", async () => {
+    const options = {
+      handlers: [put],
+      script: (_: unknown, step: number) => ok(step < 3 ? calls(["x.put", { paths: ["a"] }]) : finish("reported")),
+    };
+    const machine = rig(options);
+    const pid = machine.spawn({ limits: { ...noLimits, calls: 2 } });
+    await settled(machine, pid, "parked");
+    expect(machine.kernel.processes()[0]).toMatchObject({ step: 3, park: { type: "budget", limit: "calls", group: pid } });
+    machine.kernel.answer(pid, { allow: true, text: "", by: "test", raise: { calls: 3 } });
+    expect(await machine.kernel.wait(pid)).toEqual({ ok: true, value: "reported" });
   });
 
   test("TRP-2.2 a call no rule permits is refused", async () => {

@@ -64,6 +64,12 @@ describe("schemas", () => {
     expect(check({ type: "object", "x-daimon": { extract: "facts" }, title: "t" }, {})).toBeNull();
   });
 
+  test("LIB-4.4 an array whose items must differ is bounded where its schema does not do it", () => {
+    const many = Array.from({ length: 5_000 }, (_, n) => ({ n }));
+    expect(check({ type: "array", uniqueItems: true }, many)).toMatch(/must have at most|must not/);
+    expect(check({ type: "array", uniqueItems: true, maxItems: 3 }, [1, 2, 3])).toBeNull();
+  });
+
   test("values in enum and const stay values, whatever their keys are called", () => {
     expect(check({ const: { pattern: "(", format: "x" } }, { pattern: "(", format: "x" })).toBeNull();
     expect(check({ enum: [{ pattern: "a" }] }, { pattern: "b" })).toMatch(/must be one of/);
