@@ -250,14 +250,14 @@ function openKernel(
     },
     table,
   );
-  if (opened.ok) undo.push(() => stop(opened.value));
+  if (opened.ok) undo.push(() => stop(opened.value, clock));
   return opened;
 }
 
 /** Leaves the processes where they are, with a checkpoint where the log has grown. */
-async function stop(kernel: Kernel): Promise<void> {
+async function stop(kernel: Kernel, clock: Clock): Promise<void> {
   await kernel.close();
-  await kernel.recorder.rotateIfLarge(0, false);
+  await kernel.recorder.rotateIfLarge(clock.now(), false);
 }
 
 /** Journals with what this kernel was measured. */

@@ -114,7 +114,7 @@ export async function loadConfig(sources: readonly ConfigSource[]): Promise<Resu
     files.push({ source, file });
   }
   if (problems.length > 0)
-    return fail("EINVAL", `the configuration has errors:\n${problems.join("\n")}\ncorrect them and start again`);
+    return fail("EINVAL", `the configuration has errors; correct them and start again:\n${problems.join("\n")}`);
   const mcpSource = ordered.find((source) => source.format === "mcp");
   return ok(merge(files, foreign, mcpSource === undefined ? [] : [mcpSource], findings));
 }
@@ -257,7 +257,8 @@ function withhold(source: ConfigSource, file: ConfigFile): { readonly file: Conf
   if (file.policy.files.length > 0) withheld.push(`the permits of ${file.policy.files.length} policy file(s)`);
   if (file.models.size > 0) withheld.push(`${file.models.size} model provider(s)`);
   if (file.mcp.size > 0) withheld.push(`${file.mcp.size} MCP server(s)`);
-  return { file: { ...file, policy: { ...file.policy, allow: [] }, models: new Map(), mcp: new Map() }, withheld };
+  if (file.cpu !== null) withheld.push("its choice of CPU");
+  return { file: { ...file, policy: { ...file.policy, allow: [] }, models: new Map(), mcp: new Map(), cpu: null }, withheld };
 }
 
 function held(source: ConfigSource, withheld: readonly string[]): Finding {

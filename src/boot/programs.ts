@@ -1,6 +1,7 @@
 /**
  * Programs: find a program by name or path, and give its body a name that outlives the kernel.
- *   BOO-13.1  A name without a slash is looked for in the workspace's `programs/`, then among the shipped ones; a path is the workspace's.
+ *   BOO-13.1  A name without a slash is a shipped program, else one in the workspace's `programs/`: a repository cannot take a shipped name. A path
+ *              is the workspace's.
  *   BOO-13.2  A process names its program by where it was found and by its digest: after a restart another content is refused with EKEYREJECTED.
  *   BOO-13.3  A program of a workspace runs only as data: Markdown. A module is code and needs the person's trust in it before it is even loaded.
  */
@@ -90,7 +91,7 @@ export function openPrograms(layout: Layout, trust: Trust, tick: () => number): 
 
 /** `daimon:NAME` is shipped; anything else is relative to the workspace. */
 function placesOf(name: string): readonly string[] {
-  return name.includes("/") || name.endsWith(".md") || name.endsWith(".ts") ? [name] : [`programs/${name}`, `daimon:${name}`];
+  return name.includes("/") || /\.(?:md|[cm]?[jt]s)$/.test(name) ? [name] : [`daimon:${name}`, `programs/${name}`];
 }
 
 function fileOf(layout: Layout, place: string): string {

@@ -1,5 +1,5 @@
 /** Stores: the log and the blobs of a workspace, for the kernel that writes them and for readers beside it. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createPrivateKey, generateKeyPairSync, sign as signBytes, type KeyObject } from "node:crypto";
 import type { Clock } from "../abi/clock.ts";
@@ -42,7 +42,10 @@ function journalKey(layout: Layout): Result<KeyObject, SysError> {
     if (existsSync(file)) return ok(createPrivateKey(readFileSync(file)));
     mkdirSync(layout.keys, { recursive: true, mode: 0o700 });
     const { privateKey, publicKey } = generateKeyPairSync("ed25519");
-    writeFileSync(join(layout.keys, "journal.pub.pem"), publicKey.export({ type: "spki", format: "pem" }), { mode: 0o600 });
+    writeFileSync(join(layout.keys, "journal.pub.pem"), publicKey.export({ type: "spki", format: "pem" }), {
+      mode: 0o600,
+      flag: "wx",
+    });
     writeFileSync(file, privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600, flag: "wx" });
     return ok(privateKey);
   } catch {

@@ -124,7 +124,9 @@ function readJournal(machine: Machine, pids: ReadonlySet<Pid>): Told {
     refused.push(...refusalsBy(entry, lookup));
     if (entry.kind === "outcome") sizes.set(entry.id, entry.tokens);
     if (entry.kind === "files" && entry.phase === "outcome") {
-      for (const { path, to } of entry.changes) if (entry.act === "commit") delivered.set(path, to);
+      /** A folder has no content on either side; what is in it is what was delivered. */
+      const files = entry.changes.filter(({ from, to }) => from !== null || to !== null);
+      for (const { path, to } of files) if (entry.act === "commit") delivered.set(path, to);
       if (entry.act === "rollback") for (const { path } of entry.changes) delivered.delete(path);
     }
     if (entry.kind !== "evict") continue;

@@ -67,7 +67,7 @@ export function waitingOf(proc: Proc, lookup: Lookup): Waiting | null {
     program: proc.manifest.name,
     type: park.type,
     question: park.question,
-    budget: park.type === "budget" ? { limit: park.limit, group: park.group } : null,
+    budget: park.type === "budget" && park.unpriced !== true ? { limit: park.limit, group: park.group } : null,
     call,
     label: proc.label,
     untrusted,

@@ -56,7 +56,9 @@ export async function withMachine<T>(
     await machine.close();
   }
   if (machine.kernel.panicked !== null) throw machine.kernel.panicked;
-  return result;
+  /** What the last flush could not keep is not done, whatever was said before. */
+  const { failure } = machine.kernel.recorder;
+  return result.ok && failure !== null ? { ok: false, error: failure } : result;
 }
 
 /** Asks the running kernel; where none runs, starts one that leaves the processes where they are. */

@@ -111,11 +111,11 @@ export class Recorder {
     try {
       while (this.#blobs.dirty) {
         const flushed = await this.#blobs.flush();
-        if (!flushed.ok) return this.#settled(flushed) as Result<void, SysError>;
+        if (!flushed.ok) return await this.#settled(flushed);
       }
       const entry: Entry = { kind: "checkpoint", at: now, blob: this.#blobs.put(this.#snapshot()), digest: this.#tableDigest };
       const rotated = await this.#log.rotate(JSON.stringify(entry));
-      return rotated.ok ? await this.barrier(false) : (this.#settled(rotated) as Result<void, SysError>);
+      return rotated.ok ? await this.barrier(false) : await this.#settled(rotated);
     } finally {
       this.#rotating = false;
     }
