@@ -34,7 +34,13 @@ export interface Manifest {
 export type ParkReason =
   | { readonly type: "approval"; readonly call: CallId; readonly question: string }
   | { readonly type: "question"; readonly call: CallId; readonly question: string }
-  | { readonly type: "budget"; readonly limit: keyof Limits; readonly group: Pid; readonly question: string; readonly unpriced?: true }
+  | {
+      readonly type: "budget";
+      readonly limit: keyof Limits;
+      readonly group: Pid;
+      readonly question: string;
+      readonly unpriced?: true;
+    }
   | { readonly type: "uncertain"; readonly call: CallId; readonly question: string }
   | { readonly type: "degraded"; readonly error: SysError; readonly question: string }
   | { readonly type: "stopped"; readonly question: string };

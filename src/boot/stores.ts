@@ -42,10 +42,10 @@ function journalKey(layout: Layout): Result<KeyObject, SysError> {
     if (existsSync(file)) return ok(createPrivateKey(readFileSync(file)));
     mkdirSync(layout.keys, { recursive: true, mode: 0o700 });
     const { privateKey, publicKey } = generateKeyPairSync("ed25519");
-    writeFileSync(join(layout.keys, "journal.pub.pem"), publicKey.export({ type: "spki", format: "pem" }), {
-      mode: 0o600,
-      flag: "wx",
-    });
+    /** Removed, not written over: whatever stands there may be a link to somewhere else. */
+    const shown = join(layout.keys, "journal.pub.pem");
+    rmSync(shown, { force: true });
+    writeFileSync(shown, publicKey.export({ type: "spki", format: "pem" }), { mode: 0o600, flag: "wx" });
     writeFileSync(file, privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600, flag: "wx" });
     return ok(privateKey);
   } catch {

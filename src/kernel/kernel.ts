@@ -14,7 +14,7 @@ import type { Label } from "../abi/label.ts";
 import { limits } from "../abi/limits.ts";
 import type { Delta } from "../abi/model.ts";
 import type { PolicyEngine } from "../abi/policy.ts";
-import type { ExitStatus, Manifest, ParkReason, Pid, ProcessSummary, Signal } from "../abi/process.ts";
+import type { ExitStatus, Manifest, Pid, ProcessSummary, Signal } from "../abi/process.ts";
 import type { BlobDriver, LogDriver, SwapDriver } from "../abi/store.ts";
 import type { Body } from "../abi/sys.ts";
 import type { ToolDefinition } from "../abi/message.ts";
@@ -22,7 +22,6 @@ import { assert, Panic } from "../lib/assert.ts";
 import type { Digest } from "../lib/hash.ts";
 import { canonical, tooLarge, type Json } from "../lib/json.ts";
 import { done, ok, type Awaitable, type Result } from "../lib/result.ts";
-import { estimateTokens } from "../lib/tokens.ts";
 import { label } from "../security/labels.ts";
 import { runAgent } from "./agent.ts";
 import { runBody } from "./body.ts";
@@ -33,12 +32,13 @@ import { exit } from "./exit.ts";
 import { begun } from "./perform.ts";
 import { Halted, Recorder, type EntryListener } from "./recorder.ts";
 import { Slots } from "./slots.ts";
-import { attenuated, goalTokens, instructed, windowBound } from "./spawn.ts";
+import { goalTokens, placed } from "./spawn.ts";
+import { answered, programMissing } from "./reasons.ts";
 import { summaryOf } from "./summary.ts";
 import type { Proc, Table } from "./table.ts";
 import { toolsFor } from "./tools.ts";
 import { Trap } from "./trap.ts";
-import { Waiters } from "./waiters.ts";
+import { atMost, Waiters } from "./waiters.ts";
 
 export interface KernelOptions {
   readonly log: LogDriver;
@@ -64,12 +64,6 @@ export interface SpawnRequest {
   readonly call: CallId | null;
   readonly weight?: number;
   readonly label?: Label;
-}
-
-interface Placed {
-  readonly manifest: Manifest;
-  readonly cpu: string;
-  readonly windowTokensMax: number;
 }
 
 export interface Answer {
@@ -160,9 +154,9 @@ export class Kernel {
     if (tooLarge(request.goal, limits.argsBytesMax)) return fail("E2BIG", "a goal is at most 1 MiB; put large inputs into files");
     if (table.live >= limits.processesMax)
       return fail("EAGAIN", `there are ${limits.processesMax} processes; wait for some to end`);
-    const placed = this.#placed(request.manifest, parent, parent?.cpu ?? this.#options.defaultCpu);
-    if (!placed.ok) return placed;
-    const { manifest, ...place } = placed.value;
+    const checked = placed(table, this.#options, request.manifest, parent, parent?.cpu ?? this.#options.defaultCpu);
+    if (!checked.ok) return checked;
+    const { manifest, ...place } = checked.value;
     if (manifest.kind === "body" && this.#core.body(manifest) === null) {
       return fail("ENOEXEC", `program ${manifest.name} has no body ${JSON.stringify(manifest.instructions)}`);
     }
@@ -187,19 +181,6 @@ export class Kernel {
     return ok(pid);
   }
 
-  /** What the manifest becomes under its group, and the CPU and window it gets. */
-  #placed(asked: Manifest, group: Proc | undefined, cpuDefault: string): Result<Placed, SysError> {
-    const { table } = this.recorder;
-    const checked = group === undefined ? ok(asked) : attenuated(table, group, asked);
-    if (!checked.ok) return checked;
-    const manifest = instructed(checked.value, this.#options.preamble);
-    const name = manifest.cpu ?? cpuDefault;
-    const cpu = this.#options.cpu(name);
-    if (cpu === null) return fail("ENOENT", `there is no CPU ${JSON.stringify(name)}; see "daimon doctor" for those that are`);
-    const windowTokensMax = Math.min(windowBound(table, manifest, group), cpu.driver.windowTokens(cpu.model));
-    return ok({ manifest, cpu: name, windowTokensMax });
-  }
-
   /** The process goes on as another agent. What stood in its window is gone from it; its label, budget and session stay. */
   exec(pid: Pid, asked: Manifest, goal: Json): Result<void, SysError> {
     const found = this.#live(pid);
@@ -208,9 +189,15 @@ export class Kernel {
     if (proc.tape !== null || asked.kind !== "agent")
       return fail("EINVAL", "only an agent can go on as another agent; spawn a child instead");
     /** Whoever waits for this process was promised its contract. */
-    const placed = this.#placed({ ...asked, output: proc.manifest.output ?? asked.output }, proc, proc.cpu);
-    if (!placed.ok) return placed;
-    const { manifest, ...place } = placed.value;
+    const checked = placed(
+      this.recorder.table,
+      this.#options,
+      { ...asked, output: proc.manifest.output ?? asked.output },
+      proc,
+      proc.cpu,
+    );
+    if (!checked.ok) return checked;
+    const { manifest, ...place } = checked.value;
     return this.#writing(() => {
       const head = { goal, goalTokens: goalTokens(manifest, goal) };
       this.recorder.record({
@@ -271,7 +258,7 @@ export class Kernel {
     }
     const at = this.#options.clock.now();
     this.recorder.record({ kind: "answer", at, pid, ...answer });
-    if (reason.type === "question") this.#answerQuestion(proc, reason.call, answer);
+    if (reason.type === "question") this.recorder.record(answered(proc, reason.call, answer, at));
     const stop = !answer.allow && (reason.type === "budget" || reason.type === "degraded" || reason.type === "stopped");
     if (stop) this.#end(proc, sysError(reason.type === "budget" ? "EDQUOT" : "ECANCELED", answer.text || "a person ended it"));
     else if (proc.tape === null || this.#runningOf(proc).loop === null) this.#start(proc);
@@ -298,16 +285,8 @@ export class Kernel {
     for (const running of this.#running.values()) running.cancel("the kernel stops");
     this.#answers.tellAll();
     this.#ends.tellAll({ ok: false, error: this.recorder.failure ?? this.#left });
-    await this.#unless(Promise.allSettled(this.#loops), limits.closeTimeoutMs);
+    await atMost(limits.closeTimeoutMs, this.#options.clock, Promise.allSettled(this.#loops));
     return await this.recorder.barrier(false);
-  }
-
-  /** A driver that does not listen keeps nobody waiting for ever. */
-  async #unless(work: Promise<unknown>, ms: number): Promise<void> {
-    let cancel = (): void => {};
-    const late = new Promise<void>((resolve) => (cancel = this.#options.clock.after(ms, resolve)));
-    await Promise.race([work, late]);
-    cancel();
   }
 
   /** A request from outside meets a dead log as an error, not as an exception. */
@@ -364,12 +343,7 @@ export class Kernel {
     const body = this.#core.body(proc.manifest);
     if (body !== null) return await runBody(this.#core, proc, running, body);
     if (proc.state !== "ready") return;
-    const message = `the program of ${proc.manifest.name} is not there as it was when it started`;
-    const reason: ParkReason = {
-      type: "degraded",
-      error: sysError("ENOEXEC", message),
-      question: `${message}. Put it back, and go on?`,
-    };
+    const reason = programMissing(proc);
     this.recorder.record({ kind: "park", at: this.#options.clock.now(), pid: proc.pid, reason });
   }
 
@@ -394,24 +368,6 @@ export class Kernel {
     this.#running.delete(proc.pid);
     this.#ends.tell(proc.pid, proc.exit);
     this.#answers.tell(proc.pid);
-  }
-
-  #answerQuestion(proc: Proc, id: CallId, answer: Answer): void {
-    const pending = proc.pending.find((call) => call.id === id);
-    assert(pending !== undefined, "the question's call is pending");
-    const text = answer.allow ? answer.text : `(no answer${answer.text === "" ? "" : `: ${answer.text}`})`;
-    const at = this.#options.clock.now();
-    const user = label("user", "workspace");
-    this.recorder.record({
-      kind: "outcome",
-      at,
-      pid: proc.pid,
-      id,
-      value: text,
-      tokens: estimateTokens(text),
-      label: user,
-      source: "user",
-    });
   }
 
   #live(pid: Pid): Result<Proc, SysError> {

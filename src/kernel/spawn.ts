@@ -11,11 +11,41 @@ import { limits } from "../abi/limits.ts";
 import type { Manifest } from "../abi/process.ts";
 import type { Json } from "../lib/json.ts";
 import { ok, type Result } from "../lib/result.ts";
+import type { Cpu } from "./core.ts";
 import { estimateTokens } from "../lib/tokens.ts";
 import { attenuates } from "../security/capability.ts";
 import { ancestry, type Proc, type Table } from "./table.ts";
 
-export function attenuated(table: Table, parent: Proc, manifest: Manifest): Result<Manifest, SysError> {
+export interface Placed {
+  readonly manifest: Manifest;
+  readonly cpu: string;
+  readonly windowTokensMax: number;
+}
+
+export interface Places {
+  readonly preamble: string;
+  cpu(name: string): Cpu | null;
+}
+
+/** What a manifest becomes under its group, and the CPU and window it gets. */
+export function placed(
+  table: Table,
+  places: Places,
+  asked: Manifest,
+  group: Proc | undefined,
+  cpuDefault: string,
+): Result<Placed, SysError> {
+  const checked = group === undefined ? ok(asked) : attenuated(table, group, asked);
+  if (!checked.ok) return checked;
+  const manifest = instructed(checked.value, places.preamble);
+  const name = manifest.cpu ?? cpuDefault;
+  const cpu = places.cpu(name);
+  if (cpu === null) return fail("ENOENT", `there is no CPU ${JSON.stringify(name)}; see "daimon doctor" for those that are`);
+  const windowTokensMax = Math.min(windowBound(table, manifest, group), cpu.driver.windowTokens(cpu.model));
+  return ok({ manifest, cpu: name, windowTokensMax });
+}
+
+function attenuated(table: Table, parent: Proc, manifest: Manifest): Result<Manifest, SysError> {
   const depth = [...ancestry(table, parent)].length;
   if (depth >= limits.spawnDepthMax)
     return fail("E2BIG", `processes nest at most ${limits.spawnDepthMax} deep; do the work here`);
@@ -26,13 +56,13 @@ export function attenuated(table: Table, parent: Proc, manifest: Manifest): Resu
   return ok({ ...manifest, outputs, stepsMax });
 }
 
-export function instructed(manifest: Manifest, preamble: string): Manifest {
+function instructed(manifest: Manifest, preamble: string): Manifest {
   if (manifest.kind !== "agent" || preamble === "" || manifest.instructions.endsWith(preamble)) return manifest;
   return { ...manifest, instructions: `${manifest.instructions}\n\n${preamble}` };
 }
 
 /** The smallest window set for the process itself or for a group above it; a body has none of its own, and passes its bound on. */
-export function windowBound(table: Table, manifest: Manifest, parent: Proc | undefined): number {
+function windowBound(table: Table, manifest: Manifest, parent: Proc | undefined): number {
   let bound = manifest.windowTokens ?? Infinity;
   if (parent === undefined) return bound;
   for (const group of ancestry(table, parent)) bound = Math.min(bound, group.manifest.windowTokens ?? Infinity);

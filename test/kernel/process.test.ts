@@ -285,7 +285,9 @@ describe("signals and groups", () => {
     const machine = rig({ handlers: [text], bodies: { b: body } });
     await machine.run({ kind: "body", instructions: "b", calls: ["proc.*", "x.text"], limits: { ...noLimits, tokens: 500 } });
     expect(asked[0]).toMatchObject({ ok: false, error: { errno: "EACCES", message: expect.stringContaining("net.fetch") } });
-    const parks = [...machine.log.read(0)].flatMap((record) => (record.ok ? [parseEntry(record.value.text)] : [])).filter((entry) => entry?.kind === "park");
+    const parks = [...machine.log.read(0)]
+      .flatMap((record) => (record.ok ? [parseEntry(record.value.text)] : []))
+      .filter((entry) => entry?.kind === "park");
     expect(parks).toMatchObject([{ pid: 2, reason: { type: "budget", limit: "tokens", group: 1 } }]);
   });
 
