@@ -9,6 +9,7 @@ import { noLimits } from "../../src/abi/budget.ts";
 import { drive } from "../../src/cli/drive.ts";
 import { interrupts } from "../../src/cli/interrupt.ts";
 import type { Report } from "../../src/cli/report.ts";
+import type { Proc } from "../../src/kernel/table.ts";
 import type { Waiting } from "../../src/cli/waiting.ts";
 import type { Io } from "../../src/cli/io.ts";
 import { palette } from "../../src/cli/term/screen.ts";
@@ -273,16 +274,16 @@ describe("while no kernel runs", () => {
 
   it("CLI-13.4  options only tighten what the configuration allows", () => {
     here.put("daimon.yaml", "budget:\n  calls: 2\n");
-    const limitsOf = (pid: number): unknown => {
+    const procOf = (pid: number): Proc | undefined => {
       const seen = inspect({ cwd: here.folder, env: {}, home: here.home, uid }, systemClock());
       if (!seen.ok) throw new Error(seen.error.message);
       seen.value.close();
-      return seen.value.table.procs.get(pid)?.limits;
+      return seen.value.table.procs.get(pid);
     };
     const tight = here.json("run", "probe", "tight", "--calls", "1", "--time", "1h");
-    expect(limitsOf(tight.pid)).toEqual({ costUsd: null, tokens: null, calls: 1, timeMs: 3_600_000 });
+    expect(procOf(tight.pid)?.limits).toEqual({ costUsd: null, tokens: null, calls: 1, timeMs: 3_600_000 });
     const wide = here.json<Report>("run", "probe", "wide", "--calls", "50");
-    expect(limitsOf(wide.pid)).toEqual({ costUsd: null, tokens: null, calls: 2, timeMs: null });
-    expect(wide.refused.some((one) => one.stage === "budget")).toBe(true);
+    expect(procOf(wide.pid)?.limits).toEqual({ costUsd: null, tokens: null, calls: 2, timeMs: null });
+    expect(procOf(wide.pid)?.park).toMatchObject({ type: "budget", limit: "calls", group: wide.pid });
   });
 });

@@ -113,10 +113,7 @@ export const fsSpecs = {
     name: "fs.commit",
     summary: "Put this process's changes to the named files into the workspace itself. All or nothing; conflicts are named.",
     input: object({ paths: { type: "array", items: path, minItems: 1, description: "Files and folders to commit." } }, ["paths"]),
-    output: object(
-      { written: { type: "array", items: texts }, merged: { type: "array", items: texts }, safety: { type: ["string", "null"] } },
-      ["written", "merged"],
-    ),
+    output: object({ committed: { type: "array", items: texts, description: "The paths, as they were given." } }, ["committed"]),
     effect: "external",
     reversible: true,
     recovery: "verify",

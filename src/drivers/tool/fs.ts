@@ -17,19 +17,12 @@ import { estimateTokens } from "../../lib/tokens.ts";
 import { linesOf, list, search, untrusted, type SearchArgs } from "./fs-find.ts";
 import { fsSpecs } from "./fs-specs.ts";
 
-export interface Committed {
-  readonly written: readonly string[];
-  readonly merged: readonly string[];
-  /** Where the safety copy lies, for a rollback. */
-  readonly safety: Digest | null;
-}
-
 export interface FsDeps {
   session(pid: Pid): Awaitable<Result<Session, SysError>>;
   /** The session's changes as a unified diff. */
   diff(session: Session, paths: readonly string[] | null, context: CallContext): Awaitable<Result<string, SysError>>;
   /** Plans, journals and performs; conflicts are EEXIST or ESTALE with every path named. */
-  commit(session: Session, paths: readonly string[], context: CallContext): Awaitable<Result<Committed, SysError>>;
+  commit(session: Session, paths: readonly string[], context: CallContext): Awaitable<Result<unknown, SysError>>;
   /** The digests of these paths in the workspace itself; null where nothing is. */
   workspace(paths: readonly string[]): Awaitable<Result<ReadonlyMap<string, Digest | null>, SysError>>;
   /** Whether policy lets a search of this folder look into a file below it. */
@@ -96,8 +89,8 @@ export function fsCalls(deps: FsDeps): readonly CallHandler[] {
     {
       spec: fsSpecs.commit,
       perform: on(async (session, args: CommitArgs, context) => {
-        const committed = await deps.commit(session, args.paths, context);
-        return committed.ok ? ok({ value: { ...committed.value } }) : committed;
+        const done = await deps.commit(session, args.paths, context);
+        return done.ok ? ok(committedValue(args)) : done;
       }),
       verify: verified((session, args: CommitArgs) => verifyCommit(session, args, deps)),
     },
@@ -200,11 +193,16 @@ async function verifyEdit(session: Session, args: EditArgs): Promise<Verdict> {
   return { verdict: "happened", value: { value: { path: args.path, digest, replaced, line: lineAt(text, after[0] ?? 0) } } };
 }
 
+/** Told from the arguments alone, so that a kernel that only finds the commit made answers the same; the journal has each file. */
+function committedValue(args: CommitArgs): CallValue {
+  return { value: { committed: [...args.paths] } };
+}
+
 async function verifyCommit(session: Session, args: CommitArgs, deps: FsDeps): Promise<Verdict> {
   const changes = await session.changes();
   if (!changes.ok) return unknown(changes.error.message);
   const mine = changes.value.filter((change) => change.type !== "folder" && chosen(change, args.paths));
-  const happened: Verdict = { verdict: "happened", value: { value: { written: [...args.paths], merged: [], safety: null } } };
+  const happened: Verdict = { verdict: "happened", value: committedValue(args) };
   // A settled commit leaves no change behind.
   if (mine.length === 0) return happened;
   const now = await deps.workspace(mine.map((change) => change.path));

@@ -170,6 +170,13 @@ describe("file calls", () => {
     expect(await verify("fs.edit", { path: "a", old: "fresh", new: "fresher" })).toMatchObject({ verdict: "unknown" });
   });
 
+  test("FIL-13.5 a commit found made after a crash has the value it would have had without one", async () => {
+    const { call, verify } = opened({}, { commit: () => ok({ written: ["x"], merged: ["x"] }) });
+    value(await call("fs.write", { path: "a", text: "A" }));
+    const args = { paths: ["b"] };
+    expect(await verify("fs.commit", args)).toEqual({ verdict: "happened", value: value(await call("fs.commit", args)) });
+  });
+
   test("FIL-13.5 a commit happened, did not, or is told to be in between", async () => {
     const there = new Map<string, string | null>([
       ["a", null],
