@@ -28,6 +28,36 @@ export interface Change {
   readonly wasExecutable: boolean;
 }
 
+/** A path's state in the workspace; null where nothing is. */
+export interface Version {
+  readonly type: "file" | "folder" | "link" | "other";
+  /** null for a folder and for what is neither file nor link. */
+  readonly digest: Digest | null;
+  readonly executable: boolean;
+}
+
+/** One step of a commit or its undoing: a digest says what the workspace must hold before and what it holds after. */
+export type FileStep =
+  | {
+      readonly op: "write";
+      readonly path: string;
+      readonly type: "file" | "link";
+      readonly from: Digest | null;
+      readonly to: Digest;
+      readonly executable: boolean;
+      readonly typeFrom: "file" | "link";
+      readonly executableFrom: boolean;
+    }
+  | {
+      readonly op: "remove";
+      readonly path: string;
+      readonly type: "file" | "link";
+      readonly from: Digest;
+      readonly executableFrom: boolean;
+    }
+  | { readonly op: "mkdir"; readonly path: string }
+  | { readonly op: "rmdir"; readonly path: string };
+
 /**
  * A live session. Every path is walked one component at a time without following a link out of the root,
  * so a link planted by a command cannot move a read or write elsewhere.

@@ -7,11 +7,11 @@
  */
 import type { FilesEntry } from "../abi/entry.ts";
 import { fail, type SysError } from "../abi/errno.ts";
-import type { Change, Session } from "../abi/files.ts";
+import type { Change, FileStep, Session } from "../abi/files.ts";
 import type { Pid } from "../abi/process.ts";
 import type { BlobDriver } from "../abi/store.ts";
 import { apply, discardSafely, gather, keepContents, keepManifest, readManifest } from "../drivers/files/commit.ts";
-import { planCommit, selected, type Conflict, type Step } from "../files/commit.ts";
+import { planCommit, selected, type Conflict } from "../files/commit.ts";
 import { unifiedDiff } from "../files/diff.ts";
 import { planRollback, safetyOf, type Safety } from "../files/rollback.ts";
 import type { Recorder } from "../kernel/recorder.ts";
@@ -55,7 +55,7 @@ export interface RollbackResult {
 }
 
 /** A commit's manifest: the safety copy, and the steps for finishing it after a crash. */
-type CommitManifest = Safety & { readonly steps: readonly Step[] };
+type CommitManifest = Safety & { readonly steps: readonly FileStep[] };
 
 export async function diffSession(
   session: Session,
@@ -166,7 +166,7 @@ interface Act {
   readonly pid: Pid;
   readonly act: FilesEntry["act"];
   readonly safety: Digest;
-  readonly steps: readonly Step[];
+  readonly steps: readonly FileStep[];
   readonly stepsDigest?: Digest;
 }
 
@@ -234,7 +234,7 @@ export async function finishFiles(deps: FilesDeps): Promise<Result<void, SysErro
   if (unfinished === null || digest === undefined || digest === null) return done;
   const manifest = readManifest(digest, deps.blobs);
   if (!manifest.ok) return manifest;
-  const { steps } = manifest.value as { readonly steps: readonly Step[] };
+  const { steps } = manifest.value as { readonly steps: readonly FileStep[] };
   const applied = apply(deps.lower, steps, deps.blobs);
   const outcome = applied.ok ? unfinished : { ...unfinished, changes: [], safety: null };
   const { steps: _, ...entry } = outcome;

@@ -9,18 +9,10 @@
  *   FIL-4.6  Only selected paths are committed; selecting a folder selects what is in it.
  *   FIL-4.7  Each step names the content it replaces, so performing it late or twice cannot overwrite something else.
  */
-import type { Change } from "../abi/files.ts";
+import type { Change, FileStep, Version } from "../abi/files.ts";
 import type { Digest } from "../lib/hash.ts";
 import { sha256 } from "../lib/hash.ts";
 import { mergeText, textOf, type TextConflict } from "./merge.ts";
-
-/** A path's state in the workspace; null where nothing is. */
-export interface Version {
-  readonly type: "file" | "folder" | "link" | "other";
-  /** null for a folder and for what is neither file nor link. */
-  readonly digest: Digest | null;
-  readonly executable: boolean;
-}
 
 export interface CommitRequest {
   readonly changes: readonly Change[];
@@ -31,27 +23,6 @@ export interface CommitRequest {
   /** Contents by digest; null where it was not kept (beyond the bound, or the base is not known). */
   readonly content: (digest: Digest) => Uint8Array | null;
 }
-
-export type Step =
-  | {
-      readonly op: "write";
-      readonly path: string;
-      readonly type: "file" | "link";
-      readonly from: Digest | null;
-      readonly to: Digest;
-      readonly executable: boolean;
-      readonly typeFrom: "file" | "link";
-      readonly executableFrom: boolean;
-    }
-  | {
-      readonly op: "remove";
-      readonly path: string;
-      readonly type: "file" | "link";
-      readonly from: Digest;
-      readonly executableFrom: boolean;
-    }
-  | { readonly op: "mkdir"; readonly path: string }
-  | { readonly op: "rmdir"; readonly path: string };
 
 export type ConflictReason =
   | "both-changed"
@@ -76,7 +47,7 @@ export interface Conflict {
 }
 
 export interface CommitPlan {
-  readonly steps: readonly Step[];
+  readonly steps: readonly FileStep[];
   /** Contents the merge made, by digest; to be kept before the first step. */
   readonly merged: readonly { readonly path: string; readonly digest: Digest; readonly text: string }[];
   /** Paths where the workspace has the session's content already, or keeps its own by resolution. */
@@ -87,12 +58,12 @@ export type CommitDecision =
   { readonly ok: true; readonly plan: CommitPlan } | { readonly ok: false; readonly conflicts: readonly Conflict[] };
 
 type Outcome =
-  | { readonly kind: "step"; readonly step: Step; readonly text?: string }
+  | { readonly kind: "step"; readonly step: FileStep; readonly text?: string }
   | { readonly kind: "skip" }
-  | { readonly kind: "conflict"; readonly conflict: Conflict; readonly ours: Step | null };
+  | { readonly kind: "conflict"; readonly conflict: Conflict; readonly ours: FileStep | null };
 
 export function planCommit(request: CommitRequest): CommitDecision {
-  const steps: Step[] = [];
+  const steps: FileStep[] = [];
   const merged: { path: string; digest: Digest; text: string }[] = [];
   const skipped: string[] = [];
   const conflicts: Conflict[] = [];
@@ -132,7 +103,7 @@ function decide(change: Change, workspace: Version | null, content: CommitReques
   if (change.now === null) return decideRemoval(change, workspace);
   const fromType = workspace?.type ?? null;
   if (fromType === "folder" || fromType === "other") return refuse(change, workspace, "type-changed");
-  const step: Step = {
+  const step: FileStep = {
     op: "write",
     path: change.path,
     type: change.type,
@@ -157,7 +128,7 @@ function decide(change: Change, workspace: Version | null, content: CommitReques
 function decideMerge(
   change: Change,
   workspace: Version,
-  step: Step & { op: "write" },
+  step: FileStep & { op: "write" },
   data: Uint8Array,
   content: CommitRequest["content"],
 ): Outcome {
@@ -181,7 +152,7 @@ function decideRemoval(change: Change, workspace: Version | null): Outcome {
   if (workspace.digest === null || workspace.type === "folder" || workspace.type === "other") {
     return refuse(change, workspace, "type-changed");
   }
-  const step: Step = {
+  const step: FileStep = {
     op: "remove",
     path: change.path,
     type: workspace.type,
@@ -222,7 +193,7 @@ function conflict(
   change: Change,
   workspace: Version | null,
   reason: ConflictReason,
-  ours: Step | null,
+  ours: FileStep | null,
   lines: readonly TextConflict[] = [],
 ): Outcome {
   const message = `${change.path}: ${reasons[reason]}`;
@@ -251,8 +222,8 @@ function leaves(path: string, data: Uint8Array): boolean {
 }
 
 /** Removals first and deepest first, so that a folder can become a file; then folders and files, outermost first. */
-function ordered(steps: readonly Step[]): Step[] {
-  const rank: Readonly<Record<Step["op"], number>> = { remove: 0, rmdir: 1, mkdir: 2, write: 3 };
+function ordered(steps: readonly FileStep[]): FileStep[] {
+  const rank: Readonly<Record<FileStep["op"], number>> = { remove: 0, rmdir: 1, mkdir: 2, write: 3 };
   const depth = (path: string): number => path.split("/").length;
   return steps.toSorted((a, b) => {
     const byRank = rank[a.op] - rank[b.op];

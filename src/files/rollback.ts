@@ -4,8 +4,8 @@
  *   FIL-5.2  What the commit did not create is never deleted; a folder it made goes only when it is empty.
  *   FIL-5.3  Rolling back twice is rolling back once.
  */
+import type { FileStep, Version } from "../abi/files.ts";
 import type { Digest } from "../lib/hash.ts";
-import type { Step, Version } from "./commit.ts";
 
 /** One path of a safety copy: what stood there, and what the commit put in its place. */
 export interface SafetyEntry {
@@ -28,16 +28,16 @@ export interface Safety {
 }
 
 export interface RollbackPlan {
-  readonly steps: readonly Step[];
+  readonly steps: readonly FileStep[];
   readonly conflicts: readonly { readonly path: string; readonly message: string }[];
 }
 
 /** The safety copy a plan needs: one entry a step, in the plan's order. */
-export function safetyOf(pid: number, steps: readonly Step[]): Safety {
+export function safetyOf(pid: number, steps: readonly FileStep[]): Safety {
   return { kind: "commit", pid, entries: steps.map(entryOf) };
 }
 
-function entryOf(step: Step): SafetyEntry {
+function entryOf(step: FileStep): SafetyEntry {
   const folder: SafetyVersion = { type: "folder", digest: null, executable: false };
   switch (step.op) {
     case "mkdir":
@@ -55,7 +55,7 @@ function entryOf(step: Step): SafetyEntry {
 }
 
 export function planRollback(safety: Safety, workspace: ReadonlyMap<string, Version | null>): RollbackPlan {
-  const steps: Step[] = [];
+  const steps: FileStep[] = [];
   const conflicts: { path: string; message: string }[] = [];
   const left = new Map(reached(safety, workspace));
   for (let index = safety.entries.length - 1; index >= 0; index -= 1) {
@@ -91,7 +91,7 @@ function same(now: Version | null, then: SafetyVersion | null): boolean {
   return now.type === then.type && now.digest === then.digest && (now.type !== "file" || now.executable === then.executable);
 }
 
-function undo(entry: SafetyEntry): Step {
+function undo(entry: SafetyEntry): FileStep {
   const { path, from, to } = entry;
   if (from === null) {
     if (to === null || to.digest === null || to.type === "folder") return { op: "rmdir", path };

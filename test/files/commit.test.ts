@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Change } from "../../src/abi/files.ts";
-import { linkMark, planCommit, type CommitRequest, type Step, type Version } from "../../src/files/commit.ts";
+import type { Change, FileStep, Version } from "../../src/abi/files.ts";
+import { linkMark, planCommit, type CommitRequest } from "../../src/files/commit.ts";
 import { planRollback, safetyOf } from "../../src/files/rollback.ts";
 import { sha256 } from "../../src/lib/hash.ts";
 
@@ -43,7 +43,7 @@ function request(base: Files, session: Files, workspace: Files, more: Partial<Co
 }
 
 /** Performs the steps on a record of files, and fails where a step's `from` does not hold. */
-function perform(files: Files, steps: readonly Step[], contents: ReadonlyMap<string, string>): Record<string, string> {
+function perform(files: Files, steps: readonly FileStep[], contents: ReadonlyMap<string, string>): Record<string, string> {
   const out: Record<string, string> = { ...files };
   for (const step of steps) {
     const now = out[step.path];

@@ -9,7 +9,7 @@
  */
 import type { Stats } from "node:fs";
 import { fail, type SysError } from "../../abi/errno.ts";
-import type { Change, Session } from "../../abi/files.ts";
+import type { Change, FileStep, Session, Version } from "../../abi/files.ts";
 import type { BlobDriver } from "../../abi/store.ts";
 import { sha256, type Digest } from "../../lib/hash.ts";
 import { canonical, parseJson } from "../../lib/json.ts";
@@ -17,44 +17,16 @@ import { done, ok, type Result } from "../../lib/result.ts";
 import * as beneath from "./beneath.ts";
 import * as walk from "./tree.ts";
 import { standing, targetOf } from "./content.ts";
-import { typeOf, type EntryType } from "./upper.ts";
-
-/** The decider's types, by their shape: drivers do not import deciders. */
-export interface Standing {
-  readonly type: EntryType;
-  readonly digest: Digest | null;
-  readonly executable: boolean;
-}
-
-export type FileStep =
-  | {
-      readonly op: "write";
-      readonly path: string;
-      readonly type: "file" | "link";
-      readonly from: Digest | null;
-      readonly to: Digest;
-      readonly executable: boolean;
-      readonly typeFrom: "file" | "link";
-      readonly executableFrom: boolean;
-    }
-  | {
-      readonly op: "remove";
-      readonly path: string;
-      readonly type: "file" | "link";
-      readonly from: Digest;
-      readonly executableFrom: boolean;
-    }
-  | { readonly op: "mkdir"; readonly path: string }
-  | { readonly op: "rmdir"; readonly path: string };
+import { typeOf } from "./upper.ts";
 
 /** What is in the workspace at these paths now. The contents go into the blob store, so that a merge and a safety copy have them. */
 export function gather(
   lower: string,
   paths: readonly string[],
   blobs: BlobDriver,
-): Result<Map<string, Standing | null>, SysError> {
+): Result<Map<string, Version | null>, SysError> {
   return withTree(lower, (tree) => {
-    const found = new Map<string, Standing | null>();
+    const found = new Map<string, Version | null>();
     for (const path of paths) {
       const at = standing(tree, path);
       // A file where the path needs a folder: nothing stands at the path itself.
@@ -176,7 +148,7 @@ function withTree<T>(lower: string, use: (tree: walk.Tree) => Result<T, SysError
   }
 }
 
-function describe(stat: Stats, data: Buffer | null, blobs: BlobDriver): Standing {
+function describe(stat: Stats, data: Buffer | null, blobs: BlobDriver): Version {
   const digest = data === null ? null : blobs.put(data);
   return { type: typeOf(stat), digest, executable: stat.isFile() && (stat.mode & 0o111) !== 0 };
 }

@@ -1,22 +1,14 @@
 /** End to end: a commit and its undoing as a kernel composes them, for the tests of the parts. */
 import { fail, type SysError } from "../../../src/abi/errno.ts";
-import type { Change, Session } from "../../../src/abi/files.ts";
+import type { Change, FileStep, Session, Version } from "../../../src/abi/files.ts";
 import type { BlobDriver } from "../../../src/abi/store.ts";
 import type { Digest } from "../../../src/lib/hash.ts";
 import { ok, type Awaitable, type Result } from "../../../src/lib/result.ts";
-import {
-  apply,
-  gather,
-  keepContents,
-  keepManifest,
-  readManifest,
-  type FileStep,
-  type Standing,
-} from "../../../src/drivers/files/commit.ts";
+import { apply, gather, keepContents, keepManifest, readManifest } from "../../../src/drivers/files/commit.ts";
 
 export interface PlanRequest {
   readonly changes: readonly Change[];
-  readonly workspace: ReadonlyMap<string, Standing | null>;
+  readonly workspace: ReadonlyMap<string, Version | null>;
   readonly paths: readonly string[] | null;
   readonly resolutions: Readonly<Record<string, "ours" | "theirs">>;
   readonly content: (digest: Digest) => Uint8Array | null;
@@ -119,7 +111,7 @@ export interface RollbackDeps<S> {
   readonly blobs: BlobDriver;
   readonly planRollback: (
     safety: S,
-    workspace: ReadonlyMap<string, Standing | null>,
+    workspace: ReadonlyMap<string, Version | null>,
   ) => { readonly steps: readonly FileStep[]; readonly conflicts: readonly Conflict[] };
   readonly journal: CommitDeps<Conflict>["journal"];
 }
