@@ -164,7 +164,7 @@ function outputTokensMax(cpu: Cpu): number {
 
 async function thinkRemote(core: Core, proc: Proc, running: Running, cpu: Cpu): Promise<void> {
   const { pid, weight, step } = proc;
-  const slot = core.slots.take(pid, weight);
+  const slot = core.slots.take(pid);
   if (slot !== null) await slot;
   const before = proc.spend.tokens;
   try {
