@@ -3,6 +3,7 @@
  *   BOO-16.1  A commit's plan and safety copy are durable before the first write; its outcome is journaled after the last.
  *   BOO-16.2  A commit or rollback that a crash cut short is finished by the next kernel, and finishing it twice changes nothing.
  *   BOO-16.3  A rollback undoes the session's commits, newest first, then sets the session's own changes aside with a safety copy.
+ *   BOO-16.5  Commits and rollbacks of one workspace are made one after the other: each is planned on what the one before left.
  *   BOO-16.4  Conflicts are named one by one with their reason, and nothing is written.
  */
 import type { FilesEntry } from "../abi/entry.ts";
@@ -17,6 +18,7 @@ import { planRollback, safetyOf, type Safety } from "../files/rollback.ts";
 import type { Recorder } from "../kernel/recorder.ts";
 import type { Digest } from "../lib/hash.ts";
 import { done, err, ok, type Result } from "../lib/result.ts";
+import type { Turn } from "../lib/turn.ts";
 import type { Reach } from "./reach.ts";
 
 export interface FilesDeps {
@@ -25,6 +27,8 @@ export interface FilesDeps {
   readonly blobs: BlobDriver;
   readonly now: () => number;
   readonly recorder: () => Recorder;
+  /** Of the whole workspace. */
+  readonly turn: Turn;
 }
 
 export interface CommitOptions {
@@ -88,7 +92,15 @@ async function contentNow(session: Session, change: Change, blobs: BlobDriver): 
   return read.ok ? read.value : new Uint8Array([0]);
 }
 
-export async function commitSession(
+export function commitSession(
+  session: Session,
+  options: CommitOptions,
+  deps: FilesDeps,
+): Promise<Result<CommitResult, CommitConflicts | SysError>> {
+  return deps.turn.take(() => commitInTurn(session, options, deps));
+}
+
+async function commitInTurn(
   session: Session,
   options: CommitOptions,
   deps: FilesDeps,
@@ -189,7 +201,11 @@ async function perform(deps: FilesDeps, act: Act): Promise<Result<void, SysError
   return applied;
 }
 
-export async function rollbackSession(session: Session, deps: FilesDeps): Promise<Result<RollbackResult, SysError>> {
+export function rollbackSession(session: Session, deps: FilesDeps): Promise<Result<RollbackResult, SysError>> {
+  return deps.turn.take(() => rollbackInTurn(session, deps));
+}
+
+async function rollbackInTurn(session: Session, deps: FilesDeps): Promise<Result<RollbackResult, SysError>> {
   const restored: string[] = [];
   const commits = deps.recorder().table.commits.filter((commit) => commit.session === session.pid);
   for (const { safety } of commits.toReversed()) {

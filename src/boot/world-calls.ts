@@ -76,5 +76,5 @@ export function worldCalls(options: WorldOptions): readonly CallHandler[] {
 }
 
 export function filesDeps(layout: Layout, blobs: BlobDriver, clock: Clock, kernel: Kernel): FilesDeps {
-  return { lower: layout.root, blobs, now: () => clock.now(), recorder: () => kernel.recorder };
+  return { lower: layout.root, blobs, now: () => clock.now(), recorder: () => kernel.recorder, turn: kernel.filesTurn };
 }

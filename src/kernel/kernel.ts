@@ -22,6 +22,7 @@ import { assert, Panic } from "../lib/assert.ts";
 import type { Digest } from "../lib/hash.ts";
 import { canonical, tooLarge, type Json } from "../lib/json.ts";
 import { done, ok, type Awaitable, type Result } from "../lib/result.ts";
+import { Turn } from "../lib/turn.ts";
 import { label } from "../security/labels.ts";
 import { runAgent } from "./agent.ts";
 import { runBody } from "./body.ts";
@@ -76,6 +77,8 @@ export interface Answer {
 export class Kernel {
   readonly calls: CallTable;
   readonly recorder: Recorder;
+  /** Whose turn it is to change the workspace's files; the table knows one unfinished act. */
+  readonly filesTurn = new Turn();
   readonly #options: KernelOptions;
   readonly #core: Core;
   readonly #running = new Map<Pid, Running>();

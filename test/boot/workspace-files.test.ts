@@ -115,6 +115,25 @@ describe("workspace files", () => {
     expect(where.read("b.txt")).toBe("theirs\n");
   });
 
+  it("BOO-16.5  two commits at once are made one after the other, and the second merges with what the first wrote", async () => {
+    const where = workspace({ "a.txt": lines() });
+    const machine = await up(where);
+    await perform(machine, [["fs.edit", { path: "a.txt", old: "line 2\n", new: "one\n" }]]);
+    await perform(machine, [["fs.edit", { path: "a.txt", old: "line 8\n", new: "two\n" }]]);
+    const commits = [1, 2].map(async (pid) => {
+      const session = must(await machine.sessions.open(pid));
+      return await commitSession(session, everything, filesDeps(machine.layout, machine.blobs, systemClock(), machine.kernel));
+    });
+    expect((await Promise.all(commits)).map(must)).toMatchObject([{ merged: [] }, { merged: ["a.txt"] }]);
+    expect(where.read("a.txt")).toBe(lines([2, "one"], [8, "two"]));
+    expect(filesEntries(where).map(({ pid, phase }) => `${pid} ${phase}`)).toEqual([
+      "1 intent",
+      "1 outcome",
+      "2 intent",
+      "2 outcome",
+    ]);
+  });
+
   it("BOO-16.4  a path that selects nothing is ENOENT, not an empty commit", async () => {
     const where = workspace();
     const machine = await up(where);
