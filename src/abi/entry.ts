@@ -45,7 +45,8 @@ export interface SpawnEntry {
   readonly cpu: string;
   /** Its task, in the user's or the parent's words; an agent's first message. */
   readonly goal: Json;
-  readonly goalTokens: number;
+  /** The head of its window: instructions, goal and the calls it is offered. */
+  readonly headTokens: number;
   readonly label: Label;
   readonly session: Pid;
   readonly weight: number;
@@ -60,7 +61,8 @@ export interface ExecEntry {
   readonly manifest: Digest;
   readonly cpu: string;
   readonly goal: Json;
-  readonly goalTokens: number;
+  /** The head of its window: instructions, goal and the calls it is offered. */
+  readonly headTokens: number;
   readonly windowTokensMax: number;
 }
 
@@ -126,12 +128,14 @@ export interface OutcomeEntry {
   readonly label?: Label;
 }
 
-/** Pages left the window as one batch; each text lies in the blob store. */
+/** Pages left the window as one batch, and where that was not enough whole turns; each text lies in the blob store. */
 export interface EvictEntry {
   readonly kind: "evict";
   readonly at: number;
   readonly pid: Pid;
   readonly pages: readonly { readonly id: PageId; readonly blob: Digest; readonly stubTokens: number }[];
+  /** Turns that left with their results; `blob` holds the reply's words and calls. */
+  readonly turns?: readonly { readonly step: number; readonly blob: Digest }[];
 }
 
 export interface ParkEntry {

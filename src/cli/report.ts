@@ -17,7 +17,7 @@ import { subjectOf, type Driven } from "./drive.ts";
 import { printField } from "./field.ts";
 import { note, print, printJson, type Io } from "./io.ts";
 import { argsLine, refusalsBy, type Refusal } from "./refusals.ts";
-import { formatBytes, formatCount, formatDuration, formatUsd } from "./term/format.ts";
+import { formatBytes, formatCount, formatDuration, formatUsd, many } from "./term/format.ts";
 import { neutralise, neutraliseLine } from "./term/neutralise.ts";
 import { columnsOf } from "./term/screen.ts";
 import { wrap } from "./term/width.ts";
@@ -272,10 +272,6 @@ export function exitOf(report: Pick<Report, "status">, interrupted: number | nul
   if (report.status?.ok === true) return 0;
   if (report.status !== null) return errnos[report.status.error.errno].exit;
   return interrupted ?? errnos.EAGAIN.exit;
-}
-
-function many(count: number, one: string, more = `${one}s`): string {
-  return `${formatCount(count)} ${count === 1 ? one : more}`;
 }
 
 function sizeOf(file: string): number {

@@ -19,13 +19,14 @@ import { Panic } from "../lib/assert.ts";
 import { parseJson, tooDeep, tooLarge } from "../lib/json.ts";
 import { ok, type Awaitable, type Result } from "../lib/result.ts";
 import { estimateTokens } from "../lib/tokens.ts";
-import { plan } from "../memory/reclaim.ts";
+import { plan, type TurnSize } from "../memory/reclaim.ts";
 import { refuse, type Refusal } from "../scheduler/budget.ts";
 import type { Core, Cpu, Running } from "./core.ts";
 import { exit } from "./exit.ts";
 import { performPending } from "./perform.ts";
 import { Halted } from "./recorder.ts";
 import { ancestry, callsOf, type Proc } from "./table.ts";
+import { replyText, turnsIn, turnSizes } from "./turns.ts";
 import { stub } from "./window.ts";
 
 /** Run until the process parks or ends. */
@@ -102,16 +103,23 @@ function step(core: Core, proc: Proc, running: Running): Awaitable<void> {
 function makeRoom(core: Core, proc: Proc): Result<void, SysError> {
   if (proc.windowTokens <= proc.windowTokensMax * limits.windowHighShare) return ok(undefined);
   const { pages, windowTokens, windowTokensMax, step } = proc;
-  const planned = plan({ pages, windowTokens, windowTokensMax, step, stubTokens: stubTokensMax });
-  if (!planned.ok || planned.value.length === 0) return planned.ok ? ok(undefined) : planned;
-  const leaving = new Set(planned.value);
+  const turns = (): readonly TurnSize[] => turnSizes(proc);
+  const planned = plan({ pages, turns, windowTokens, windowTokensMax, step, stubTokens: stubTokensMax });
+  if (!planned.ok) return planned;
+  const leaving = new Set(planned.value.turns);
+  const chosen = new Set(planned.value.pages);
   const evicted: EvictEntry["pages"][number][] = [];
   for (const page of pages) {
-    if (!leaving.has(page.id)) continue;
+    if (!page.resident || !(chosen.has(page.id) || leaving.has(page.bornStep))) continue;
     const blob = page.blob ?? core.recorder.putText(JSON.stringify(textOf(proc, page.id)));
     evicted.push({ id: page.id, blob, stubTokens: estimateTokens(stub(page)) });
   }
-  core.recorder.record({ kind: "evict", at: core.clock.now(), pid: proc.pid, pages: evicted });
+  const gone = turnsIn(proc.messages)
+    .filter((turn) => leaving.has(turn.step))
+    .map(({ step: at, reply }) => ({ step: at, blob: core.recorder.putText(JSON.stringify(replyText(reply))) }));
+  if (evicted.length === 0 && gone.length === 0) return ok(undefined);
+  const entry = { kind: "evict", at: core.clock.now(), pid: proc.pid, pages: evicted } as const;
+  core.recorder.record(gone.length === 0 ? entry : { ...entry, turns: gone });
   return ok(undefined);
 }
 
@@ -213,7 +221,7 @@ function request(core: Core, proc: Proc, cpu: Cpu): ModelRequest {
     model: cpu.model,
     system: manifest.instructions,
     messages: proc.messages,
-    tools: core.toolsOf(manifest),
+    tools: core.toolsOf(manifest).definitions,
     outputTokensMax: outputTokensMax(cpu),
     /** With task.done among the tools the contract stands there, and the reply itself stays free. */
     output: core.trap.holds(manifest, "task.done") ? null : manifest.output,

@@ -33,8 +33,9 @@ export function applySpawn(table: Table, entry: SpawnEntry, input: FoldInput): v
     step: 0,
     messages: manifest.kind === "agent" ? [goalMessage(entry)] : [],
     pages: [],
-    windowTokens: entry.goalTokens,
+    windowTokens: entry.headTokens,
     pagesEvicted: 0,
+    turnsEvicted: 0,
     pending: [],
     tape: manifest.kind === "body" ? new Map<CallId, Taped>() : null,
     result: null,
@@ -61,9 +62,10 @@ export function applyExec(table: Table, entry: ExecEntry, input: FoldInput): voi
   proc.goal = entry.goal;
   proc.limits = manifest.limits;
   proc.windowTokensMax = entry.windowTokensMax;
-  proc.windowTokens = entry.goalTokens;
+  proc.windowTokens = entry.headTokens;
   proc.messages = [goalMessage(entry)];
   proc.pages = [];
+  proc.turnsEvicted = 0;
   proc.pending = [];
   proc.result = null;
   proc.finished = null;
@@ -71,5 +73,5 @@ export function applyExec(table: Table, entry: ExecEntry, input: FoldInput): voi
 }
 
 function goalMessage(entry: SpawnEntry | ExecEntry): Message {
-  return { role: "user", parts: [{ type: "text", text: render(entry.goal) }], tokens: entry.goalTokens };
+  return { role: "user", parts: [{ type: "text", text: render(entry.goal) }], tokens: entry.headTokens };
 }

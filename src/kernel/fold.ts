@@ -11,7 +11,6 @@ import type {
   AnswerEntry,
   CallEntry,
   Entry,
-  EvictEntry,
   FilesEntry,
   Intent,
   OutcomeEntry,
@@ -22,17 +21,17 @@ import type {
   ExitEntry,
 } from "../abi/entry.ts";
 import type { CallId } from "../abi/call.ts";
-import type { Message, ResultPart } from "../abi/message.ts";
-import type { Page } from "../abi/page.ts";
+import type { ResultPart } from "../abi/message.ts";
 import type { Manifest, Pid } from "../abi/process.ts";
 import { assert, unreachable } from "../lib/assert.ts";
 import type { Digest } from "../lib/hash.ts";
 import { isObject, type Json } from "../lib/json.ts";
 import { estimateTokens } from "../lib/tokens.ts";
+import { applyEvict } from "./fold-evict.ts";
 import { applyExec, applySpawn } from "./fold-spawn.ts";
 import { join, label as labelOf } from "../security/labels.ts";
 import { ancestry, callDigest, callsOf, procOf, type PendingCall, type Proc, type Table, type TapeValue } from "./table.ts";
-import { errorText, excerpt, render, stub } from "./window.ts";
+import { errorText, excerpt, render } from "./window.ts";
 
 /** How the fold reads what an entry names by digest. */
 export interface FoldInput {
@@ -265,31 +264,6 @@ function settle(proc: Proc): void {
 /** A body has no window: its settled calls only leave the pending list. */
 function settleTape(proc: Proc): void {
   proc.pending = proc.pending.filter((call) => call.result === null);
-}
-
-function applyEvict(table: Table, entry: EvictEntry): void {
-  const proc = procOf(table, entry.pid);
-  const evicted = new Map(entry.pages.map((page) => [page.id, page]));
-  const stubs = new Map<string, string>();
-  proc.pages = proc.pages.map((page): Page => {
-    const out = evicted.get(page.id);
-    if (out === undefined) return page;
-    stubs.set(page.id, stub(page));
-    proc.windowTokens -= page.tokens - out.stubTokens;
-    return { ...page, resident: false, blob: out.blob };
-  });
-  proc.pagesEvicted += entry.pages.length;
-  proc.messages = proc.messages.map((message) => (message.role === "tool" ? withStubs(message, stubs) : message));
-}
-
-/** Untouched messages stay the same objects, so that their cached wire bytes stay good. */
-function withStubs(message: Message, stubs: ReadonlyMap<string, string>): Message {
-  if (!message.parts.some((part) => part.type === "result" && stubs.has(part.page))) return message;
-  const parts = message.parts.map((part) => {
-    const text = part.type === "result" ? stubs.get(part.page) : undefined;
-    return text === undefined || part.type !== "result" ? part : { ...part, text };
-  });
-  return { ...message, parts };
 }
 
 function applyPark(table: Table, entry: ParkEntry): void {

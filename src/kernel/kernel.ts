@@ -8,7 +8,7 @@
  */
 import type { CallHandler, CallId } from "../abi/call.ts";
 import type { Clock } from "../abi/clock.ts";
-import type { Entry } from "../abi/entry.ts";
+import type { Entry, SpawnEntry } from "../abi/entry.ts";
 import { fail, sysError, type SysError } from "../abi/errno.ts";
 import type { Label } from "../abi/label.ts";
 import { limits } from "../abi/limits.ts";
@@ -17,7 +17,6 @@ import type { PolicyEngine } from "../abi/policy.ts";
 import type { ExitStatus, Manifest, Pid, ProcessSummary, Signal } from "../abi/process.ts";
 import type { BlobDriver, LogDriver, SwapDriver } from "../abi/store.ts";
 import type { Body } from "../abi/sys.ts";
-import type { ToolDefinition } from "../abi/message.ts";
 import { assert, Panic } from "../lib/assert.ts";
 import type { Digest } from "../lib/hash.ts";
 import { canonical, tooLarge, type Json } from "../lib/json.ts";
@@ -33,11 +32,11 @@ import { exit } from "./exit.ts";
 import { begun } from "./perform.ts";
 import { Halted, Recorder, type EntryListener } from "./recorder.ts";
 import { Slots } from "./slots.ts";
-import { goalTokens, placed } from "./spawn.ts";
+import { headTokens, placed } from "./spawn.ts";
 import { answered, programMissing } from "./reasons.ts";
 import { summaryOf } from "./summary.ts";
 import type { Proc, Table } from "./table.ts";
-import { toolsFor } from "./tools.ts";
+import { toolsFor, type Tools } from "./tools.ts";
 import { Trap } from "./trap.ts";
 import { atMost, Waiters } from "./waiters.ts";
 
@@ -103,7 +102,7 @@ export class Kernel {
     this.recorder = recorder;
     this.calls = calls;
     const trap = new Trap(calls, options.policy);
-    const tools = new WeakMap<Manifest, readonly ToolDefinition[]>();
+    const tools = new WeakMap<Manifest, Tools>();
     this.#core = {
       recorder,
       calls,
@@ -170,10 +169,8 @@ export class Kernel {
       pid,
       parent: request.parent,
       call: request.call,
-      manifest: this.#stored(manifest),
       ...place,
-      goal: request.goal,
-      goalTokens: goalTokens(manifest, request.goal),
+      ...this.#head(manifest, request.goal),
       label: request.label ?? parent?.label ?? label("user", "workspace"),
       session: parent?.session ?? pid,
       weight: Math.min(request.weight ?? parent?.weight ?? 100, parent?.weight ?? Infinity),
@@ -202,15 +199,8 @@ export class Kernel {
     if (!checked.ok) return checked;
     const { manifest, ...place } = checked.value;
     return this.#writing(() => {
-      const head = { goal, goalTokens: goalTokens(manifest, goal) };
-      this.recorder.record({
-        kind: "exec",
-        at: this.#options.clock.now(),
-        pid,
-        manifest: this.#stored(manifest),
-        ...place,
-        ...head,
-      });
+      const at = this.#options.clock.now();
+      this.recorder.record({ kind: "exec", at, pid, ...place, ...this.#head(manifest, goal) });
       return done;
     });
   }
@@ -304,10 +294,11 @@ export class Kernel {
   }
 
   /** Processes of one program share a manifest: it is written and hashed once. */
-  #stored(manifest: Manifest): Digest {
-    const known = this.#manifests.get(manifest) ?? this.recorder.putText(canonical(manifest));
-    this.#manifests.set(manifest, known);
-    return known;
+  #head(manifest: Manifest, goal: Json): Pick<SpawnEntry, "manifest" | "goal" | "headTokens"> {
+    const digest = this.#manifests.get(manifest) ?? this.recorder.putText(canonical(manifest));
+    this.#manifests.set(manifest, digest);
+    const tools = this.#core.toolsOf(this.recorder.manifest(digest));
+    return { manifest: digest, goal, headTokens: headTokens(manifest, tools.tokens, goal) };
   }
 
   #runningOf(proc: Proc): Running {

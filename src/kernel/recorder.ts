@@ -85,6 +85,11 @@ export class Recorder {
     return this.#blobs.put(text);
   }
 
+  /** One object for all processes of a manifest: what is known of it is found by that object. */
+  manifest(digest: Digest): Manifest {
+    return this.#input.manifest(digest);
+  }
+
   value(blob: Digest): Json {
     return this.#input.value(blob);
   }

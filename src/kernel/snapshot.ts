@@ -16,7 +16,17 @@ export function digestOf(proc: Proc): Digest {
   const tape = proc.tape === null ? null : [...proc.tape];
   return sha256(
     JSON.stringify([
-      [proc.pid, proc.parent, proc.manifestDigest, proc.cpu, proc.session, proc.step, proc.refused, proc.pagesEvicted],
+      [
+        proc.pid,
+        proc.parent,
+        proc.manifestDigest,
+        proc.cpu,
+        proc.session,
+        proc.step,
+        proc.refused,
+        proc.pagesEvicted,
+        proc.turnsEvicted,
+      ],
       [proc.goal, proc.label, proc.windowTokens, proc.messages, proc.pages.map(pageRow), proc.pending, proc.result],
       [tokens, costUsd, calls, proc.children, tape],
     ]),

@@ -67,6 +67,8 @@ export interface Proc {
   pages: Page[];
   windowTokens: number;
   pagesEvicted: number;
+  /** Turns that left its window whole. */
+  turnsEvicted: number;
   pending: PendingCall[];
   /** Bodies only. */
   tape: Map<CallId, Taped> | null;

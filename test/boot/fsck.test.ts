@@ -49,7 +49,7 @@ function spawned(pid: number, manifest: Digest): Entry {
     manifest,
     cpu: "reflex",
     goal: "",
-    goalTokens: 0,
+    headTokens: 0,
     label,
     session: pid,
     weight: 1,

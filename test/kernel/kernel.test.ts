@@ -102,7 +102,7 @@ describe("windows", () => {
     const windows: string[] = [];
     const machine = rig({
       handlers: [page],
-      windowTokens: 2_600,
+      windowTokens: 4_000,
       script: (request, step) => {
         windows.push(JSON.stringify(request.messages));
         return ok(step < 5 ? calls(["x.page", {}]) : step === 5 ? calls(["mem.read", { page: "1.0.0" }]) : finish(1));
@@ -133,7 +133,7 @@ describe("windows", () => {
     const windows: string[] = [];
     const machine = rig({
       handlers: [text],
-      windowTokens: 3_600,
+      windowTokens: 5_000,
       script: (request, step) => {
         windows.push(JSON.stringify(request.messages));
         if (step === 0) return ok(calls(["x.text", { n: 3_000 }]));

@@ -68,11 +68,15 @@ function referencesOf(entry: Entry, seq: number): readonly Reference[] {
   const one = (digest: Digest, holds: string): Reference => ({ digest, seq, holds, checkpoint: entry.kind === "checkpoint" });
   switch (entry.kind) {
     case "spawn":
+    case "exec":
       return [one(entry.manifest, `the manifest of process ${entry.pid}`)];
     case "outcome":
       return entry.blob === undefined ? [] : [one(entry.blob, `the value of call ${entry.id}`)];
     case "evict":
-      return entry.pages.map((page) => one(page.blob, `page ${page.id} of process ${entry.pid}`));
+      return [
+        ...entry.pages.map((page) => one(page.blob, `page ${page.id} of process ${entry.pid}`)),
+        ...(entry.turns ?? []).map((turn) => one(turn.blob, `turn ${turn.step} of process ${entry.pid}`)),
+      ];
     case "files":
       return entry.safety === null ? [] : [one(entry.safety, `the safety copy of process ${entry.pid}'s ${entry.act}`)];
     case "checkpoint":
