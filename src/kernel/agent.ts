@@ -1,7 +1,6 @@
 /**
  * Agent: the loop of a process that a model drives: window, model, trap, outcome. It reads all it needs from folded state,
  * so it can be left at any point and entered again by the same or another kernel.
- *   KRN-6.1  A model call is admitted only if its input and its longest output fit the budget of the process and of every group above it.
  *   KRN-6.2  A remote model is asked only after the intent to ask is durable.
  *   KRN-6.3  Ending without a call is a claim, not a result: a process with a contract that ends without task.done has failed.
  *   KRN-6.4  A provider that fails parks the process in a named degraded mode; nothing is lost.
@@ -20,12 +19,12 @@ import { parseJson, tooDeep, tooLarge } from "../lib/json.ts";
 import { ok, type Awaitable, type Result } from "../lib/result.ts";
 import { estimateTokens } from "../lib/tokens.ts";
 import { plan, type TurnSize } from "../memory/reclaim.ts";
-import { refuse, type Refusal } from "../scheduler/budget.ts";
 import type { Core, Cpu, Running } from "./core.ts";
+import { outputTokensMax, overBudget, reserveUsd } from "./admission.ts";
 import { exit } from "./exit.ts";
 import { performPending } from "./perform.ts";
 import { Halted } from "./recorder.ts";
-import { ancestry, callsOf, type Proc } from "./table.ts";
+import { callsOf, type Proc } from "./table.ts";
 import { replyText, turnsIn, turnSizes } from "./turns.ts";
 import { stub } from "./window.ts";
 
@@ -131,43 +130,6 @@ function textOf(proc: Proc, page: string): string {
     for (const part of message.parts) if (part.type === "result" && part.page === page) return part.text;
   }
   return "";
-}
-
-function overBudget(core: Core, proc: Proc, cpu: Cpu): ParkReason | null {
-  const { table } = core.recorder;
-  const costUsd = reserveUsd(proc, cpu);
-  const tokens = proc.windowTokens + outputTokensMax(cpu);
-  const spent = refuse(ancestry(table, proc), { costUsd: costUsd ?? 0, tokens, calls: 0, timeMs: 0 });
-  if (spent !== null) return budgetPark(proc, spent);
-  for (const group of ancestry(table, proc)) {
-    if (costUsd === null && group.limits.costUsd !== null) return pricePark(proc, group, cpu);
-    const max = group.limits.timeMs;
-    const used = core.clock.now() - group.startedAt;
-    if (max !== null && used > max) return budgetPark(proc, { group: group.pid, limit: "timeMs", used, asked: 0, max });
-  }
-  return null;
-}
-
-/** A limit in dollars cannot be kept without a price: a person lifts it, or limits tokens instead. */
-function pricePark(proc: Proc, group: Proc, cpu: Cpu): ParkReason {
-  const question = `${proc.manifest.name} runs on ${cpu.model}, whose price is not known, so its limit of ${group.limits.costUsd} USD cannot be kept. Go on without it?`;
-  return { type: "budget", limit: "costUsd", group: group.pid, question, unpriced: true };
-}
-
-function budgetPark(proc: Proc, { group, limit, used, asked, max }: Refusal): ParkReason {
-  const whose = group === proc.pid ? "its own budget" : `the budget of process ${group}`;
-  const question = `${proc.manifest.name} needs ${asked} more ${limit} and ${whose} is ${max}, of which ${used} are used. Raise it?`;
-  return { type: "budget", limit, group, question };
-}
-
-/** Dollars for the window and the longest reply, nothing cached; null when the price is not known. */
-function reserveUsd(proc: Proc, cpu: Cpu): number | null {
-  const outputTokens = outputTokensMax(cpu);
-  return cpu.cost({ inputTokens: proc.windowTokens, outputTokens, cacheReadTokens: 0, cacheWriteTokens: 0, reported: false });
-}
-
-function outputTokensMax(cpu: Cpu): number {
-  return cpu.driver.remote ? limits.remoteOutputTokensMax : limits.outputTokensMax;
 }
 
 async function thinkRemote(core: Core, proc: Proc, running: Running, cpu: Cpu): Promise<void> {

@@ -43,6 +43,8 @@ export function applySpawn(table: Table, entry: SpawnEntry, input: FoldInput): v
     unpricedTokens: 0,
     finished: null,
     firstStep: 0,
+    runningSince: entry.at,
+    waits: 0,
     spend: { costUsd: 0, tokens: 0, calls: 0, timeMs: 0 },
     reserved: { costUsd: 0, tokens: 0, calls: 0, timeMs: 0 },
     held: { costUsd: 0, tokens: 0 },

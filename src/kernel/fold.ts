@@ -29,6 +29,7 @@ import { isObject, type Json } from "../lib/json.ts";
 import { estimateTokens } from "../lib/tokens.ts";
 import { applyEvict } from "./fold-evict.ts";
 import { applyExec, applySpawn } from "./fold-spawn.ts";
+import { goOn, newKernel, standStill, stopTime } from "./fold-time.ts";
 import { join, label as labelOf } from "../security/labels.ts";
 import { ancestry, callDigest, callsOf, procOf, type PendingCall, type Proc, type Table, type TapeValue } from "./table.ts";
 import { errorText, excerpt, render } from "./window.ts";
@@ -45,6 +46,8 @@ const derived = labelOf("derived", "workspace");
 
 export function apply(table: Table, entry: Entry, input: FoldInput): void {
   if ("pid" in entry) load(table, entry.pid, input);
+  if (entry.kind === "boot") newKernel(table, entry.at);
+  table.at = Math.max(table.at, entry.at);
   switch (entry.kind) {
     case "boot":
       table.bootDigest = entry.digest;
@@ -270,6 +273,7 @@ function applyPark(table: Table, entry: ParkEntry): void {
   const proc = procOf(table, entry.pid);
   assert(proc.state !== "zombie", "a process that has ended is not parked");
   release(table, proc);
+  if (proc.state === "ready") standStill(table, proc, entry.at);
   proc.state = "parked";
   proc.park = entry.reason;
 }
@@ -278,6 +282,7 @@ function applyAnswer(table: Table, entry: AnswerEntry): void {
   const proc = procOf(table, entry.pid);
   const reason = proc.park;
   assert(reason !== null, "an answer has its question");
+  goOn(table, proc, entry.at);
   proc.state = "ready";
   proc.park = null;
   if (reason.type === "budget" && entry.raise !== null) raise(table, reason.group, entry);
@@ -308,6 +313,7 @@ function lift(table: Table, group: Pid): void {
 function applySignal(table: Table, entry: SignalEntry): void {
   const proc = procOf(table, entry.pid);
   if (entry.signal !== "continue" || proc.park?.type !== "stopped") return;
+  goOn(table, proc, entry.at);
   proc.state = "ready";
   proc.park = null;
 }
@@ -316,6 +322,7 @@ function applySignal(table: Table, entry: SignalEntry): void {
 function applyExit(table: Table, entry: ExitEntry): void {
   const proc = procOf(table, entry.pid);
   release(table, proc);
+  stopTime(table, proc, entry.at);
   table.live -= 1;
   proc.state = "zombie";
   proc.park = null;

@@ -19,9 +19,10 @@ import type { Json } from "../lib/json.ts";
 import { tooDeep } from "../lib/json.ts";
 import { ok, type Awaitable, type Result } from "../lib/result.ts";
 import { estimateTokens } from "../lib/tokens.ts";
+import { overLimits } from "./admission.ts";
 import { Context, type Core, type Running } from "./core.ts";
 import { Halted } from "./recorder.ts";
-import { ancestry, type PendingCall, type Proc } from "./table.ts";
+import type { PendingCall, Proc } from "./table.ts";
 import { errorText, excerpt, render } from "./window.ts";
 
 /** One process's calls being carried out. */
@@ -64,12 +65,8 @@ function ifDurable(job: Job, batch: readonly PendingCall[], result: Result<void,
 
 /** A call that waits for a person: for a larger budget, for permission, or because asking is what it does. */
 function parkFor(core: Core, proc: Proc, call: PendingCall): ParkReason | null {
-  for (const group of ancestry(core.recorder.table, proc)) {
-    const max = group.limits.calls;
-    if (max === null || group.spend.calls <= max || unmetered.has(call.name)) continue;
-    const question = `${proc.manifest.name} wants to call ${call.name}, and process ${group.pid} has made the ${max} calls it may. Raise it?`;
-    return { type: "budget", limit: "calls", group: group.pid, question };
-  }
+  const over = unmetered.has(call.name) ? null : overLimits(core, proc, call.name);
+  if (over !== null) return over;
   if (call.verb === "ask") {
     return { type: "approval", call: call.id, question: `${proc.manifest.name} asks to call ${call.name}` };
   }

@@ -44,7 +44,7 @@ export function tableDigest(table: Table): Digest {
   return sha256(JSON.stringify([table.nextPid, rows]));
 }
 
-type Kept = "nextPid" | "live" | "commits" | "unfinished" | "bootDigest" | "boots";
+type Kept = "nextPid" | "live" | "commits" | "unfinished" | "bootDigest" | "boots" | "at";
 
 interface SavedTable extends Pick<Table, Kept> {
   readonly version: 1;
@@ -55,14 +55,26 @@ interface SavedTable extends Pick<Table, Kept> {
 
 /** No process may be swapped out. */
 export function serialise(table: Table): string {
-  const { nextPid, live, commits, unfinished, bootDigest, boots } = table;
+  const { nextPid, live, commits, unfinished, bootDigest, boots, at } = table;
   const produced = [...table.produced];
   const producedPaths = [...table.producedPaths];
   const procs = [...table.procs.values()].map((proc) => {
     const { manifest: _, ...rest } = proc;
     return { ...rest, tape: proc.tape === null ? null : [...proc.tape] };
   });
-  return JSON.stringify({ version: 1, nextPid, live, commits, unfinished, bootDigest, boots, produced, producedPaths, procs });
+  return JSON.stringify({
+    version: 1,
+    nextPid,
+    live,
+    commits,
+    unfinished,
+    bootDigest,
+    boots,
+    at,
+    produced,
+    producedPaths,
+    procs,
+  });
 }
 
 /** The text must come from serialise(); the caller has checked its digest. */
@@ -73,8 +85,8 @@ export function restore(text: string, input: Pick<FoldInput, "manifest">): Table
     const tape = row.tape === null ? null : new Map(row.tape as [string, never][]);
     procs.set(row.pid, { ...row, manifest: input.manifest(row.manifestDigest), tape });
   }
-  const { nextPid, live, commits, unfinished, bootDigest, boots } = saved;
+  const { nextPid, live, commits, unfinished, bootDigest, boots, at } = saved;
   const produced = new Map(saved.produced);
   const producedPaths = new Map(saved.producedPaths);
-  return { procs, nextPid, live, commits, unfinished, bootDigest, boots, produced, producedPaths };
+  return { procs, nextPid, live, commits, unfinished, bootDigest, boots, at, produced, producedPaths };
 }

@@ -81,6 +81,10 @@ export interface Proc {
   finished: StopReason | null;
   /** The step at which it became the program it is. */
   firstStep: number;
+  /** Since when its time runs; null while it stands still. */
+  runningSince: number | null;
+  /** How many at or below it wait for a person: its time stands still until none does. */
+  waits: number;
   spend: { costUsd: number; tokens: number; calls: number; timeMs: number };
   /** What it and everything below it may be about to spend. */
   reserved: { costUsd: number; tokens: number; calls: number; timeMs: number };
@@ -110,6 +114,8 @@ export interface Table {
   unfinished: FilesEntry | null;
   bootDigest: Digest | null;
   boots: number;
+  /** When the newest entry was made. */
+  at: number;
 }
 
 export function emptyTable(): Table {
@@ -123,6 +129,7 @@ export function emptyTable(): Table {
     unfinished: null,
     bootDigest: null,
     boots: 0,
+    at: 0,
   };
 }
 

@@ -8,20 +8,13 @@ import type { Json } from "../../src/lib/json.ts";
 import { replay } from "../../src/kernel/replay.ts";
 import type { Body } from "../../src/abi/sys.ts";
 import { ok } from "../../src/lib/result.ts";
-import { calls, finish, handler, manifestOf, rig, say, type Rig } from "./rig.ts";
+import { calls, finish, handler, manifestOf, reborn, rig, say, type Rig } from "./rig.ts";
 import { settled } from "./settled.ts";
 
 const text = handler({ name: "x.text" }, (args) => ok({ value: "t".repeat(Number(args["n"] ?? 10)) }));
 
 function kindsOf(machine: Rig): string[] {
   return [...machine.log.read(0)].flatMap((record) => (record.ok ? [parseEntry(record.value.text)?.kind ?? "?"] : []));
-}
-
-/** The kernel was killed and the machine lives: all that was written is there. */
-const all = (): number => 0.999_999;
-
-function reborn(machine: Rig, options: Parameters<typeof rig>[0]): Rig {
-  return rig({ ...options, log: { image: machine.log.crash(all) }, blobs: { image: machine.blobs.crash(() => 0) } });
 }
 
 test("KRN-9.3 a body's kernel stops, too, when the log cannot be written", async () => {

@@ -101,6 +101,14 @@ export function rig(options: RigOptions = {}): Rig {
   return { kernel, log, blobs, clock, resumed, run, spawn };
 }
 
+/** All that was written is there. */
+export const all = (): number => 0.999_999;
+
+/** The kernel was killed and the machine lives; the next one starts. */
+export function reborn(machine: Rig, options: RigOptions): Rig {
+  return rig({ ...options, log: { image: machine.log.crash(all) }, blobs: { image: machine.blobs.crash(() => 0) } });
+}
+
 function scripted(script: Script, windowTokens: number, remote: boolean): ModelDriver {
   return {
     name: "scripted",
