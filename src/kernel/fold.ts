@@ -47,7 +47,12 @@ const derived = labelOf("derived", "workspace");
 export function apply(table: Table, entry: Entry, input: FoldInput): void {
   if ("pid" in entry) load(table, entry.pid, input);
   if (entry.kind === "boot") newKernel(table, entry.at);
+  change(table, entry, input);
+  /** Last: an entry whose payload is missing does not count, and has changed nothing. */
   table.at = Math.max(table.at, entry.at);
+}
+
+function change(table: Table, entry: Entry, input: FoldInput): void {
   switch (entry.kind) {
     case "boot":
       table.bootDigest = entry.digest;
