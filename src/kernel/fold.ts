@@ -277,7 +277,8 @@ function settleTape(proc: Proc): void {
 function applyPark(table: Table, entry: ParkEntry): void {
   const proc = procOf(table, entry.pid);
   assert(proc.state !== "zombie", "a process that has ended is not parked");
-  release(table, proc);
+  /** A model call that is under way at a stop is paid for; what it was given comes back with its turn, or with what it does next. */
+  if (entry.reason.type !== "stopped") release(table, proc);
   if (proc.state === "ready") standStill(table, proc, entry.at);
   proc.state = "parked";
   proc.park = entry.reason;
