@@ -65,7 +65,7 @@ export class Recorder {
     const text = JSON.stringify(entry);
     const seq = this.#log.append(text);
     if (seq < 0) this.#halt(this.#whyNot());
-    apply(this.table, entry, this.#input);
+    this.#reading(() => apply(this.table, entry, this.#input));
     for (const listener of this.#listeners) listener(entry, seq);
     if (this.#log.rotateDue && !this.#rotating) setImmediate(() => void this.rotateIfLarge(entry.at, false));
   }
@@ -87,11 +87,23 @@ export class Recorder {
 
   /** One object for all processes of a manifest: what is known of it is found by that object. */
   manifest(digest: Digest): Manifest {
-    return this.#input.manifest(digest);
+    return this.#reading(() => this.#input.manifest(digest));
   }
 
   value(blob: Digest): Json {
-    return this.#input.value(blob);
+    return this.#reading(() => this.#input.value(blob));
+  }
+
+  /** A payload that was put and is not there could not be written: the disk is full, and its loss is nobody's answer. */
+  #reading<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof MissingBlob)) throw error;
+      const written = this.#blobs.dirty ? this.#blobs.flush() : done;
+      if (!(written instanceof Promise) && !written.ok) this.#halt(written.error);
+      throw error;
+    }
   }
 
   /** `alone`: no other process is about to act, so waiting in place is cheaper than a hop to another thread. */

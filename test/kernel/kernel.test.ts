@@ -368,6 +368,32 @@ describe("the recorder", () => {
     expect(machine.kernel.recorder.failure).not.toBeNull();
   });
 
+  test("KRN-3.3 a payload that could not be written stops the kernel before anybody takes its loss for an answer", async () => {
+    const full = rig({ blobs: { failWrite: 0 } });
+    expect(full.kernel.spawn({ manifest: manifestOf({}), goal: 1, parent: 0, call: null })).toMatchObject({
+      ok: false,
+      error: { errno: "ENOSPC" },
+    });
+
+    const told: unknown[] = [];
+    const body: Body = async (sys) => {
+      told.push(await sys.call("x.text", { n: 20_000 }).catch(String));
+      return ok("never");
+    };
+    const machine = rig({ blobs: { failWrite: 1 }, handlers: [text], bodies: { b: body } });
+    /** A neighbour's payload comes between: the body has to read its own back from the store. */
+    machine.kernel.on((entry) => entry.kind === "outcome" && machine.kernel.recorder.store("other", true));
+    const pid = machine.spawn({ kind: "body", instructions: "b" });
+    expect(await machine.kernel.wait(pid)).toMatchObject({ ok: false, error: { errno: "ENOSPC" } });
+    expect([told, kindsOf(machine).at(-1), machine.kernel.panicked]).toEqual([[], "outcome", null]);
+
+    const spawns: Body = async (sys) => await sys.call("proc.spawn", { manifest: { name: "c", instructions: "c" }, goal: 1 });
+    const group = rig({ blobs: { failWrite: 1 }, bodies: { b: spawns } });
+    const parent = group.spawn({ kind: "body", instructions: "b" });
+    expect(await group.kernel.wait(parent)).toMatchObject({ ok: false, error: { errno: "ENOSPC" } });
+    expect([kindsOf(group).at(-1), group.kernel.panicked]).toEqual(["call", null]);
+  });
+
   test("KRN-3.1 what the log refuses is not folded", async () => {
     const machine = rig({ log: { failWrite: 1 } });
     const before = tableDigest(machine.kernel.recorder.table);
