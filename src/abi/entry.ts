@@ -220,6 +220,16 @@ export type Entry =
   | FilesEntry
   | CheckpointEntry;
 
+/** What was large of it lies in the blob store: a part's text or arguments, a call's arguments, a goal, a result. */
+export type Moved<T> = T extends unknown ? Omit<T, "text" | "args" | "value" | "goal"> & { readonly large: Digest } : never;
+
+/** An entry as the journal holds it. */
+export type StoredEntry =
+  | Exclude<Entry, TurnEntry | ExitEntry>
+  | Moved<CallEntry | SpawnEntry | ExecEntry>
+  | (Omit<TurnEntry, "parts"> & { readonly parts: readonly (Part | Moved<Part>)[] })
+  | (Omit<ExitEntry, "status"> & { readonly status: ExitStatus | Moved<Extract<ExitStatus, { ok: true }>> });
+
 export type EntryKind = Entry["kind"];
 
 const kinds: Readonly<Record<EntryKind, true>> = {

@@ -18,6 +18,8 @@ export const limits = {
   closeTimeoutMs: 5_000,
   /** Calls of one reply that are looked at; more are refused. */
   callsPerTurnMax: 64,
+  /** Texts and calls of one reply that are kept; the rest is cut. */
+  partsPerReplyMax: 1_024,
   fileBytesMax: 16 * 1024 * 1024,
   pathBytesMax: 4_096,
   processesMax: 100_000,

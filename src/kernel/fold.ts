@@ -318,7 +318,7 @@ function applySignal(table: Table, entry: SignalEntry): void {
   proc.park = null;
 }
 
-/** A zombie keeps what wait() and ps need; its window lies in the log. */
+/** A zombie keeps what wait() and ps need; its goal and its window lie in the log. */
 function applyExit(table: Table, entry: ExitEntry): void {
   const proc = procOf(table, entry.pid);
   release(table, proc);
@@ -329,6 +329,8 @@ function applyExit(table: Table, entry: ExitEntry): void {
   proc.exit = entry.status;
   proc.exitDigest = entry.digest;
   proc.endedAt = entry.at;
+  proc.goal = null;
+  proc.result = null;
   proc.messages = [];
   proc.pages = [];
   proc.pending = [];

@@ -7,10 +7,11 @@
  *   KRN-10.5  An entry of a newer version is refused by its name.
  *   KRN-10.4  A payload missing from before a boot is damage, not a power cut: EUCLEAN.
  */
-import { entryKinds, type CheckpointEntry, type Entry } from "../abi/entry.ts";
+import { entryKinds, type CheckpointEntry, type Entry, type StoredEntry } from "../abi/entry.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { BlobDriver, LogDriver } from "../abi/store.ts";
 import { ok, type Result } from "../lib/result.ts";
+import { decode, whole } from "./codec.ts";
 import { apply, type FoldInput } from "./fold.ts";
 import { foldInput, MissingBlob } from "./recorder.ts";
 import { restore, tableDigest } from "./snapshot.ts";
@@ -62,16 +63,21 @@ function foldPass(fold: FoldLog, voids: readonly VoidRange[]): Result<Recovered 
     if (!record.ok) return record;
     const { seq, text } = record.value;
     if (voids.some((range) => seq >= range.from && seq < range.until)) continue;
-    const entry = parseEntry(text);
-    if (entry === null) return fail("EUCLEAN", `record ${seq} of the journal is not an entry; run "daimon fsck"`);
-    if (!knownKinds.has(entry.kind)) return newer(seq, entry.kind);
-    if (entry.kind === "boot" && entry.cut !== undefined && !voids.some((range) => range.until === seq)) {
+    const stored = decode(text);
+    if (stored === null) return fail("EUCLEAN", `record ${seq} of the journal is not an entry; run "daimon fsck"`);
+    if (!knownKinds.has(stored.kind)) return newer(seq, stored.kind);
+    const entry = complete(stored, fold.input);
+    if (entry?.kind === "boot" && entry.cut !== undefined && !voids.some((range) => range.until === seq)) {
       /** Content met again has the same digest: a payload that was missing then can be there now, and the void records before it fold. */
       if (cut === null || cut > entry.cut) return ok({ from: entry.cut, until: seq });
       if (cut === entry.cut) cut = null;
     }
-    if (cut !== null && entry.kind === "boot") return damaged(cut);
+    if (cut !== null && stored.kind === "boot") return damaged(cut);
     if (cut !== null) continue;
+    if (entry === null) {
+      cut = seq;
+      continue;
+    }
     if (fold.observe?.(table, entry, seq) === false) break;
     if (!applied(table, entry, fold.input)) cut = seq;
   }
@@ -94,6 +100,16 @@ function damaged(seq: number): Result<never, SysError> {
   );
 }
 
+/** null when a payload is missing. */
+function complete(stored: StoredEntry, input: FoldInput): Entry | null {
+  try {
+    return whole(stored, (blob) => input.value(blob));
+  } catch (error) {
+    if (error instanceof MissingBlob) return null;
+    throw error;
+  }
+}
+
 /** False when a payload is missing; the table is then as it was before the entry. */
 function applied(table: Table, entry: Entry, input: FoldInput): boolean {
   try {
@@ -105,18 +121,9 @@ function applied(table: Table, entry: Entry, input: FoldInput): boolean {
   }
 }
 
-export function parseEntry(text: string): Entry | null {
-  try {
-    /** The chain has shown that these are the bytes this kernel wrote. */
-    return JSON.parse(text) as Entry;
-  } catch {
-    return null;
-  }
-}
-
 function checkpointTable(log: LogDriver, blobs: BlobDriver, input: FoldInput, from: number): Table | null {
   for (const record of log.read(from)) {
-    const entry = record.ok ? parseEntry(record.value.text) : null;
+    const entry = record.ok ? decode(record.value.text) : null;
     return entry?.kind === "checkpoint" ? loadCheckpoint(entry, blobs, input) : null;
   }
   return null;

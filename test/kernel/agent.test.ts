@@ -1,13 +1,13 @@
+import { decode } from "../../src/kernel/codec.ts";
 import { describe, expect, test } from "vitest";
 import { fail } from "../../src/abi/errno.ts";
 import { ok } from "../../src/lib/result.ts";
 import { noLimits } from "../../src/abi/budget.ts";
-import { parseEntry } from "../../src/kernel/recover.ts";
 import { calls, finish, handler, rig, say, type Rig } from "./rig.ts";
 import { settled } from "./settled.ts";
 
 function entries(machine: Rig): string[] {
-  return [...machine.log.read(0)].flatMap((record) => (record.ok ? [parseEntry(record.value.text)?.kind ?? "?"] : []));
+  return [...machine.log.read(0)].flatMap((record) => (record.ok ? [decode(record.value.text)?.kind ?? "?"] : []));
 }
 
 describe("the loop of an agent", () => {

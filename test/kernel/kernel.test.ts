@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { parseEntry, recoverTable } from "../../src/kernel/recover.ts";
+import { decode } from "../../src/kernel/codec.ts";
+import { recoverTable } from "../../src/kernel/recover.ts";
 import { digestOf, restore, serialise, tableDigest } from "../../src/kernel/snapshot.ts";
 import { foldInput } from "../../src/kernel/recorder.ts";
 import { render, stub } from "../../src/kernel/window.ts";
@@ -14,7 +15,7 @@ import { settled } from "./settled.ts";
 const text = handler({ name: "x.text" }, (args) => ok({ value: "t".repeat(Number(args["n"] ?? 10)) }));
 
 function kindsOf(machine: Rig): string[] {
-  return [...machine.log.read(0)].flatMap((record) => (record.ok ? [parseEntry(record.value.text)?.kind ?? "?"] : []));
+  return [...machine.log.read(0)].flatMap((record) => (record.ok ? [decode(record.value.text)?.kind ?? "?"] : []));
 }
 
 describe("the fold", () => {
@@ -267,7 +268,7 @@ describe("recovery", () => {
     await machine.run({});
     const digest = tableDigest(machine.kernel.recorder.table);
     const checkpoint = [...machine.log.read(0)]
-      .flatMap((record) => (record.ok ? [parseEntry(record.value.text)] : []))
+      .flatMap((record) => (record.ok ? [decode(record.value.text)] : []))
       .find((entry) => entry?.kind === "checkpoint");
     expect(machine.log.resumeFrom).toBeGreaterThan(0);
     const fromCheckpoint = recoverTable(machine.log, machine.blobs);
@@ -286,9 +287,7 @@ describe("recovery", () => {
     await machine.run({});
     const texts = machine.log.crash(all);
     const blobs = new Map(machine.blobs.crash(() => 0));
-    const large = texts.texts
-      .map((line) => parseEntry(line))
-      .find((entry) => entry?.kind === "outcome" && entry.blob !== undefined);
+    const large = texts.texts.map((line) => decode(line)).find((entry) => entry?.kind === "outcome" && entry.blob !== undefined);
     if (large?.kind === "outcome" && large.blob !== undefined) blobs.delete(large.blob);
     const next = rig({ ...options, log: { image: texts }, blobs: { image: blobs } });
     expect(await next.kernel.wait(1)).toEqual({ ok: true, value: 1 });
@@ -302,7 +301,7 @@ describe("recovery", () => {
     await machine.run({});
     const next = reborn(machine, { handlers: [text] });
     const large = [...next.log.read(0)]
-      .flatMap((record) => (record.ok ? [parseEntry(record.value.text)] : []))
+      .flatMap((record) => (record.ok ? [decode(record.value.text)] : []))
       .find((entry) => entry?.kind === "outcome" && entry.blob !== undefined);
     if (large?.kind === "outcome" && large.blob !== undefined) next.blobs.spoil(large.blob);
     expect(recoverTable(next.log, next.blobs)).toMatchObject({ ok: false, error: { errno: "EUCLEAN" } });

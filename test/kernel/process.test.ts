@@ -3,7 +3,8 @@ import { noLimits } from "../../src/abi/budget.ts";
 import { fail } from "../../src/abi/errno.ts";
 import type { Decision, PolicyRequest } from "../../src/abi/policy.ts";
 import { openMemoryBlobs } from "../../src/drivers/store/memory-blobs.ts";
-import { parseEntry, recoverTable } from "../../src/kernel/recover.ts";
+import { decode } from "../../src/kernel/codec.ts";
+import { recoverTable } from "../../src/kernel/recover.ts";
 import type { Json } from "../../src/lib/json.ts";
 import { replay } from "../../src/kernel/replay.ts";
 import type { Body } from "../../src/abi/sys.ts";
@@ -14,7 +15,7 @@ import { settled } from "./settled.ts";
 const text = handler({ name: "x.text" }, (args) => ok({ value: "t".repeat(Number(args["n"] ?? 10)) }));
 
 function kindsOf(machine: Rig): string[] {
-  return [...machine.log.read(0)].flatMap((record) => (record.ok ? [parseEntry(record.value.text)?.kind ?? "?"] : []));
+  return [...machine.log.read(0)].flatMap((record) => (record.ok ? [decode(record.value.text)?.kind ?? "?"] : []));
 }
 
 test("KRN-9.3 a body's kernel stops, too, when the log cannot be written", async () => {
@@ -248,7 +249,7 @@ describe("signals and groups", () => {
       error: { errno: "ECANCELED", message: "killed by a test" },
     });
     const exits = [...machine.log.read(0)].flatMap((record) => {
-      const entry = record.ok ? parseEntry(record.value.text) : null;
+      const entry = record.ok ? decode(record.value.text) : null;
       return entry?.kind === "exit" ? [entry.pid] : [];
     });
     expect(exits).toEqual([2, 1]);
@@ -279,7 +280,7 @@ describe("signals and groups", () => {
     await machine.run({ kind: "body", instructions: "b", calls: ["proc.*", "x.text"], limits: { ...noLimits, tokens: 500 } });
     expect(asked[0]).toMatchObject({ ok: false, error: { errno: "EACCES", message: expect.stringContaining("net.fetch") } });
     const parks = [...machine.log.read(0)]
-      .flatMap((record) => (record.ok ? [parseEntry(record.value.text)] : []))
+      .flatMap((record) => (record.ok ? [decode(record.value.text)] : []))
       .filter((entry) => entry?.kind === "park");
     expect(parks).toMatchObject([{ pid: 2, reason: { type: "budget", limit: "tokens", group: 1 } }]);
   });
