@@ -47,7 +47,12 @@ const derived = labelOf("derived", "workspace");
 export function apply(table: Table, entry: Entry, input: FoldInput): void {
   if ("pid" in entry) load(table, entry.pid, input);
   if (entry.kind === "boot") newKernel(table, entry.at);
+  change(table, entry, input);
+  /** Last: an entry whose payload is missing does not count, and has changed nothing. */
   table.at = Math.max(table.at, entry.at);
+}
+
+function change(table: Table, entry: Entry, input: FoldInput): void {
   switch (entry.kind) {
     case "boot":
       table.bootDigest = entry.digest;
@@ -272,7 +277,8 @@ function settleTape(proc: Proc): void {
 function applyPark(table: Table, entry: ParkEntry): void {
   const proc = procOf(table, entry.pid);
   assert(proc.state !== "zombie", "a process that has ended is not parked");
-  release(table, proc);
+  /** A model call that is under way at a stop is paid for; what it was given comes back with its turn, or with what it does next. */
+  if (entry.reason.type !== "stopped") release(table, proc);
   if (proc.state === "ready") standStill(table, proc, entry.at);
   proc.state = "parked";
   proc.park = entry.reason;

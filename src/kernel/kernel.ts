@@ -22,6 +22,7 @@ import type { Digest } from "../lib/hash.ts";
 import { canonical, tooLarge, type Json } from "../lib/json.ts";
 import { done, ok, type Awaitable, type Result } from "../lib/result.ts";
 import { Turn } from "../lib/turn.ts";
+import { tighten } from "../scheduler/budget.ts";
 import { label } from "../security/labels.ts";
 import { runAgent } from "./agent.ts";
 import { runBody } from "./body.ts";
@@ -188,14 +189,9 @@ export class Kernel {
     const proc = found.value;
     if (proc.tape !== null || asked.kind !== "agent")
       return fail("EINVAL", "only an agent can go on as another agent; spawn a child instead");
-    /** Whoever waits for this process was promised its contract. */
-    const checked = placed(
-      this.recorder.table,
-      this.#options,
-      { ...asked, output: proc.manifest.output ?? asked.output },
-      proc,
-      proc.cpu,
-    );
+    /** Whoever waits for this process was promised its contract, and whoever set its limits set them for the process. */
+    const kept = { output: proc.manifest.output ?? asked.output, limits: tighten(proc.limits, asked.limits) };
+    const checked = placed(this.recorder.table, this.#options, { ...asked, ...kept }, proc, proc.cpu);
     if (!checked.ok) return checked;
     const { manifest, ...place } = checked.value;
     return this.#writing(() => {

@@ -363,6 +363,23 @@ describe("signals and groups", () => {
     expect(proof.ok && proof.value.findings).toEqual([]);
   });
 
+  test("KRN-11.4 exec does not lift a limit, neither its own nor one that a person has set", async () => {
+    const next = { manifest: { name: "next", instructions: "Second.", calls: ["*"], limits: { calls: 90 } }, goal: "two" };
+    const machine = rig({
+      handlers: [text],
+      script: (request) => ok(request.system === "Second." ? calls(["x.text", {}]) : calls(["proc.exec", next])),
+    });
+    const pid = machine.spawn({ instructions: "First.", limits: { ...noLimits, tokens: 20_000, calls: 0 } });
+    await settled(machine, pid, "parked");
+    machine.kernel.answer(pid, { allow: true, text: "", by: "test", raise: { calls: 3 } });
+    await settled(machine, pid, "parked");
+    expect(machine.kernel.processes()[0]?.park).toMatchObject({ type: "budget", limit: "calls", group: pid });
+    expect(machine.kernel.recorder.table.procs.get(pid)).toMatchObject({
+      limits: { tokens: 20_000, calls: 3 },
+      spend: { calls: 4 },
+    });
+  });
+
   test("KRN-9.4 a signal is journaled; stop parks at a safe point and continue goes on", async () => {
     const gates: (() => void)[] = [];
     const slow = handler({ name: "x.slow" }, () => new Promise((resolve) => gates.push(() => resolve(ok({ value: 1 })))));
