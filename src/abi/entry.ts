@@ -4,7 +4,7 @@
  */
 import type { Digest } from "../lib/hash.ts";
 import type { Json } from "../lib/json.ts";
-import type { CallId } from "./call.ts";
+import type { CallId, EffectClass } from "./call.ts";
 import type { SysError } from "./errno.ts";
 import type { Label } from "./label.ts";
 import type { Part } from "./message.ts";
@@ -80,6 +80,8 @@ export interface ThinkEntry {
 export interface Intent {
   readonly verb: Verb;
   readonly rules: readonly RuleId[];
+  /** What it does to the world; absent when it only reads. An effect begins only when its intent is durable. */
+  readonly effect?: EffectClass;
   readonly error?: SysError;
 }
 

@@ -4,10 +4,11 @@
  *   KRN-10.2  A log that is damaged in the middle is not folded past the damage: opening fails with EUCLEAN.
  *   KRN-10.3  A power cut can keep a record and lose its payload, both written after the last barrier. Such a record and all behind it
  *             never counted: the next boot entry says so, and every later fold leaves them out.
+ *   KRN-10.6  A payload missing from before an effect, a reply or a checkpoint that waited for the disk is damage too: it was durable once.
  *   KRN-10.5  An entry of a newer version is refused by its name.
  *   KRN-10.4  A payload missing from before a boot is damage, not a power cut: EUCLEAN.
  */
-import { entryKinds, type CheckpointEntry, type Entry, type StoredEntry } from "../abi/entry.ts";
+import { entryKinds, type CheckpointEntry, type Entry, type Intent, type StoredEntry } from "../abi/entry.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { BlobDriver, LogDriver } from "../abi/store.ts";
 import { ok, type Result } from "../lib/result.ts";
@@ -59,6 +60,7 @@ export function foldLog(fold: FoldLog): Result<Recovered, SysError> {
 function foldPass(fold: FoldLog, voids: readonly VoidRange[]): Result<Recovered | VoidRange, SysError> {
   const table = fold.start();
   let cut: number | null = null;
+  let behind = new Durable();
   for (const record of fold.log.read(fold.from)) {
     if (!record.ok) return record;
     const { seq, text } = record.value;
@@ -72,16 +74,51 @@ function foldPass(fold: FoldLog, voids: readonly VoidRange[]): Result<Recovered 
       if (cut === null || cut > entry.cut) return ok({ from: entry.cut, until: seq });
       if (cut === entry.cut) cut = null;
     }
-    if (cut !== null && stored.kind === "boot") return damaged(cut);
-    if (cut !== null) continue;
+    if (cut !== null) {
+      if (stored.kind === "boot" || behind.provenBy(stored)) return damaged(cut);
+      continue;
+    }
     if (entry === null) {
       cut = seq;
+      behind = new Durable();
       continue;
     }
     if (fold.observe?.(table, entry, seq) === false) break;
     if (!applied(table, entry, fold.input)) cut = seq;
   }
   return ok({ table, cut });
+}
+
+/** What stands behind a missing payload, and shows that the disk had it: something that began only after a barrier. */
+class Durable {
+  readonly #begun = new Set<string>();
+
+  provenBy(entry: StoredEntry): boolean {
+    switch (entry.kind) {
+      case "think":
+        this.#begun.add(`think ${entry.pid}`);
+        return false;
+      case "turn": {
+        const calls = entry.parts.filter((part) => part.type === "call");
+        calls.forEach((_, n) => this.#begin(`${entry.pid}.${entry.step}.${n}`, entry.intents[n]));
+        return this.#begun.has(`think ${entry.pid}`);
+      }
+      case "call":
+        this.#begin(entry.id, entry.intent);
+        return false;
+      case "outcome":
+        return this.#begun.has(entry.id);
+      case "files":
+        if (entry.phase === "intent") this.#begun.add(`files ${entry.pid}`);
+        return entry.phase === "outcome" && this.#begun.has(`files ${entry.pid}`);
+      default:
+        return entry.kind === "checkpoint";
+    }
+  }
+
+  #begin(id: string, intent: Intent | undefined): void {
+    if (intent?.effect !== undefined) this.#begun.add(id);
+  }
 }
 
 const knownKinds: ReadonlySet<string> = new Set(entryKinds);
