@@ -38,6 +38,7 @@ import { errorText, excerpt, render } from "./window.ts";
 export interface FoldInput {
   value(blob: Digest): Json;
   manifest(digest: Digest): Manifest;
+  has(blob: Digest): boolean;
   /** Brings a swapped-out process back before it changes. */
   load?(proc: Proc): void;
 }

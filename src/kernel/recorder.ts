@@ -194,6 +194,7 @@ export function foldInput(blobs: BlobDriver): FoldInput & { prime(blob: Digest, 
       primed = { blob, value };
     },
     value: (blob) => (primed?.blob === blob ? primed.value : read(blob)),
+    has: (blob) => blobs.has(blob),
     manifest: (digest) => {
       const known = manifests.get(digest) ?? (read(digest) as unknown as Manifest);
       manifests.set(digest, known);

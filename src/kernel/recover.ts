@@ -11,6 +11,7 @@
 import { entryKinds, type CheckpointEntry, type Entry, type Intent, type StoredEntry } from "../abi/entry.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { BlobDriver, LogDriver } from "../abi/store.ts";
+import type { Digest } from "../lib/hash.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { decode, whole } from "./codec.ts";
 import { apply, type FoldInput } from "./fold.ts";
@@ -149,6 +150,7 @@ function complete(stored: StoredEntry, input: FoldInput): Entry | null {
 
 /** False when a payload is missing; the table is then as it was before the entry. */
 function applied(table: Table, entry: Entry, input: FoldInput): boolean {
+  if (!readLater(entry).every((blob) => input.has(blob))) return false;
   try {
     apply(table, entry, input);
     return true;
@@ -156,6 +158,12 @@ function applied(table: Table, entry: Entry, input: FoldInput): boolean {
     if (error instanceof MissingBlob) return false;
     throw error;
   }
+}
+
+/** Payloads that the fold only names: a body asks for its results when it runs again, a model for the pages that left. */
+function readLater(entry: Entry): readonly Digest[] {
+  if (entry.kind === "outcome") return entry.blob === undefined ? [] : [entry.blob];
+  return entry.kind === "evict" ? [...entry.pages, ...(entry.turns ?? [])].map(({ blob }) => blob) : [];
 }
 
 function checkpointTable(log: LogDriver, blobs: BlobDriver, input: FoldInput, from: number): Table | null {

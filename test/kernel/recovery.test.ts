@@ -1,5 +1,6 @@
 /** Recovery where it is hardest: what a power cut left half, and what was under way. */
 import { describe, expect, test } from "vitest";
+import type { Body } from "../../src/abi/sys.ts";
 import { FakeClock } from "../../src/drivers/clock/fake.ts";
 import { openMemoryBlobs } from "../../src/drivers/store/memory-blobs.ts";
 import { openMemoryLog } from "../../src/drivers/store/memory-log.ts";
@@ -7,7 +8,7 @@ import { recoverTable } from "../../src/kernel/recover.ts";
 import { serialise } from "../../src/kernel/snapshot.ts";
 import { sha256 } from "../../src/lib/hash.ts";
 import { ok } from "../../src/lib/result.ts";
-import { all, calls, finish, handler, rig, stepOf } from "./rig.ts";
+import { all, calls, finish, handler, rig, stepOf, type Rig, type RigOptions } from "./rig.ts";
 
 test("KRN-10.3 a record whose payload is lost leaves no trace in the table, its time neither", async () => {
   const clock = new FakeClock(1_000_000);
@@ -26,6 +27,56 @@ test("KRN-10.3 a record whose payload is lost leaves no trace in the table, its 
   await new Promise(setImmediate);
   const again = recoverTable(next.log, next.blobs);
   expect(again.ok && serialise(again.value.table)).toBe(serialise(next.kernel.recorder.table));
+});
+
+/** What a power cut leaves when every record was written and no payload with this text. */
+function without(machine: Rig, text: string): Pick<RigOptions, "log" | "blobs"> {
+  const log = { image: machine.log.crash(all) };
+  const kept = [...machine.blobs.crash(() => 0)].filter(([, content]) => !content.includes(text));
+  return { log, blobs: { image: new Map(kept) } };
+}
+
+test("KRN-10.3 a call of a body whose result is lost never counted: it is made again, and the body goes on", async () => {
+  let made = 0;
+  const large = handler({ name: "x.large" }, () => ok({ value: `${(made += 1)}${"l".repeat(20_000)}` }));
+  const hang = handler({ name: "x.hang" }, () => (made === 1 ? new Promise(() => {}) : ok({ value: null })));
+  const b: Body = async (sys) => {
+    const first = await sys.call("x.large", {});
+    await sys.call("x.hang", {});
+    return first.ok ? ok(String(first.value).length) : first;
+  };
+  const options = { handlers: [large, hang], bodies: { b } };
+  const machine = rig(options);
+  const pid = machine.spawn({ kind: "body", instructions: "b" });
+  await new Promise(setImmediate);
+  const next = rig({ ...options, ...without(machine, "llll") });
+  expect(await next.kernel.wait(pid)).toEqual(ok(20_001));
+  expect(made).toBe(2);
+});
+
+test("KRN-10.3 an eviction whose page is lost never counted: the page is in the window still, and can be read again", async () => {
+  const page = handler({ name: "x.page" }, (args) => ok({ value: `${String(args["n"])} ${"p".repeat(2_500)}` }));
+  const read: string[] = [];
+  let evicted = 0;
+  const options = (life: number): RigOptions => ({
+    handlers: [page, handler({ name: "x.hang" }, () => new Promise(() => {}))],
+    windowTokens: 3_000,
+    script: (request) => {
+      const step = Number(request.idempotencyKey.split(".")[1]);
+      if (evicted === 0) return ok(calls(["x.page", { n: step }]));
+      const last = request.messages.at(-1)?.parts[0];
+      if (last?.type === "result" && last.name === "mem.read") return (read.push(last.text), ok(finish(1)));
+      return ok(calls(life === 1 ? ["x.hang", {}] : ["mem.read", { page: "1.0.0" }]));
+    },
+  });
+  const machine = rig(options(1));
+  machine.kernel.on((entry) => (evicted += entry.kind === "evict" ? 1 : 0));
+  const pid = machine.spawn({});
+  await new Promise(setImmediate);
+  expect(evicted).toBe(1);
+  const next = rig({ ...options(2), ...without(machine, "pppp") });
+  expect(await next.kernel.wait(pid)).toEqual(ok(1));
+  expect(read).toEqual([`0 ${"p".repeat(2_500)}`]);
 });
 
 describe("a payload that is missing with nothing but a crash behind it", () => {
