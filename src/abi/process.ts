@@ -60,6 +60,8 @@ export interface ProcessSummary {
   readonly kind: Manifest["kind"];
   readonly state: ProcessState;
   readonly park: ParkReason | null;
+  /** How often it was parked. While it is, this is the number an answer has to name. */
+  readonly parks: number;
   readonly exit: ExitStatus | null;
   readonly step: number;
   readonly weight: number;

@@ -148,7 +148,7 @@ function nextOf(
   const [first] = refused;
   if (status === null) {
     return [
-      ...waiting.slice(0, 3).map((one) => `daimon approve ${one.pid}`),
+      ...waiting.slice(0, 3).map((one) => `daimon approve ${one.id}`),
       `daimon run --resume ${pid}`,
       `daimon ps`,
       `daimon log ${pid}`,

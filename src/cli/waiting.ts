@@ -39,7 +39,11 @@ export interface ShownRule {
 }
 
 export interface Waiting {
+  /** `PID:N`: the Nth time the process waits. An answer names it, so that it cannot land on another question. */
+  readonly id: string;
   readonly pid: Pid;
+  /** N of the id. */
+  readonly park: number;
   readonly program: string;
   readonly type: ParkReason["type"];
   readonly question: string;
@@ -63,7 +67,9 @@ export function waitingOf(proc: Proc, lookup: Lookup): Waiting | null {
   const call = pending === undefined ? null : callOf(pending, lookup);
   const untrusted = untrustedOf(proc);
   return {
+    id: `${proc.pid}:${proc.parks}`,
     pid: proc.pid,
+    park: proc.parks,
     program: proc.manifest.name,
     type: park.type,
     question: park.question,
@@ -121,18 +127,18 @@ export function sourceWords({ label, untrusted }: Pick<Waiting, "label" | "untru
 }
 
 /** Everyone who waits for the same spent limit of the same group: one raise serves them all. */
-export function waitWith(procs: Iterable<Proc>, budget: Waiting["budget"]): readonly Pid[] {
+export function waitWith(procs: Iterable<Proc>, budget: Waiting["budget"]): readonly Pick<Waiting, "pid" | "park">[] {
   if (budget === null) return [];
-  return [...procs].flatMap(({ pid, park }) =>
-    park?.type === "budget" && park.limit === budget.limit && park.group === budget.group ? [pid] : [],
+  return [...procs].flatMap(({ pid, park, parks }) =>
+    park?.type === "budget" && park.limit === budget.limit && park.group === budget.group ? [{ pid, park: parks }] : [],
   );
 }
 
 /** The command that answers. */
-export function answerHint({ pid, type, budget }: Pick<Waiting, "pid" | "type" | "budget">): string {
-  if (type === "question") return `daimon approve ${pid} --text "…"`;
-  if (budget !== null) return `daimon approve ${pid} --raise ${budget.limit}=VALUE, or --no`;
-  return `daimon approve ${pid} --yes, or --no`;
+export function answerHint({ id, type, budget }: Pick<Waiting, "id" | "type" | "budget">): string {
+  if (type === "question") return `daimon approve ${id} --text "…"`;
+  if (budget !== null) return `daimon approve ${id} --raise ${budget.limit}=VALUE, or --no`;
+  return `daimon approve ${id} --yes, or --no`;
 }
 
 function callOf(pending: PendingCall, lookup: Lookup): WaitingCall {

@@ -298,12 +298,13 @@ function applyPark(table: Table, entry: ParkEntry): void {
   release(table, proc);
   proc.state = "parked";
   proc.park = entry.reason;
+  proc.parks += 1;
 }
 
 function applyAnswer(table: Table, entry: AnswerEntry): void {
   const proc = procOf(table, entry.pid);
   const reason = proc.park;
-  assert(reason !== null, "an answer has its question");
+  assert(reason !== null && entry.park === proc.parks, "an answer has its question");
   proc.state = "ready";
   proc.park = null;
   if (reason.type === "budget" && entry.raise !== null) raise(table, reason.group, entry);

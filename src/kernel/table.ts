@@ -58,6 +58,8 @@ export interface Proc {
   weight: number;
   state: "ready" | "parked" | "zombie";
   park: ParkReason | null;
+  /** How often it was parked: the number of the park it is in. */
+  parks: number;
   exit: ExitStatus | null;
   exitDigest: Digest | null;
   endedAt: number | null;

@@ -65,7 +65,7 @@ describe("a run that needs a person, without a terminal", () => {
   it("CLI-7.2  without a terminal it is left parked with exit 75, and how to answer is told", () => {
     const ran = here.run("run", "probe", "hello");
     expect(ran.code).toBe(75);
-    expect(ran.out).toMatch(/answer {6}daimon approve \d+ --yes, or --no/);
+    expect(ran.out).toMatch(/answer {6}daimon approve \d+:1 --yes, or --no/);
     expect(ran.out).toContain("net.fetch");
     expect(here.has("notes/a.txt")).toBe(false);
   });
@@ -107,22 +107,34 @@ describe("a run that needs a person, without a terminal", () => {
     expect(here.run("approve", "999", "--yes")).toMatchObject({ code: 66 });
     expect(here.run("approve", "../x", "--yes")).toMatchObject({ code: 66 });
     expect(here.run("approve", "--yes")).toMatchObject({ code: 64 });
-    expect(here.run("approve", String(parked().pid), "--yes", "--no")).toMatchObject({ code: 64 });
+    expect(here.run("approve", parked().id, "--yes", "--no")).toMatchObject({ code: 64 });
     expect(here.run("approve", String(parked().pid))).toMatchObject({ code: 75 });
+    expect(here.run("approve", `${parked().pid}:9`, "--yes")).toMatchObject({
+      code: 16,
+      err: expect.stringContaining(`${parked().pid}:1`),
+    });
+  });
+
+  it("CLI-10.5  a yes, a no, words and a raise name the question itself, never just who asks", () => {
+    const { pid, call } = parked();
+    for (const id of [String(pid), call.id])
+      for (const said of [["--yes"], ["--no"], ["--text", "x"], ["--raise", "tokens=1"]])
+        expect(here.run("approve", id, ...said)).toMatchObject({ code: 64, err: expect.stringContaining("daimon approve") });
+    expect(parked()).toMatchObject({ id: `${pid}:1`, type: "approval" });
   });
 
   it("CLI-10.2  an answer without a kernel starts one, which goes on until it waits again or ends", () => {
-    const { pid, call } = parked();
-    const allowed = here.json("approve", call.id, "--yes");
+    const { pid, id } = parked();
+    const allowed = here.json("approve", id, "--yes");
     expect(allowed).toMatchObject({ pid, exit: 75, delivered: [{ path: "notes/a.txt" }] });
     expect(here.read("notes/a.txt")).toBe("hello");
     expect(parked()).toMatchObject({ type: "question", question: "Which colour?" });
   });
 
   it("CLI-10.3  a question needs words", () => {
-    const { pid } = parked();
-    expect(here.run("approve", String(pid), "--yes")).toMatchObject({ code: 64, err: expect.stringContaining("--text") });
-    const done = here.json("approve", String(pid), "--text", "blue\u001b[2J");
+    const { id } = parked();
+    expect(here.run("approve", id, "--yes")).toMatchObject({ code: 64, err: expect.stringContaining("--text") });
+    const done = here.json("approve", id, "--text", "blue\u001b[2J");
     expect(done.status).toEqual({ ok: true, value: { kept: true, fetched: false, said: "blue\u001b[2J" } });
     expect(here.run("approve").out).toBe("nothing waits for a person\n");
   });
@@ -254,9 +266,9 @@ describe("what is told of a waiting call", () => {
     expect(spent).toMatchObject({ exit: 75, status: null });
     const [first] = spent.waiting;
     expect(first).toMatchObject({ type: "budget", budget: { limit: "tokens", group: spent.pid } });
-    const said = here.run("approve", String(first.pid), "--yes");
+    const said = here.run("approve", first.id, "--yes");
     expect(said).toMatchObject({ code: 64, err: expect.stringContaining("--raise tokens=VALUE") });
-    const done = here.json("approve", String(first.pid), "--raise", "tokens=1M");
+    const done = here.json("approve", first.id, "--raise", "tokens=1M");
     expect(done).toMatchObject({ pid: spent.pid, exit: 0, delivered: [{ path: "BRIEF.md", changed: true }] });
     const again = here.json("run", "brief", "inbox");
     expect(again.delivered).toEqual([{ ...done.delivered[0], changed: false }]);

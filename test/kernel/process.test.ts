@@ -10,6 +10,7 @@ import type { Body } from "../../src/abi/sys.ts";
 import { ok } from "../../src/lib/result.ts";
 import { calls, finish, handler, manifestOf, rig, say, type Rig } from "./rig.ts";
 import { settled } from "./settled.ts";
+import { answer } from "./answer.ts";
 
 const text = handler({ name: "x.text" }, (args) => ok({ value: "t".repeat(Number(args["n"] ?? 10)) }));
 
@@ -103,7 +104,7 @@ describe("what a process may do after it waited", () => {
     await new Promise(setImmediate);
     const next = reborn(machine, options);
     await settled(next, pid, "parked");
-    next.kernel.answer(pid, { allow: true, text: "", by: "test", raise: null });
+    answer(next.kernel, pid);
     expect(await next.kernel.wait(pid)).toEqual({ ok: true, value: 2 });
 
     const asking = {
@@ -115,7 +116,7 @@ describe("what a process may do after it waited", () => {
     await settled(parked, waits, "parked");
     const after = reborn(parked, asking);
     await new Promise(setImmediate);
-    after.kernel.answer(waits, { allow: true, text: "", by: "test", raise: null });
+    answer(after.kernel, waits);
     expect(await after.kernel.wait(waits)).toEqual({ ok: true, value: 3 });
   });
 
@@ -396,7 +397,7 @@ describe("signals and groups", () => {
     await settled(machine, pid, "parked");
     expect(machine.kernel.processes()[0]?.park).toMatchObject({ type: "approval", call: "1.0.0" });
     expect(sent).toEqual([]);
-    machine.kernel.answer(pid, { allow: true, text: "", by: "test", raise: null });
+    answer(machine.kernel, pid);
     expect(await machine.kernel.wait(pid)).toEqual({ ok: true, value: "sent" });
     expect(sent).toEqual([{ to: "a" }]);
   });
@@ -411,7 +412,7 @@ describe("signals and groups", () => {
     await settled(machine, pid, "parked");
     const next = reborn(machine, options);
     expect(next.kernel.processes()[0]?.park).toMatchObject({ type: "question", question: "which?" });
-    next.kernel.answer(pid, { allow: true, text: "the blue one", by: "test", raise: null });
+    answer(next.kernel, pid, { text: "the blue one" });
     expect(await next.kernel.wait(pid)).toMatchObject({ ok: true, value: { ok: true, text: "the blue one" } });
   });
 
@@ -425,7 +426,7 @@ describe("signals and groups", () => {
     expect(machine.kernel.nice(99, 10)).toMatchObject({ ok: false, error: { errno: "ENOENT" } });
     expect(machine.kernel.nice(pid, 0)).toMatchObject({ ok: false, error: { errno: "EINVAL" } });
     expect(await machine.kernel.wait(42)).toMatchObject({ ok: false, error: { errno: "ENOENT" } });
-    expect(machine.kernel.answer(pid, { allow: true, text: "", by: "x", raise: null })).toMatchObject({ ok: false });
+    expect(answer(machine.kernel, pid)).toMatchObject({ ok: false });
   });
 });
 
