@@ -312,8 +312,10 @@ function applyAnswer(table: Table, entry: AnswerEntry): void {
   if (reason.type !== "approval" && reason.type !== "uncertain") return;
   const pending = proc.pending.find((call) => call.id === reason.call);
   assert(pending !== undefined, "a parked call is pending");
-  if (entry.allow) pending.verb = "allow";
-  else {
+  if (entry.allow) {
+    pending.verb = "allow";
+    if (reason.type === "approval" && reason.frozen !== undefined) pending.frozen = reason.frozen;
+  } else {
     const why = entry.text === "" ? "" : `: ${entry.text}`;
     refuse(proc, pending, sysError("EPERM", `a person refused this call${why}; go on without it, or ask for something else`));
   }

@@ -22,6 +22,8 @@ export interface PendingCall {
   readonly name: string;
   readonly args: Json;
   verb: Verb;
+  /** The plan that a person allowed, where the arguments do not say it all. */
+  frozen?: Digest;
   readonly rules: readonly RuleId[];
   result: ResultPart | null;
   page: Page | null;

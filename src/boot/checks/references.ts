@@ -75,6 +75,10 @@ function referencesOf(entry: Entry, seq: number): readonly Reference[] {
       return entry.pages.map((page) => one(page.blob, `page ${page.id} of process ${entry.pid}`));
     case "files":
       return entry.safety === null ? [] : [one(entry.safety, `the safety copy of process ${entry.pid}'s ${entry.act}`)];
+    case "park":
+      return entry.reason.type === "approval" && entry.reason.frozen !== undefined
+        ? [one(entry.reason.frozen, `what call ${entry.reason.call} asks to do`)]
+        : [];
     case "checkpoint":
       return [one(entry.blob, "a checkpoint")];
     default:
