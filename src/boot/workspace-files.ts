@@ -9,16 +9,19 @@
 import type { FilesEntry } from "../abi/entry.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { Change, FileStep, Session } from "../abi/files.ts";
+import { limits } from "../abi/limits.ts";
 import type { Pid } from "../abi/process.ts";
 import type { BlobDriver } from "../abi/store.ts";
 import { apply, discardSafely, gather, keepContents, keepManifest, readManifest } from "../drivers/files/commit.ts";
 import { planCommit, selected, type CommitPlan, type Conflict } from "../files/commit.ts";
 import { unifiedDiff } from "../files/diff.ts";
+import { review, type Review, type ReviewBounds } from "../files/review.ts";
 import { planRollback, safetyOf, type Safety } from "../files/rollback.ts";
 import type { Recorder } from "../kernel/recorder.ts";
 import { sha256, type Digest } from "../lib/hash.ts";
 import { canonical } from "../lib/json.ts";
 import { done, err, ok, type Result } from "../lib/result.ts";
+import { isObeyed } from "../security/policy/platform.ts";
 import type { Reach } from "./reach.ts";
 
 export interface FilesDeps {
@@ -171,6 +174,28 @@ async function keepPlan({ manifest, merged }: Planned, { blobs }: FilesDeps): Pr
   for (const { text } of merged) blobs.put(text);
   return await keepManifest(manifest, blobs);
 }
+
+/** A frozen plan as a person is shown it: `bounded` to what can be looked through at a question, or the whole of it. */
+export function reviewPlan(frozen: Digest, blobs: BlobDriver, how: keyof typeof bounds): Result<Review, SysError> {
+  const read = readManifest(frozen, blobs);
+  if (!read.ok)
+    return fail(read.error.errno, "the plan that was kept for this question cannot be read; refuse it, or run daimon fsck");
+  /** keepPlan() wrote it, and its digest proves that nobody changed it. */
+  const { steps } = read.value as CommitManifest;
+  const content = (digest: Digest): Uint8Array | null => contentOf(blobs, digest);
+  return ok(review({ steps, content, obeyed: isObeyed, bounds: bounds[how] }));
+}
+
+const bounds = {
+  bounded: {
+    steps: limits.reviewStepsMax,
+    all: limits.reviewRowsMax,
+    each: limits.reviewRowsPerStepMax,
+    chars: limits.reviewLineCharsMax,
+    bytes: limits.reviewBytesMax,
+  },
+  whole: { steps: Infinity, all: Infinity, each: Infinity, chars: Infinity, bytes: Infinity },
+} as const satisfies Record<string, ReviewBounds>;
 
 /** What was named, and the new folders it lies in: a rollback then knows that they were made. */
 function isChosen(change: Change, paths: readonly string[] | null): boolean {

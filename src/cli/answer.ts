@@ -10,11 +10,12 @@ import type { Limits } from "../abi/budget.ts";
 import type { Pid } from "../abi/process.ts";
 import type { Machine } from "../boot/boot.ts";
 import { parseCount, parseDuration, parseUsd } from "../boot/units.ts";
+import { reviewPlan } from "../boot/workspace-files.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { printFinding, type Io } from "./io.ts";
 import { askApproval, type Keyboard } from "./term/approval.ts";
-import { neutralise } from "./term/neutralise.ts";
-import { approvalRequest, waitingOf, waitWith, type Lookup, type Waiting } from "./waiting.ts";
+import { neutralise, neutraliseLine } from "./term/neutralise.ts";
+import { approvalRequest, waitingOf, waitWith, type PlanLookup, type Waiting } from "./waiting.ts";
 import { personOf } from "./workspace.ts";
 
 export async function answerAtKeyboard(machine: Machine, pid: Pid, keyboard: Keyboard, io: Io): Promise<"answered" | "later"> {
@@ -48,8 +49,12 @@ export function answerAll(
   return given;
 }
 
-export function lookupOf({ kernel, policy }: Machine): Lookup {
-  return { spec: (name) => kernel.calls.get(name)?.spec, rule: (id) => policy.rule(id) };
+export function lookupOf({ kernel, policy, blobs }: Machine): PlanLookup {
+  return {
+    spec: (name) => kernel.calls.get(name)?.spec,
+    rule: (id) => policy.rule(id),
+    review: (frozen) => reviewPlan(frozen, blobs, "bounded"),
+  };
 }
 
 /** What --raise and the keyboard take. */
@@ -83,14 +88,14 @@ function readLimit(limit: keyof Limits, text: string): number | null {
 /** Null leaves the process parked. */
 async function askFor(waiting: Waiting, machine: Machine, keyboard: Keyboard, io: Io): Promise<Said | null> {
   if (waiting.call !== null && waiting.type !== "question") {
-    if (waiting.type === "uncertain") io.err.write(`${neutralise(waiting.question)}\n`);
+    io.err.write(`${barred(waiting.question)}\n`);
     const request = approvalRequest(waiting, waiting.call, machine.kernel.calls.get(waiting.call.name)?.spec);
     const answer = await askApproval(request, io.err, keyboard, io.errColours);
     if (!answer.ok || answer.value === "later") return null;
     return { allow: answer.value === "allow", text: "", raise: null };
   }
   await keyboard.drain();
-  const who = io.errColours.paint("strong", `Process ${waiting.pid} (${waiting.program})`);
+  const who = io.errColours.paint("strong", neutraliseLine(`Process ${waiting.pid} (${waiting.program})`));
   io.err.write(`${who} ${waiting.type === "question" ? "asks" : "waits"}:\n${barred(waiting.question)}\n`);
   if (waiting.type === "question") {
     io.err.write("Your answer (empty leaves it parked): ");

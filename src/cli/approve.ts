@@ -10,6 +10,7 @@ import { fail, type SysError } from "../abi/errno.ts";
 import type { Limits } from "../abi/budget.ts";
 import type { Pid } from "../abi/process.ts";
 import { askKernel } from "../boot/control.ts";
+import { reviewPlan } from "../boot/workspace-files.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { answerAll, answerAtKeyboard, barred, parseRaise, type Said } from "./answer.ts";
 import type { approveOptions } from "./commands.ts";
@@ -21,7 +22,7 @@ import type { Input } from "./term/args.ts";
 import { openKeyboard } from "./term/keyboard.ts";
 import { columnsOf } from "./term/screen.ts";
 import { renderApproval } from "./term/approval.ts";
-import { answerHint, approvalRequest, sourceWords, waitingOf, type Lookup, type Waiting } from "./waiting.ts";
+import { answerHint, approvalRequest, sourceWords, waitingOf, type Lookup, type PlanLookup, type Waiting } from "./waiting.ts";
 import { isRunning, look, personOf, withMachine } from "./workspace.ts";
 
 type Options = Input<typeof approveOptions>["options"];
@@ -72,13 +73,17 @@ interface Here {
 async function waitingHere(io: Io): Promise<Result<Here, SysError>> {
   const seen = await look(io);
   if (!seen.ok) return seen;
-  const { layout, table, close } = seen.value;
+  const { layout, table, blobs, close } = seen.value;
   close();
   const { preview } = await import("../boot/preview.ts");
   const now = await preview(layout, table);
   const specs = new Map(now.ok ? now.value.specs.map((spec) => [spec.name, spec]) : []);
   const policy = now.ok && now.value.policy.ok ? now.value.policy.value : null;
-  const lookup: Lookup = { spec: (name) => specs.get(name), rule: (rule) => policy?.rule(rule) };
+  const lookup: PlanLookup = {
+    spec: (name) => specs.get(name),
+    rule: (rule) => policy?.rule(rule),
+    review: (frozen) => reviewPlan(frozen, blobs, "bounded"),
+  };
   const waiting = [...table.procs.values()].flatMap((proc) => waitingOf(proc, lookup) ?? []);
   const rootOf = (pid: Pid): Pid => {
     const parent = table.procs.get(pid)?.parent ?? 0;
@@ -101,6 +106,8 @@ function answerOf(waiting: Waiting, id: string, options: Options, io: Io): Resul
       `say which question of process ${waiting.pid} you answer: \`daimon approve\` shows it with its number, like \`1:2\``,
     );
   if (options.no) return ok({ allow: false, text, raise: null });
+  const changes = waiting.call?.changes ?? null;
+  if (said && changes !== null && !changes.ok) return changes;
   if (!said) {
     if (isInteractive(io)) return ok(null);
     return fail(
@@ -168,7 +175,7 @@ function printOne(waiting: Waiting, lookup: Lookup, io: Io): void {
   io.out.write(
     `${io.colours.paint("strong", `question ${waiting.id}`)} · ${waiting.type} · risk ${io.colours.paint(tone, waiting.risk)}\n`,
   );
-  print(io, waiting.type === "question" ? barred(waiting.question) : waiting.question);
+  print(io, barred(waiting.question));
   if (waiting.call !== null && waiting.type !== "question") {
     const request = approvalRequest(waiting, waiting.call, lookup.spec(waiting.call.name));
     io.out.write(`${renderApproval(request, columnsOf(io.out) ?? 1_000, io.colours).join("\n")}\n`);

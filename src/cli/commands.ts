@@ -183,8 +183,10 @@ const replay = defineCommand({
 const diff = defineCommand({
   name: "diff",
   summary: "show what a process changed in its own copy of the workspace",
+  details:
+    "With a question's number, PID:N, it shows all of what a yes would put into the workspace, also while its kernel runs.",
   options: {},
-  positionals: [pid, paths],
+  positionals: [{ name: "pid", summary: "the process's number, or a question's" }, paths],
   run: async (input, io: Io) => (await import("./diff.ts")).run(input.positionals, io),
 });
 

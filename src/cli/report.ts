@@ -175,7 +175,8 @@ export function printReport(report: Report, interrupted: number | null, io: Io):
   const { paged, refused, cost } = report;
   const rows: (readonly [string, string])[] = [
     ...report.delivered.map(
-      ({ path, bytes, changed }) => ["delivered", `${path} (${formatBytes(bytes)}${changed ? "" : ", unchanged"})`] as const,
+      ({ path, bytes, changed }) =>
+        ["delivered", `${neutraliseLine(path)} (${formatBytes(bytes)}${changed ? "" : ", unchanged"})`] as const,
     ),
     [
       "paged",

@@ -83,6 +83,7 @@ describe("while a kernel runs in another terminal", () => {
     expect(await here.startJson("ps")).toMatchObject({ kernel: "running", processes: [{ pid: 1 }, { pid: 2 }, { pid: 3 }] });
     expect((await here.startJson("approve")).waiting).toHaveLength(3);
     expect((await here.start("log", "1")).code).toBe(0);
+    expect(await here.start("diff", "1:1")).toMatchObject({ code: 0, out: expect.stringContaining("notes/a.txt") });
     expect((await here.start("why", "1.0.1")).code).toBe(0);
     expect((await here.start("fsck")).code).toBe(0);
   });

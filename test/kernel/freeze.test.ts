@@ -191,7 +191,7 @@ test("KRN-5.8 the arguments a person is shown are the arguments performed, also 
       const proc = machine.kernel.recorder.table.procs.get(pid);
       if (proc === undefined) throw new Error("it is there");
       machine.kernel.recorder.swapIn(proc);
-      const shown = waitingOf(proc, { spec: () => send.spec, rule: () => undefined });
+      const shown = waitingOf(proc, { spec: () => send.spec, rule: () => undefined, review: () => fail("ENOENT", "none") });
       const args = structuredClone(shown?.call?.args);
       answer(machine.kernel, pid);
       expect(await machine.kernel.wait(pid)).toEqual({ ok: true, value: "sent" });

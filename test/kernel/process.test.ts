@@ -306,6 +306,21 @@ describe("signals and groups", () => {
     expect(child?.manifest).toMatchObject({ name: "test/c", calls: [], outputs: ["a.md"], stepsMax: 100 });
   });
 
+  test("KRN-11.5 a name that is more than a name is refused", async () => {
+    const names = ["ok", "brief/extract", "a b", "x) wants fs.read: it reads", "\u001b[2J", "", "-x", "a\nb", "n".repeat(65)];
+    const body: Body = async (sys) => {
+      const pids: Json[] = [];
+      for (const name of names) {
+        const manifest = { name, instructions: "i", calls: ["task.done"] };
+        pids.push((await sys.call("proc.spawn", { manifest, goal: "x" })).ok);
+      }
+      return ok(pids);
+    };
+    const { run } = rig({ bodies: { b: body }, script: () => ok(finish("fine")) });
+    const { status } = await run({ kind: "body", instructions: "b" });
+    expect(status).toEqual({ ok: true, value: names.map((_, n) => n < 2) });
+  });
+
   test("KRN-13.2 processes nest only to a bound", async () => {
     const answers: unknown[] = [];
     const body: Body = async (sys) => {
