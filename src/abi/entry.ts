@@ -147,15 +147,20 @@ export interface ParkEntry {
   readonly reason: ParkReason;
 }
 
-/** A person answered: an approval, a question, a raised budget, an uncertainty settled. */
-export interface AnswerEntry {
-  readonly kind: "answer";
-  readonly at: number;
-  readonly pid: Pid;
+/** A person's answer: to an approval, a question, a spent budget, an uncertainty. */
+export interface Answer {
+  /** Which of the process's parks it answers, counted from 1: `parks` of what was shown. */
+  readonly park: number;
   readonly by: string;
   readonly allow: boolean;
   readonly text: string;
   readonly raise: Partial<Limits> | null;
+}
+
+export interface AnswerEntry extends Answer {
+  readonly kind: "answer";
+  readonly at: number;
+  readonly pid: Pid;
 }
 
 export interface SignalEntry {

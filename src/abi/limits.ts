@@ -68,6 +68,13 @@ export const limits = {
   mcpCallTimeoutMs: 120_000,
   /** What a server of ours may write in one message. */
   mcpMessageBytesMax: 8 * 1024 * 1024,
+  /** What the question of a commit shows; the rest is counted, and `daimon diff PID:N` shows it. */
+  reviewStepsMax: 100,
+  reviewRowsMax: 240,
+  reviewRowsPerStepMax: 60,
+  reviewLineCharsMax: 400,
+  /** Text that is compared by line for one question, all its files together. */
+  reviewBytesMax: 4 * 1024 * 1024,
   configBytesMax: 1024 * 1024,
   /** Aliases one configuration file may use: enough for people, too few for a bomb. */
   configAliasesMax: 32,

@@ -8,11 +8,12 @@
  */
 import { chmodSync, rmSync } from "node:fs";
 import { createConnection, createServer, type Socket } from "node:net";
+import type { Answer } from "../abi/entry.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { Signal } from "../abi/process.ts";
 import { isObject, parseJson, type Json } from "../lib/json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import type { Answer, Kernel } from "../kernel/kernel.ts";
+import type { Kernel } from "../kernel/kernel.ts";
 
 export type ControlRequest =
   | { readonly op: "signal"; readonly pid: number; readonly signal: Signal; readonly by: string }
@@ -84,7 +85,8 @@ function answerTo(line: string, kernel: Kernel): Result<Json, SysError> {
   const nothing = (result: Result<void, SysError>): Result<Json, SysError> => (result.ok ? ok(null) : result);
   if (op === "signal" && isSignal(request["signal"])) return nothing(kernel.signal(pid, request["signal"], text(request["by"])));
   if (op === "nice" && typeof request["weight"] === "number") return nothing(kernel.nice(pid, request["weight"]));
-  if (op === "answer" && isObject(request["answer"])) return nothing(kernel.answer(pid, answerOf(request["answer"])));
+  const answer = op === "answer" ? answerOf(request["answer"]) : null;
+  if (answer !== null) return nothing(kernel.answer(pid, answer));
   return fail("EINVAL", `there is no request ${JSON.stringify(op)} of this form`);
 }
 
@@ -96,12 +98,15 @@ function text(value: Json | undefined): string {
   return typeof value === "string" ? value.slice(0, 200) : "";
 }
 
-function answerOf(value: { readonly [key: string]: Json }): Answer {
+/** null: it does not say what it answers. */
+function answerOf(value: Json | undefined): Answer | null {
+  if (!isObject(value) || typeof value["park"] !== "number") return null;
   const raise = isObject(value["raise"]) ? value["raise"] : null;
   const numbers =
     raise === null ? null : Object.fromEntries(Object.entries(raise).filter(([, limit]) => typeof limit === "number"));
   const said = value["text"];
   return {
+    park: value["park"],
     allow: value["allow"] === true,
     text: typeof said === "string" ? said.slice(0, 10_000) : "",
     by: text(value["by"]),

@@ -151,7 +151,7 @@ function nextOf(
   const [first] = refused;
   if (status === null) {
     return [
-      ...waiting.slice(0, 3).map((one) => `daimon approve ${one.pid}`),
+      ...waiting.slice(0, 3).map((one) => `daimon approve ${one.id}`),
       `daimon run --resume ${pid}`,
       `daimon ps`,
       `daimon log ${pid}`,
@@ -178,7 +178,8 @@ export function printReport(report: Report, interrupted: number | null, io: Io):
   const { paged, refused, cost } = report;
   const rows: (readonly [string, string])[] = [
     ...report.delivered.map(
-      ({ path, bytes, changed }) => ["delivered", `${path} (${formatBytes(bytes)}${changed ? "" : ", unchanged"})`] as const,
+      ({ path, bytes, changed }) =>
+        ["delivered", `${neutraliseLine(path)} (${formatBytes(bytes)}${changed ? "" : ", unchanged"})`] as const,
     ),
     [
       "paged",

@@ -51,6 +51,10 @@ describe("control", () => {
       ['{"op":"nice","pid":1,"weight":"heavy"}', "EINVAL"],
       ['{"op":"nice","pid":1,"weight":-5}', "EINVAL"],
       ['{"op":"answer","pid":1,"answer":true}', "EINVAL"],
+      ['{"op":"answer","pid":1,"answer":{"allow":true}}', "EINVAL"],
+      ['{"op":"answer","pid":1,"answer":{"allow":true,"park":"1"}}', "EINVAL"],
+      ['{"op":"answer","pid":1,"answer":{"allow":true,"park":2}}', "ESTALE"],
+      ['{"op":"answer","pid":1,"answer":{"allow":true,"park":1.5}}', "ESTALE"],
       ['{"op":"reboot","pid":1}', "EINVAL"],
       ['{"op":"signal","pid":99,"signal":"kill"}', "ENOENT"],
       ['{"op":"signal","pid":1.5,"signal":"kill"}', "ENOENT"],
@@ -76,7 +80,7 @@ describe("control", () => {
     const ask = async (request: ControlRequest): Promise<unknown> => must(await askKernel(where.layout.socket, request));
     await ask({ op: "nice", pid: first, weight: 300 });
     expect(machine.kernel.processes()[0]).toMatchObject({ weight: 300 });
-    await ask({ op: "answer", pid: first, answer: { allow: true, text: "blue", by: "person", raise: null } });
+    await ask({ op: "answer", pid: first, answer: { park: 1, allow: true, text: "blue", by: "person", raise: null } });
     expect(outcomes(await machine.kernel.wait(first))).toEqual([{ ok: true, value: "blue" }]);
     await ask({ op: "signal", pid: second, signal: "kill", by: "person" });
     expect(await machine.kernel.wait(second)).toMatchObject({ ok: false, error: { errno: "ECANCELED" } });

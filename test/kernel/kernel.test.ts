@@ -11,6 +11,7 @@ import type { Body } from "../../src/abi/sys.ts";
 import { ok } from "../../src/lib/result.ts";
 import { all, calls, finish, handler, manifestOf, reborn, rig, type Rig } from "./rig.ts";
 import { settled } from "./settled.ts";
+import { answer } from "./answer.ts";
 
 const text = handler({ name: "x.text" }, (args) => ok({ value: "t".repeat(Number(args["n"] ?? 10)) }));
 
@@ -256,7 +257,7 @@ describe("recovery", () => {
       call: "1.0.0",
       question: expect.stringContaining("x.mail was under way"),
     });
-    next.kernel.answer(pid, { allow: false, text: "it arrived", by: "test", raise: null });
+    answer(next.kernel, pid, { allow: false, text: "it arrived" });
     expect(await next.kernel.wait(pid)).toEqual({ ok: true, value: "went on" });
     expect(mails).toBe(1);
   });

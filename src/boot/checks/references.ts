@@ -85,6 +85,10 @@ function namedBy(entry: StoredEntry, seq: number): readonly Reference[] {
       ];
     case "files":
       return entry.safety === null ? [] : [one(entry.safety, `the safety copy of process ${entry.pid}'s ${entry.act}`)];
+    case "park":
+      return entry.reason.type === "approval" && entry.reason.frozen !== undefined
+        ? [one(entry.reason.frozen, `what call ${entry.reason.call} asks to do`)]
+        : [];
     case "checkpoint":
       return [one(entry.blob, "a checkpoint")];
     default:
