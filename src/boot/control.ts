@@ -4,6 +4,7 @@
  *   BOO-11.1  The socket is made with mode 0600 in a folder of mode 0700; a stale one of a dead kernel is replaced under the lock.
  *   BOO-11.2  A request that is too long, is no JSON, or asks for something unknown is answered with EINVAL, and the kernel goes on.
  *   BOO-11.3  No kernel behind the socket is ENOENT, so that the caller can start its own.
+ *   BOO-11.5  What is answered with ok is durable: a power cut right after it loses no order and no person's word.
  *   BOO-11.4  A request is carried out once, whatever follows it on its connection.
  */
 import { chmodSync, rmSync } from "node:fs";
@@ -71,9 +72,14 @@ function serve(socket: Socket, kernel: Kernel): void {
     socket.off("data", receive).resume();
     const long = end === -1 || end > requestBytesMax;
     const answer = long ? fail("EINVAL", "the request is too long") : answerTo(text.slice(0, end), kernel);
-    socket.end(`${JSON.stringify(answer)}\n`);
+    void settled(answer, kernel).then((told) => socket.end(`${JSON.stringify(told)}\n`));
   };
   socket.on("data", receive);
+}
+
+async function settled(answer: Result<Json, SysError>, kernel: Kernel): Promise<Result<Json, SysError>> {
+  const durable = await kernel.recorder.barrier(false);
+  return durable.ok || !answer.ok ? answer : durable;
 }
 
 function answerTo(line: string, kernel: Kernel): Result<Json, SysError> {
