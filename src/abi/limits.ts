@@ -18,6 +18,8 @@ export const limits = {
   closeTimeoutMs: 5_000,
   /** Calls of one reply that are looked at; more are refused. */
   callsPerTurnMax: 64,
+  /** Texts and calls of one reply that are kept; the rest is cut. */
+  partsPerReplyMax: 1_024,
   fileBytesMax: 16 * 1024 * 1024,
   pathBytesMax: 4_096,
   processesMax: 100_000,
@@ -66,6 +68,13 @@ export const limits = {
   mcpCallTimeoutMs: 120_000,
   /** What a server of ours may write in one message. */
   mcpMessageBytesMax: 8 * 1024 * 1024,
+  /** What the question of a commit shows; the rest is counted, and `daimon diff PID:N` shows it. */
+  reviewStepsMax: 100,
+  reviewRowsMax: 240,
+  reviewRowsPerStepMax: 60,
+  reviewLineCharsMax: 400,
+  /** Text that is compared by line for one question, all its files together. */
+  reviewBytesMax: 4 * 1024 * 1024,
   configBytesMax: 1024 * 1024,
   /** Aliases one configuration file may use: enough for people, too few for a bomb. */
   configAliasesMax: 32,

@@ -124,9 +124,11 @@ const approve = defineCommand({
   summary: "list what waits for a person, or answer it",
   details:
     "Without ID it lists each waiting call with its arguments in full, where their values came from, the rule that asks and the risk. " +
-    "With a process's or a call's number it asks you, or takes --yes or --no. Where no kernel runs it starts one, and goes on until the process ends or waits again.",
+    "With a question's number, PID:N, it takes --yes or --no; with that, a process's or a call's number it asks you. Where no kernel runs it starts one, and goes on until the process ends or waits again.",
   options: approveOptions,
-  positionals: [{ name: "id", summary: "a process's number, or the waiting call's", optional: true }],
+  positionals: [
+    { name: "id", summary: "a question's number, PID:N; or a process's or a waiting call's, to be asked", optional: true },
+  ],
   run: async (input, io: Io) => (await import("./approve.ts")).run(input, io),
 });
 
@@ -181,8 +183,10 @@ const replay = defineCommand({
 const diff = defineCommand({
   name: "diff",
   summary: "show what a process changed in its own copy of the workspace",
+  details:
+    "With a question's number, PID:N, it shows all of what a yes would put into the workspace, also while its kernel runs.",
   options: {},
-  positionals: [pid, paths],
+  positionals: [{ name: "pid", summary: "the process's number, or a question's" }, paths],
   run: async (input, io: Io) => (await import("./diff.ts")).run(input.positionals, io),
 });
 

@@ -19,7 +19,8 @@ import type { Layout } from "../boot/layout.ts";
 import { acquireLock, readIdentity } from "../boot/lock.ts";
 import { readStores } from "../boot/stores.ts";
 import { setAside } from "../drivers/store/archive.ts";
-import { parseEntry, recoverTable } from "../kernel/recover.ts";
+import { decode } from "../kernel/codec.ts";
+import { recoverTable } from "../kernel/recover.ts";
 import { emptyTable } from "../kernel/table.ts";
 import { ok, type Result } from "../lib/result.ts";
 import type { fsckOptions } from "./commands.ts";
@@ -72,7 +73,7 @@ async function check(layout: Layout, io: Io): Promise<readonly Problem[]> {
 function* boots(records: Iterable<Result<{ readonly text: string }, SysError>>, now: readonly BootStep[]): Generator<Entry> {
   const withCalls = now.some((step) => step.name === "calls");
   for (const record of records) {
-    const entry = record.ok ? parseEntry(record.value.text) : null;
+    const entry = record.ok ? decode(record.value.text) : null;
     if (entry?.kind !== "boot") continue;
     yield { ...entry, steps: entry.steps.filter(({ name }) => !name.startsWith("mcp:") && (withCalls || name !== "calls")) };
   }

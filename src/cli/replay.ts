@@ -4,7 +4,6 @@
  *   CLI-22.2  A program's body is executed again with the program as it is now; one that changed is a finding.
  *   CLI-22.3  Every difference is named, and the exit code is then 1.
  */
-import type { Entry } from "../abi/entry.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { Finding } from "../abi/finding.ts";
 import type { Pid } from "../abi/process.ts";
@@ -14,6 +13,7 @@ import { readTrust } from "../boot/trust.ts";
 import { replay, replayBody, type ReplayReport } from "../kernel/replay.ts";
 import { summaryOf } from "../kernel/summary.ts";
 import { ok, type Result } from "../lib/result.ts";
+import { entryOf } from "./entries.ts";
 import type { replayOptions } from "./commands.ts";
 import { entryLine } from "./entry.ts";
 import { print, printFinding, printJson, type Io } from "./io.ts";
@@ -58,10 +58,10 @@ async function perform(
   return ok(findings.length === 0 ? 0 : 1);
 }
 
-function printEntries({ log }: Inspection, pid: Pid | null, until: number, io: Io): void {
+function printEntries({ log, blobs }: Inspection, pid: Pid | null, until: number, io: Io): void {
   for (const record of log.read(0)) {
     if (!record.ok || record.value.seq > until) return;
-    const entry = JSON.parse(record.value.text) as Entry;
+    const entry = entryOf(record.value.text, blobs);
     if (pid === null || ("pid" in entry && entry.pid === pid))
       io.out.write(`${entryLine(record.value.seq, entry, columnsOf(io.out), io.colours)}\n`);
   }

@@ -7,11 +7,11 @@
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { errnos } from "../abi/errno.ts";
-import type { Entry } from "../abi/entry.ts";
 import type { ExitStatus, Pid } from "../abi/process.ts";
 import type { Machine } from "../boot/boot.ts";
 import { summaryOf } from "../kernel/summary.ts";
 import { sha256, type Digest } from "../lib/hash.ts";
+import { entryOf } from "./entries.ts";
 import { lookupOf } from "./answer.ts";
 import { subjectOf, type Driven } from "./drive.ts";
 import { printField } from "./field.ts";
@@ -67,9 +67,8 @@ export function reportOf(machine: Machine, pid: Pid, driven: Driven, { resumed }
   const spend = head === undefined ? { costUsd: 0, tokens: 0, calls: 0, timeMs: 0 } : summaryOf(table, head).spend;
   const named = told.refused.map((refusal) => {
     const proc = table.procs.get(refusal.pid);
-    return { ...refusal, process: proc?.manifest.name ?? "", about: subjectOf(proc?.goal ?? null) };
+    return { ...refusal, process: proc?.manifest.name ?? "", about: told.subjects.get(refusal.pid) ?? "" };
   });
-  const timeMs = head?.endedAt === null ? Date.now() - head.startedAt : spend.timeMs;
   const status = driven.ended.get(pid) ?? null;
   return {
     pid,
@@ -81,7 +80,7 @@ export function reportOf(machine: Machine, pid: Pid, driven: Driven, { resumed }
     paged: { pages: told.pages, tokens: told.tokens, processes: told.evictors },
     refused: named,
     waiting,
-    cost: { usd: spend.costUsd, tokens: spend.tokens, calls: spend.calls, timeMs },
+    cost: { usd: spend.costUsd, tokens: spend.tokens, calls: spend.calls, timeMs: spend.timeMs },
     processes: tree.length,
     journal: { entries: log.next, head: log.head },
     boot: { digest: machine.digest },
@@ -106,6 +105,8 @@ interface Told {
   readonly pages: number;
   readonly tokens: number;
   readonly evictors: number;
+  /** What each process worked on. */
+  readonly subjects: ReadonlyMap<Pid, string>;
 }
 
 /** One walk over the journal for what the folded table does not keep. */
@@ -115,13 +116,15 @@ function readJournal(machine: Machine, pids: ReadonlySet<Pid>): Told {
   const delivered = new Map<string, Digest | null>();
   const sizes = new Map<string, number>();
   const evictors = new Set<Pid>();
+  const subjects = new Map<Pid, string>();
   let pages = 0;
   let tokens = 0;
   for (const record of machine.log.read(0)) {
     if (!record.ok) break;
-    const entry = JSON.parse(record.value.text) as Entry;
+    const entry = entryOf(record.value.text, machine.blobs);
     if (!("pid" in entry) || !pids.has(entry.pid)) continue;
     refused.push(...refusalsBy(entry, lookup));
+    if (entry.kind === "spawn" || entry.kind === "exec") subjects.set(entry.pid, subjectOf(entry.goal));
     if (entry.kind === "outcome") sizes.set(entry.id, entry.tokens);
     if (entry.kind === "files" && entry.phase === "outcome") {
       /** A folder has no content on either side; what is in it is what was delivered. */
@@ -135,7 +138,7 @@ function readJournal(machine: Machine, pids: ReadonlySet<Pid>): Told {
     for (const page of entry.pages) tokens += Math.max(0, (sizes.get(page.id) ?? 0) - page.stubTokens);
   }
   const files = [...delivered].map(([path, digest]) => ({ path, digest }));
-  return { refused, delivered: files, pages, tokens, evictors: evictors.size };
+  return { refused, delivered: files, pages, tokens, evictors: evictors.size, subjects };
 }
 
 function nextOf(
@@ -148,7 +151,7 @@ function nextOf(
   const [first] = refused;
   if (status === null) {
     return [
-      ...waiting.slice(0, 3).map((one) => `daimon approve ${one.pid}`),
+      ...waiting.slice(0, 3).map((one) => `daimon approve ${one.id}`),
       `daimon run --resume ${pid}`,
       `daimon ps`,
       `daimon log ${pid}`,
@@ -175,7 +178,8 @@ export function printReport(report: Report, interrupted: number | null, io: Io):
   const { paged, refused, cost } = report;
   const rows: (readonly [string, string])[] = [
     ...report.delivered.map(
-      ({ path, bytes, changed }) => ["delivered", `${path} (${formatBytes(bytes)}${changed ? "" : ", unchanged"})`] as const,
+      ({ path, bytes, changed }) =>
+        ["delivered", `${neutraliseLine(path)} (${formatBytes(bytes)}${changed ? "" : ", unchanged"})`] as const,
     ),
     [
       "paged",

@@ -222,7 +222,9 @@ function answered(core: Core, proc: Proc, running: Running, cpu: Cpu, answer: Re
 
 /** Nothing deeper or larger than the bounds enters the journal: the trap refuses what stands in its place. */
 function bounded(reply: ModelReply): ModelReply {
-  const parts = reply.parts.map(boundedPart);
+  const parts = reply.parts.slice(0, limits.partsPerReplyMax).map(boundedPart);
+  const cut = reply.parts.length - parts.length;
+  if (cut > 0) return { ...reply, parts: [...parts, { type: "text", text: `[cut: ${cut} more parts of this reply]` }] };
   return parts.some((part, n) => part !== reply.parts[n]) ? { ...reply, parts } : reply;
 }
 

@@ -27,6 +27,7 @@ export function applySpawn(table: Table, entry: SpawnEntry, input: FoldInput): v
     weight: entry.weight,
     state: "ready",
     park: null,
+    parks: 0,
     exit: null,
     exitDigest: null,
     endedAt: null,

@@ -283,12 +283,13 @@ function applyPark(table: Table, entry: ParkEntry): void {
   if (proc.state === "ready") standStill(table, proc, entry.at);
   proc.state = "parked";
   proc.park = entry.reason;
+  proc.parks += 1;
 }
 
 function applyAnswer(table: Table, entry: AnswerEntry): void {
   const proc = procOf(table, entry.pid);
   const reason = proc.park;
-  assert(reason !== null, "an answer has its question");
+  assert(reason !== null && entry.park === proc.parks, "an answer has its question");
   goOn(table, proc, entry.at);
   proc.state = "ready";
   proc.park = null;
@@ -297,8 +298,10 @@ function applyAnswer(table: Table, entry: AnswerEntry): void {
   if (reason.type !== "approval" && reason.type !== "uncertain") return;
   const pending = proc.pending.find((call) => call.id === reason.call);
   assert(pending !== undefined, "a parked call is pending");
-  if (entry.allow) pending.verb = "allow";
-  else {
+  if (entry.allow) {
+    pending.verb = "allow";
+    if (reason.type === "approval" && reason.frozen !== undefined) pending.frozen = reason.frozen;
+  } else {
     const why = entry.text === "" ? "" : `: ${entry.text}`;
     refuse(proc, pending, sysError("EPERM", `a person refused this call${why}; go on without it, or ask for something else`));
   }
@@ -325,7 +328,7 @@ function applySignal(table: Table, entry: SignalEntry): void {
   proc.park = null;
 }
 
-/** A zombie keeps what wait() and ps need; its window lies in the log. */
+/** A zombie keeps what wait() and ps need; its goal and its window lie in the log. */
 function applyExit(table: Table, entry: ExitEntry): void {
   const proc = procOf(table, entry.pid);
   release(table, proc);
@@ -336,6 +339,8 @@ function applyExit(table: Table, entry: ExitEntry): void {
   proc.exit = entry.status;
   proc.exitDigest = entry.digest;
   proc.endedAt = entry.at;
+  proc.goal = null;
+  proc.result = null;
   proc.messages = [];
   proc.pages = [];
   proc.pending = [];

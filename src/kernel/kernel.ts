@@ -5,10 +5,11 @@
  *   KRN-9.3  Once the log cannot be written no process acts and every wait ends with the reason.
  *   KRN-9.5  Leaving ends every wait, and waits for nobody who does not listen.
  *   KRN-9.4  A signal is journaled before it acts.
+ *   KRN-9.6  An answer names the park it answers: one that comes after its question is over is ESTALE, and lands on no other.
  */
 import type { CallHandler, CallId } from "../abi/call.ts";
 import type { Clock } from "../abi/clock.ts";
-import type { Entry, SpawnEntry } from "../abi/entry.ts";
+import type { Answer, Entry, SpawnEntry } from "../abi/entry.ts";
 import { fail, sysError, type SysError } from "../abi/errno.ts";
 import type { Label } from "../abi/label.ts";
 import { limits } from "../abi/limits.ts";
@@ -34,7 +35,7 @@ import { begun } from "./perform.ts";
 import { Halted, Recorder, type EntryListener } from "./recorder.ts";
 import { Slots } from "./slots.ts";
 import { headTokens, placed } from "./spawn.ts";
-import { answered, programMissing } from "./reasons.ts";
+import { answered, programMissing, superseded } from "./reasons.ts";
 import { summaryOf } from "./summary.ts";
 import type { Proc, Table } from "./table.ts";
 import { toolsFor, type Tools } from "./tools.ts";
@@ -65,13 +66,6 @@ export interface SpawnRequest {
   readonly call: CallId | null;
   readonly weight?: number;
   readonly label?: Label;
-}
-
-export interface Answer {
-  readonly allow: boolean;
-  readonly text: string;
-  readonly by: string;
-  readonly raise: Partial<Manifest["limits"]> | null;
 }
 
 export class Kernel {
@@ -242,6 +236,7 @@ export class Kernel {
     const proc = found.value;
     const reason = proc.park;
     if (reason === null) return fail("ENOENT", `process ${pid} waits for no answer; "daimon approve" lists those that do`);
+    if (answer.park !== proc.parks) return superseded(proc, answer.park);
     if (answer.raise !== null && reason.type !== "budget") {
       return fail("EINVAL", `process ${pid} does not wait for a budget, so there is nothing to raise; answer yes or no`);
     }

@@ -1,5 +1,5 @@
 /**
- * Recorder: the one way into the journal. An entry is serialised once, given its place, and folded, in that order.
+ * Recorder: the one way into the journal. An entry is serialised, given its place, and folded, in that order.
  *   KRN-3.1  Nothing is folded that was not given a place in the log first.
  *   KRN-3.2  A barrier makes blobs durable before the records that name them.
  *   KRN-3.4  A rotation makes the payloads of all records durable before the records.
@@ -13,6 +13,7 @@ import type { BlobDriver, LogDriver, SwapDriver } from "../abi/store.ts";
 import type { Digest } from "../lib/hash.ts";
 import type { Json } from "../lib/json.ts";
 import { done, type Awaitable, type Result } from "../lib/result.ts";
+import { encode } from "./codec.ts";
 import { apply, type FoldInput } from "./fold.ts";
 import { serialise, tableDigest } from "./snapshot.ts";
 import { swapIn, swapOut } from "./swap.ts";
@@ -30,6 +31,7 @@ export class Recorder {
   #failure: SysError | null = null;
   #rotating = false;
   #tableDigest: Digest = "";
+  readonly #put = (text: string): Digest => this.#blobs.put(text);
 
   constructor(table: Table, log: LogDriver, blobs: BlobDriver, swap: SwapDriver) {
     this.table = table;
@@ -62,8 +64,7 @@ export class Recorder {
 
   record(entry: Entry): void {
     if (this.#failure !== null) throw new Halted(this.#failure);
-    const text = JSON.stringify(entry);
-    const seq = this.#log.append(text);
+    const seq = this.#log.append(encode(entry, this.#put));
     if (seq < 0) this.#halt(this.#whyNot());
     this.#reading(() => apply(this.table, entry, this.#input));
     for (const listener of this.#listeners) listener(entry, seq);

@@ -29,6 +29,7 @@ export function digestOf(proc: Proc): Digest {
       ],
       [proc.goal, proc.label, proc.windowTokens, proc.messages, proc.pages.map(pageRow), proc.pending, proc.result],
       [tokens, costUsd, calls, proc.children, tape],
+      [proc.state, proc.limits, proc.weight, proc.windowTokensMax, proc.finished, proc.firstStep, proc.unpricedTokens],
     ]),
   );
 }

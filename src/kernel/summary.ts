@@ -11,6 +11,7 @@ export function summaryOf(table: Table, proc: Proc): ProcessSummary {
     kind: proc.manifest.kind,
     state: stateOf(table, proc),
     park: proc.park,
+    parks: proc.parks,
     exit: proc.exit,
     step: proc.step,
     weight: proc.weight,

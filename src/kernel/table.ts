@@ -22,6 +22,8 @@ export interface PendingCall {
   readonly name: string;
   readonly args: Json;
   verb: Verb;
+  /** The plan that a person allowed, where the arguments do not say it all. */
+  frozen?: Digest;
   readonly rules: readonly RuleId[];
   result: ResultPart | null;
   page: Page | null;
@@ -58,6 +60,8 @@ export interface Proc {
   weight: number;
   state: "ready" | "parked" | "zombie";
   park: ParkReason | null;
+  /** How often it was parked: the number of the park it is in. */
+  parks: number;
   exit: ExitStatus | null;
   exitDigest: Digest | null;
   endedAt: number | null;

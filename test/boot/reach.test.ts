@@ -2,8 +2,7 @@ import * as path from "node:path";
 import { describe, expect, it } from "vitest";
 import { outcomes, parked, perform, start, told, up, workspace, type Call } from "./machine.ts";
 import { put } from "./folder.ts";
-
-const yes = { allow: true, text: "", by: "person", raise: null };
+import { answer } from "../kernel/answer.ts";
 
 describe("reach", () => {
   it("FIL-13.7  BOO-19.1  a search of a folder does not open what policy keeps from it, and says how many there were", async () => {
@@ -49,7 +48,7 @@ describe("reach", () => {
       ]);
       const ended = machine.kernel.wait(pid);
       await Promise.race([parked(machine, pid), ended]);
-      if (machine.kernel.processes()[0]?.state === "parked") machine.kernel.answer(pid, yes);
+      if (machine.kernel.processes()[0]?.state === "parked") answer(machine.kernel, pid);
       const [ran, committed] = outcomes(await ended);
       if (told(ran).startsWith("ENOSYS")) skip(told(ran));
       expect(told(committed)).toMatch(/^EPERM fs\.commit was refused.*rule platform\.no-/);
@@ -73,7 +72,7 @@ describe("reach", () => {
     ]);
     await parked(machine, pid);
     expect(where.has("out/release.txt")).toBe(false);
-    machine.kernel.answer(pid, yes);
+    answer(machine.kernel, pid);
     const [, first, , second, third] = outcomes(await machine.kernel.wait(pid));
     expect(told(first)).toMatch(/^EPERM fs\.commit was refused for out\/a\.txt/);
     expect(told(second)).toMatch(/^EPERM .*name it itself/);

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import type { Message } from "../../src/abi/message.ts";
 import type { ModelReply } from "../../src/abi/model.ts";
-import { parseEntry } from "../../src/kernel/recover.ts";
+import { decode } from "../../src/kernel/codec.ts";
 import { replay } from "../../src/kernel/replay.ts";
 import type { Proc } from "../../src/kernel/table.ts";
 import { ok } from "../../src/lib/result.ts";
@@ -102,5 +102,5 @@ function counted(proc: Proc): number {
 }
 
 function entriesOf(machine: Rig) {
-  return [...machine.log.read(0)].flatMap((record) => (record.ok ? [parseEntry(record.value.text)] : []));
+  return [...machine.log.read(0)].flatMap((record) => (record.ok ? [decode(record.value.text)] : []));
 }

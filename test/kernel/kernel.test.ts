@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { parseEntry, recoverTable } from "../../src/kernel/recover.ts";
+import { decode } from "../../src/kernel/codec.ts";
+import { recoverTable } from "../../src/kernel/recover.ts";
 import { digestOf, restore, serialise, tableDigest } from "../../src/kernel/snapshot.ts";
 import { foldInput } from "../../src/kernel/recorder.ts";
 import { render, stub } from "../../src/kernel/window.ts";
@@ -10,11 +11,12 @@ import type { Body } from "../../src/abi/sys.ts";
 import { ok } from "../../src/lib/result.ts";
 import { all, calls, finish, handler, manifestOf, reborn, rig, type Rig } from "./rig.ts";
 import { settled } from "./settled.ts";
+import { answer } from "./answer.ts";
 
 const text = handler({ name: "x.text" }, (args) => ok({ value: "t".repeat(Number(args["n"] ?? 10)) }));
 
 function kindsOf(machine: Rig): string[] {
-  return [...machine.log.read(0)].flatMap((record) => (record.ok ? [parseEntry(record.value.text)?.kind ?? "?"] : []));
+  return [...machine.log.read(0)].flatMap((record) => (record.ok ? [decode(record.value.text)?.kind ?? "?"] : []));
 }
 
 describe("the fold", () => {
@@ -255,7 +257,7 @@ describe("recovery", () => {
       call: "1.0.0",
       question: expect.stringContaining("x.mail was under way"),
     });
-    next.kernel.answer(pid, { allow: false, text: "it arrived", by: "test", raise: null });
+    answer(next.kernel, pid, { allow: false, text: "it arrived" });
     expect(await next.kernel.wait(pid)).toEqual({ ok: true, value: "went on" });
     expect(mails).toBe(1);
   });
@@ -267,7 +269,7 @@ describe("recovery", () => {
     await machine.run({});
     const digest = tableDigest(machine.kernel.recorder.table);
     const checkpoint = [...machine.log.read(0)]
-      .flatMap((record) => (record.ok ? [parseEntry(record.value.text)] : []))
+      .flatMap((record) => (record.ok ? [decode(record.value.text)] : []))
       .find((entry) => entry?.kind === "checkpoint");
     expect(machine.log.resumeFrom).toBeGreaterThan(0);
     const fromCheckpoint = recoverTable(machine.log, machine.blobs);
@@ -286,9 +288,7 @@ describe("recovery", () => {
     await machine.run({});
     const texts = machine.log.crash(all);
     const blobs = new Map(machine.blobs.crash(() => 0));
-    const large = texts.texts
-      .map((line) => parseEntry(line))
-      .find((entry) => entry?.kind === "outcome" && entry.blob !== undefined);
+    const large = texts.texts.map((line) => decode(line)).find((entry) => entry?.kind === "outcome" && entry.blob !== undefined);
     if (large?.kind === "outcome" && large.blob !== undefined) blobs.delete(large.blob);
     const next = rig({ ...options, log: { image: texts }, blobs: { image: blobs } });
     expect(await next.kernel.wait(1)).toEqual({ ok: true, value: 1 });
@@ -302,7 +302,7 @@ describe("recovery", () => {
     await machine.run({});
     const next = reborn(machine, { handlers: [text] });
     const large = [...next.log.read(0)]
-      .flatMap((record) => (record.ok ? [parseEntry(record.value.text)] : []))
+      .flatMap((record) => (record.ok ? [decode(record.value.text)] : []))
       .find((entry) => entry?.kind === "outcome" && entry.blob !== undefined);
     if (large?.kind === "outcome" && large.blob !== undefined) next.blobs.spoil(large.blob);
     expect(recoverTable(next.log, next.blobs)).toMatchObject({ ok: false, error: { errno: "EUCLEAN" } });

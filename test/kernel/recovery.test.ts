@@ -1,11 +1,14 @@
 /** Recovery where it is hardest: what a power cut left half, and what was under way. */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Body } from "../../src/abi/sys.ts";
 import { FakeClock } from "../../src/drivers/clock/fake.ts";
+import { openMemoryBlobs } from "../../src/drivers/store/memory-blobs.ts";
+import { openMemoryLog } from "../../src/drivers/store/memory-log.ts";
 import { recoverTable } from "../../src/kernel/recover.ts";
 import { serialise } from "../../src/kernel/snapshot.ts";
+import { sha256 } from "../../src/lib/hash.ts";
 import { ok } from "../../src/lib/result.ts";
-import { all, calls, finish, handler, rig, type Rig, type RigOptions } from "./rig.ts";
+import { all, calls, finish, handler, rig, stepOf, type Rig, type RigOptions } from "./rig.ts";
 
 test("KRN-10.3 a record whose payload is lost leaves no trace in the table, its time neither", async () => {
   const clock = new FakeClock(1_000_000);
@@ -74,4 +77,37 @@ test("KRN-10.3 an eviction whose page is lost never counted: the page is in the 
   const next = rig({ ...options(2), ...without(machine, "pppp") });
   expect(await next.kernel.wait(pid)).toEqual(ok(1));
   expect(read).toEqual([`0 ${"p".repeat(2_500)}`]);
+});
+
+describe("a payload that is missing with nothing but a crash behind it", () => {
+  const large = handler({ name: "x.large" }, () => ok({ value: "v".repeat(20_000) }));
+  const act = handler({ name: "x.act", effect: "write", recovery: "idempotent" }, () => ok({ value: "done" }));
+
+  /** One process reads something large, then does `next`; then the large value is gone from the disk. */
+  async function withoutPayload(next: "x.act" | "x.large", remote: boolean) {
+    const machine = rig({
+      handlers: [large, act],
+      remote,
+      script: (request) => {
+        const step = stepOf(request);
+        return ok(step === 0 ? calls(["x.large", {}]) : step === 1 ? calls([next, {}]) : finish("done"));
+      },
+    });
+    await machine.run({});
+    const image = new Map(machine.blobs.crash(() => 0));
+    image.delete(sha256(JSON.stringify("v".repeat(20_000))));
+    return recoverTable(openMemoryLog({ image: machine.log.crash(all) }), openMemoryBlobs({ image }));
+  }
+
+  test("KRN-10.6 is damage when an effect came after it: the effect had waited for the disk", async () => {
+    expect(await withoutPayload("x.act", false)).toMatchObject({ ok: false, error: { errno: "EUCLEAN" } });
+  });
+
+  test("KRN-10.6 is damage when a remote model answered after it", async () => {
+    expect(await withoutPayload("x.large", true)).toMatchObject({ ok: false, error: { errno: "EUCLEAN" } });
+  });
+
+  test("KRN-10.3 counts as lost with the power when only reads came after it", async () => {
+    expect(await withoutPayload("x.large", false)).toMatchObject({ ok: true, value: { cut: expect.any(Number) as number } });
+  });
 });

@@ -4,6 +4,7 @@ import { noLimits } from "../../src/abi/budget.ts";
 import type { Body } from "../../src/abi/sys.ts";
 import { FakeClock } from "../../src/drivers/clock/fake.ts";
 import { ok } from "../../src/lib/result.ts";
+import { answer } from "./answer.ts";
 import { calls, finish, handler, reborn, rig, stepOf } from "./rig.ts";
 import { settled } from "./settled.ts";
 
@@ -32,7 +33,7 @@ test("KRN-6.8 a body out of time parks before its next call, and goes on where i
     park: { type: "budget", limit: "timeMs", group: 1, question: expect.stringContaining("60 s of its own budget (75 s)") },
     spend: { calls: 4, timeMs: 75_000 },
   });
-  machine.kernel.answer(pid, { allow: true, text: "", by: "test", raise: { timeMs: 200_000 } });
+  answer(machine.kernel, pid, { raise: { timeMs: 200_000 } });
   expect(await machine.kernel.wait(pid)).toEqual(ok([true, true, true, true]));
 });
 
@@ -47,11 +48,11 @@ test("KRN-6.8 an agent out of time parks between the calls of one reply, and bef
   const pid = machine.spawn({ limits: minute });
   await settled(machine, pid, "parked");
   expect(clock.now()).toBe(1_075_000);
-  machine.kernel.answer(pid, { allow: true, text: "", by: "test", raise: { timeMs: 90_000 } });
+  answer(machine.kernel, pid, { raise: { timeMs: 90_000 } });
   await settled(machine, pid, "parked");
   expect(clock.now()).toBe(1_100_000);
   expect(machine.kernel.processes()[0]?.park).toMatchObject({ type: "budget", limit: "timeMs" });
-  machine.kernel.answer(pid, { allow: true, text: "", by: "test", raise: { timeMs: 900_000 } });
+  answer(machine.kernel, pid, { raise: { timeMs: 900_000 } });
   expect(await machine.kernel.wait(pid)).toEqual(ok("done"));
 });
 
@@ -72,7 +73,7 @@ test("KRN-16.1 the time a person takes to answer counts neither for who asks nor
   const pid = machine.spawn({ kind: "body", instructions: "parent", limits: minute });
   await settled(machine, 2, "parked");
   clock.advance(10_000_000);
-  machine.kernel.answer(2, { allow: true, text: "this", by: "test", raise: null });
+  answer(machine.kernel, 2, { text: "this" });
   expect(await machine.kernel.wait(pid)).toEqual(ok([true, true]));
   expect(machine.kernel.processes().map((proc) => proc.spend.timeMs)).toEqual([25_000, 0]);
 });

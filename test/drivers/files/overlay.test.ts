@@ -48,7 +48,7 @@ async function opened(files: Readonly<Record<string, string>>) {
   const session = value(await driver.open({ pid: 1, lower, home }));
   const shell = async (command: string) => {
     const [call] = shellCalls({ session: () => ok(session), sandbox });
-    const context = { pid: 1, id: "1.0.0", signal: new AbortController().signal, now: 0 };
+    const context = { pid: 1, id: "1.0.0", signal: new AbortController().signal, now: 0, frozen: null };
     const result = value(await (call?.perform({ command } as never, context) ?? Promise.reject(new Error("no call"))));
     return result.value as { exitCode: number | null; changed: string[]; text: string };
   };

@@ -46,7 +46,7 @@ function call(
 ): Promise<Result<CallValue, SysError>> {
   const handler = server.calls.find((entry) => entry.spec.name === `mcp.fixture.${tool}`);
   if (handler === undefined) throw new Error(`no tool ${tool}`);
-  const context: CallContext = { pid: 1, id: "1.1.0", signal, now: 0 };
+  const context: CallContext = { pid: 1, id: "1.1.0", signal, now: 0, frozen: null };
   return Promise.resolve(handler.perform(args as never, context));
 }
 

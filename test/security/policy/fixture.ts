@@ -82,7 +82,7 @@ export function question(call: string, argument?: string, extra: JsonObject = {}
 
 function about(role: string | undefined, argument: string | undefined): [string, JsonObject] {
   if (argument === undefined) return ["Call", {}];
-  if (role === "path") return ["Path", { path: argument, pathFolded: argument.toLowerCase() }];
+  if (role === "path") return ["Path", { path: argument, pathFolded: argument.normalize("NFKC").toLowerCase() }];
   if (role === "host") return ["Host", { host: argument, method: "GET" }];
   if (role === "command") {
     return ["Command", { command: argument, simple: isSimpleCommand(argument), commands: subCommands(argument) }];
