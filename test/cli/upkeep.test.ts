@@ -109,6 +109,7 @@ describe("a fresh folder", () => {
       expect(ran.code).toBe(64);
       expect(ran.err).toContain("daimon.yaml:1");
       expect(ran.err).toContain("budget");
+      expect(ran.err).toContain("next: correct the lines that are named, then start again\n");
     }
     expect(here.run("doctor")).toMatchObject({ code: 1, out: expect.stringContaining("daimon.yaml:1") });
     here.put("daimon.yaml", "");
