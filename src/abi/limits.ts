@@ -85,6 +85,8 @@ export const limits = {
   lockStaleMs: 20_000,
   /** A temporary file older than this was left behind by a crash. */
   leftoverAgeMs: 3_600_000,
+  /** The smallest window that can be asked for; less than that holds no task at all. */
+  windowTokensMin: 256,
   /** Share of the window at which pages leave, and down to which they leave. */
   windowHighShare: 0.8,
   windowLowShare: 0.5,

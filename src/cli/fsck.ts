@@ -1,6 +1,6 @@
 /**
  * daimon fsck: the workspace's invariants, with repairs that can be undone.
- *   CLI-24.1  Looking takes no lock and changes nothing; exit 1 where a check found an error.
+ *   CLI-24.1  Looking takes no lock and changes nothing; exit 1 where a check found an error, ENOENT where there is nothing to check.
  *   CLI-24.2  --repair takes the workspace's lock, tells what it will do and asks; --yes answers, and without a terminal it is needed.
  *   CLI-24.3  --undo ID puts a repair back, --list names those that can be.
  *   CLI-24.4  A damaged journal is set aside from the damage on, every byte kept, so that the workspace boots again with what is whole.
@@ -35,6 +35,10 @@ export async function run(input: Input<typeof fsckOptions>, io: Io): Promise<Res
   const layout = layoutHere(io);
   if ([options.repair, options.list, options.undo !== undefined].filter(Boolean).length > 1)
     return fail("EINVAL", "--repair, --undo and --list are three different things; give one of them");
+  if (options.yes && !options.repair) return fail("EINVAL", "--yes answers what --repair asks; give both");
+  // Where there is nothing, nothing is proved.
+  if (!existsSync(layout.folder) && !existsSync(layout.config))
+    return fail("ENOENT", "there is no workspace here to check; start with: daimon run brief FOLDER");
   if (options.list) return list(layout, io);
   if (options.undo !== undefined) {
     const id = options.undo;

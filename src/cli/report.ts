@@ -14,7 +14,7 @@ import { sha256, type Digest } from "../lib/hash.ts";
 import { entryOf } from "./entries.ts";
 import { lookupOf } from "./answer.ts";
 import { subjectOf, type Driven } from "./drive.ts";
-import { printField } from "./field.ts";
+import { hanging, printField } from "./field.ts";
 import { note, print, printJson, type Io } from "./io.ts";
 import { argsLine, refusalsBy, type Refusal } from "./refusals.ts";
 import { formatBytes, formatCount, formatDuration, formatUsd, many } from "./term/format.ts";
@@ -196,13 +196,14 @@ export function printReport(report: Report, interrupted: number | null, io: Io):
     [
       [
         "cost",
-        `${formatUsd(cost.usd)} · ${formatCount(cost.tokens)} tokens · ${formatCount(cost.calls)} calls · ${many(report.processes, "process", "processes")} · ${formatDuration(cost.timeMs)} · on ${report.cpu}`,
+        `${formatUsd(cost.usd)} · ${formatCount(cost.tokens)} tokens · ${many(cost.calls, "call")} · ${many(report.processes, "process", "processes")} · ${formatDuration(cost.timeMs)} · on ${report.cpu}`,
       ],
       ["journal", `${report.journal.entries} entries, head ${report.journal.head}`],
       ["boot", report.boot.digest],
     ],
     io,
   );
+  if (io.quiet) return code;
   print(io, "\nnext:");
   for (const command of report.next) io.out.write(`  ${io.colours.paint("name", neutraliseLine(command))}\n`);
   return code;
@@ -259,13 +260,11 @@ function printExcerpt(file: string, name: string, io: Io): void {
 function printRefusal(refusal: Report["refused"][number], io: Io): void {
   const about = refusal.about === "" ? "" : ` reading ${refusal.about}`;
   printField(io, "", neutraliseLine(`${refusal.call}  ${refusal.name} ${argsLine(refusal.args)}`));
-  printField(
-    io,
-    "",
-    neutraliseLine(`  ${refusal.process}${about} · ${refusal.stage} · ${refusal.error.errno}: ${refusal.error.message}`),
-  );
-  for (const rule of refusal.rules.slice(0, 2))
-    printField(io, "", neutraliseLine(`  rule ${rule.file}:${rule.line}${rule.reason === null ? "" : ` ${rule.reason}`}`));
+  const why = `${refusal.process}${about} · ${refusal.stage} · ${refusal.error.errno}: ${refusal.error.message}`;
+  const rules = refusal.rules
+    .slice(0, 2)
+    .map(({ file, line, reason }) => `rule ${file}:${line}${reason === null ? "" : ` ${reason}`}`);
+  for (const text of [why, ...rules]) io.out.write(`${" ".repeat(14)}${hanging(io, neutraliseLine(text), 14)}\n`);
 }
 
 function printRows(rows: readonly (readonly [string, string])[], io: Io): void {

@@ -59,6 +59,10 @@ describe("main", () => {
     const option = here.run("ps", "--al");
     expect(option.code).toBe(64);
     expect(option.err).toContain("--all");
+    const ahead = here.run("--jsn", "ps");
+    expect(ahead.code).toBe(64);
+    expect(ahead.err).toContain("did you mean `--json`?");
+    expect(here.run("--all", "ps").err).toContain("a command's own options follow its name");
   });
 
   it("CLI-1.2  nothing at all, help and --help explain, with exit 0", () => {
