@@ -30,6 +30,8 @@ export const limits = {
   shellMemoryBytesMax: 1024 * 1024 * 1024,
   shellProcessesMax: 256,
   shellOutputBytesMax: 1024 * 1024,
+  /** Files and folders that a command of a session cannot open, because they look like secrets. */
+  closedPathsMax: 256,
   fetchTimeoutMs: 30_000,
   fetchBytesMax: 4 * 1024 * 1024,
   /** Retries of one model request after a transient failure. */

@@ -54,7 +54,6 @@ interface Trees {
 
 class CopySession implements Session {
   readonly pid: Pid;
-  readonly root = null;
   readonly #spec: Spec;
   readonly #options: SessionDriverOptions;
   readonly #onClose: () => void;
@@ -149,6 +148,13 @@ class CopySession implements Session {
     const shown = [...entries.values()].filter((entry) => !isHidden(this.#hide, entry.path));
     const kept = shown.filter((entry) => statOf(trees.upper, entry.path) !== null || !this.#covered(entry.path));
     return ok(kept.toSorted((a, b) => (a.path < b.path ? -1 : 1)));
+  }
+
+  stage(): Result<never, SysError> {
+    return fail(
+      "ENOSYS",
+      "commands are refused: this machine cannot mount an overlay, so there is no folder to run them in; use the fs calls",
+    );
   }
 
   async changes(): Promise<Result<readonly Change[], SysError>> {
