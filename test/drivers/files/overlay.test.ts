@@ -1,5 +1,5 @@
 /** What only an overlay has: commands change the session, and its upper folder tells what they did. */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -132,6 +132,7 @@ describe("overlay with commands", () => {
     expect(readFileSync(join(lower, "d/x"), "utf8")).toBe("x");
     expect(readFileSync(join(lower, "e"), "utf8")).toBe("e");
     expect(existsSync(join(lower, "run"))).toBe(false);
+    expect(readdirSync(lower)).not.toContain("link");
     await session.close();
   });
 
