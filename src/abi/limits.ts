@@ -66,6 +66,8 @@ export const limits = {
   mcpTextBytesMax: 1024 * 1024,
   mcpConnectTimeoutMs: 30_000,
   mcpCallTimeoutMs: 120_000,
+  /** How long a closed server may take to end by itself, and again after it was told to. */
+  mcpCloseTimeoutMs: 1_000,
   /** What a server of ours may write in one message. */
   mcpMessageBytesMax: 8 * 1024 * 1024,
   configBytesMax: 1024 * 1024,
