@@ -32,6 +32,8 @@ export const limits = {
   shellMemoryBytesMax: 1024 * 1024 * 1024,
   shellProcessesMax: 256,
   shellOutputBytesMax: 1024 * 1024,
+  /** Files and folders that a command of a session cannot open, because they look like secrets. */
+  closedPathsMax: 256,
   fetchTimeoutMs: 30_000,
   fetchBytesMax: 4 * 1024 * 1024,
   /** Retries of one model request after a transient failure. */
@@ -66,6 +68,8 @@ export const limits = {
   mcpTextBytesMax: 1024 * 1024,
   mcpConnectTimeoutMs: 30_000,
   mcpCallTimeoutMs: 120_000,
+  /** How long a closed server may take to end by itself, and again after it was told to. */
+  mcpCloseTimeoutMs: 1_000,
   /** What a server of ours may write in one message. */
   mcpMessageBytesMax: 8 * 1024 * 1024,
   /** What the question of a commit shows; the rest is counted, and `daimon diff PID:N` shows it. */

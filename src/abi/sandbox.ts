@@ -4,8 +4,13 @@ import type { SysError } from "./errno.ts";
 
 export interface SandboxCommand {
   readonly argv: readonly string[];
-  /** The folder shown as the workspace, read-write: a session's `root`, or a host folder. */
+  /**
+   * The folder shown as the workspace, read-write: a host folder, or a session's merged view, which is a path through the sandbox helper's
+   * `/proc/PID/root`.
+   */
   readonly root: string;
+  /** Files and folders of the root that the command can neither read nor change; what is not there, and a link, is passed over. */
+  readonly closed: readonly string[];
   /** Relative to the workspace. */
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;

@@ -3,13 +3,16 @@
  *   CLI-12.1  Every number comes from the journal and the process table of this workspace, and every command named works as it stands.
  *   CLI-12.2  The exit code is 0 for a run that ended well, the errno's for one that failed, 75 while it waits for a person, 128 and the
  *             signal's number after an interrupt.
+ *   CLI-12.3  A link that stands where an output should be is not followed: nothing of what it leads to is shown or measured.
  */
-import { readFileSync, statSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { errnos } from "../abi/errno.ts";
+import { limits } from "../abi/limits.ts";
 import type { ExitStatus, Pid } from "../abi/process.ts";
 import type { Machine } from "../boot/boot.ts";
 import { summaryOf } from "../kernel/summary.ts";
+import { readBytes } from "../boot/read.ts";
 import { sha256, type Digest } from "../lib/hash.ts";
 import { entryOf } from "./entries.ts";
 import { lookupOf } from "./answer.ts";
@@ -92,9 +95,10 @@ export function reportOf(machine: Machine, pid: Pid, driven: Driven, { resumed }
 function deliveredBy(told: Told, outputs: readonly string[], root: string): Report["delivered"] {
   const changed = told.delivered.map(({ path, digest }) => ({ path, digest, bytes: sizeOf(join(root, path)), changed: true }));
   const same = outputs.flatMap((path) => {
-    const file = join(root, path);
-    if (told.delivered.some((one) => one.path === path) || sizeOf(file) === 0) return [];
-    return [{ path, digest: sha256(readFileSync(file)), bytes: sizeOf(file), changed: false }];
+    if (told.delivered.some((one) => one.path === path)) return [];
+    const read = readBytes(join(root, path), limits.fileBytesMax);
+    if (!read.ok || read.value.length === 0) return [];
+    return [{ path, digest: sha256(read.value), bytes: read.value.length, changed: false }];
   });
   return [...changed, ...same];
 }
@@ -244,7 +248,10 @@ function printHead(report: Report, interrupted: number | null, io: Io): void {
 }
 
 function printExcerpt(file: string, name: string, io: Io): void {
-  const lines = readFileSync(file, "utf8").trimEnd().split("\n");
+  // Whatever stands there now: a link is not followed to show what it leads to.
+  const read = readBytes(file, limits.fileBytesMax);
+  if (!read.ok) return;
+  const lines = read.value.toString("utf8").trimEnd().split("\n");
   io.out.write(`${io.colours.paint("dim", `── ${neutraliseLine(name)} ──`)}\n`);
   const width = columnsOf(io.out);
   // On a terminal a link's target is in the way: its text names the line already.
@@ -278,7 +285,7 @@ export function exitOf(report: Pick<Report, "status">, interrupted: number | nul
 }
 
 function sizeOf(file: string): number {
-  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  return lstatSync(file, { throwIfNoEntry: false })?.size ?? 0;
 }
 
 /** A line for each other process that was gone on with. */

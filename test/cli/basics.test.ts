@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
 import * as path from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Finding } from "../../src/abi/finding.ts";
@@ -19,6 +20,24 @@ class FakeHost extends EventEmitter {
   readonly pid = 7;
   kill(): void {}
 }
+
+describe("the report of a run", () => {
+  it("CLI-12.3  does not follow a link that stands where an output should be", () => {
+    const where = place();
+    fs.writeFileSync(path.join(where.home, "secret"), "hunter2\n");
+    fs.symlinkSync(path.join(where.home, "secret"), path.join(where.folder, "out.md"));
+    where.put(
+      "made.ts",
+      `export default { name: "made", version: "1.0.0", summary: "Make nothing.", input: { type: "object" }, calls: [], outputs: ["out.md"],
+        body: async () => ({ ok: true, value: "well" }) };`,
+    );
+    expect(where.run("config", "trust", "made.ts").code).toBe(0);
+    const ran = where.run("run", "made.ts");
+    expect(ran.out).toContain("made (pid 1) is done");
+    expect(ran.out).not.toContain("hunter2");
+    expect(ran.out).not.toContain("out.md");
+  });
+});
 
 describe("the table of commands", () => {
   it("CLI-1.1  a command's code is loaded when it is called: version loads no kernel, boot or driver", () => {

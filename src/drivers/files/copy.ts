@@ -18,7 +18,7 @@ import * as beneath from "./beneath.ts";
 import * as walk from "./tree.ts";
 import { DigestCache, standing } from "./content.ts";
 import { forceRemove } from "./force.ts";
-import { checkExpected, checkHidden, tooLarge } from "./guard.ts";
+import { checkExpected, checkHidden, isHidden, tooLarge } from "./guard.ts";
 import type { SessionDriverOptions } from "./overlay.ts";
 import { statOf, typeOf } from "./upper.ts";
 
@@ -54,7 +54,6 @@ interface Trees {
 
 class CopySession implements Session {
   readonly pid: Pid;
-  readonly root = null;
   readonly #spec: Spec;
   readonly #options: SessionDriverOptions;
   readonly #onClose: () => void;
@@ -146,9 +145,16 @@ class CopySession implements Session {
       const below = beneath.listBeneath(trees.lower, real);
       if (below.ok) for (const entry of below.value) if (!entries.has(entry.path)) entries.set(entry.path, entry);
     }
-    const shown = [...entries.values()].filter((entry) => !this.#hide.has(entry.path));
+    const shown = [...entries.values()].filter((entry) => !isHidden(this.#hide, entry.path));
     const kept = shown.filter((entry) => statOf(trees.upper, entry.path) !== null || !this.#covered(entry.path));
     return ok(kept.toSorted((a, b) => (a.path < b.path ? -1 : 1)));
+  }
+
+  stage(): Result<never, SysError> {
+    return fail(
+      "ENOSYS",
+      "commands are refused: this machine cannot mount an overlay, so there is no folder to run them in; use the fs calls",
+    );
   }
 
   async changes(): Promise<Result<readonly Change[], SysError>> {
@@ -240,7 +246,7 @@ class CopySession implements Session {
     if (trees === null) return closed();
     const normal = walk.normalPath(path);
     if (!normal.ok) return normal;
-    if (this.#hide.has(normal.value.split("/")[0] ?? "")) return ok({ tree: null, real: normal.value });
+    if (isHidden(this.#hide, normal.value)) return ok({ tree: null, real: normal.value });
     if (statOf(trees.upper, normal.value) !== null) return ok({ tree: trees.upper, real: normal.value });
     const meant = walk.at(trees.lowerFollowed, normal.value, { last }, (place) => ({
       real: place.real,
@@ -248,7 +254,7 @@ class CopySession implements Session {
     }));
     if (!meant.ok) return meant.error.errno === "ENOENT" ? ok({ tree: null, real: normal.value }) : meant;
     const { real, there } = meant.value;
-    if (this.#hide.has(real.split("/")[0] ?? "")) return ok({ tree: null, real });
+    if (isHidden(this.#hide, real)) return ok({ tree: null, real });
     if (statOf(trees.upper, real) !== null) return ok({ tree: trees.upper, real });
     return ok({ tree: there && !this.#covered(real) ? trees.lower : null, real });
   }

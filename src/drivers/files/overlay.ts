@@ -18,7 +18,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { fail, type SysError } from "../../abi/errno.ts";
-import type { Change, FileStat, Session, SessionDriver } from "../../abi/files.ts";
+import type { Change, FileStat, Session, SessionDriver, Stage } from "../../abi/files.ts";
 import { limits } from "../../abi/limits.ts";
 import type { Pid } from "../../abi/process.ts";
 import type { BlobDriver } from "../../abi/store.ts";
@@ -31,7 +31,8 @@ import * as walk from "./tree.ts";
 import { DigestCache, standing } from "./content.ts";
 import { forceRemove } from "./force.ts";
 import { checkExpected, checkHidden, tooLarge } from "./guard.ts";
-import { differences, isWhiteout, statOf, type Difference } from "./upper.ts";
+import { Secrets, type IsSecret } from "./secrets.ts";
+import { differences, isCertain, isWhiteout, statOf, wasCopied, type Difference } from "./upper.ts";
 
 /** Where commands see the workspace; an absolute link below it stays inside. */
 const workspace = "/work";
@@ -44,8 +45,20 @@ export interface SessionDriverOptions {
   readonly links?: "follow" | "refuse";
 }
 
-export function overlaySessions(options: SessionDriverOptions & { readonly helper: ZygoteClient }): SessionDriver {
+export interface OverlayOptions extends SessionDriverOptions {
+  readonly helper: ZygoteClient;
+  /** What is closed to commands, by its path. */
+  readonly isSecret: IsSecret;
+}
+
+export function overlaySessions(options: OverlayOptions): SessionDriver {
   const open = new Map<string, OverlaySession>();
+  const secrets = new Map<string, Secrets>();
+  const secretsOf = (lower: string): Secrets => {
+    const known = secrets.get(lower) ?? new Secrets(lower, options.isSecret, options.hide);
+    secrets.set(lower, known);
+    return known;
+  };
   return {
     name: "overlay",
     async available() {
@@ -59,7 +72,7 @@ export function overlaySessions(options: SessionDriverOptions & { readonly helpe
     },
     async open(spec) {
       if (open.has(spec.home)) return fail("EBUSY", `the session of process ${spec.pid} is open already; close it first`);
-      const session = await OverlaySession.open(spec, options, () => open.delete(spec.home));
+      const session = await OverlaySession.open(spec, options, secretsOf(spec.lower), () => open.delete(spec.home));
       if (session.ok) open.set(spec.home, session.value);
       return session;
     },
@@ -78,27 +91,24 @@ interface Spec {
 class OverlaySession implements Session {
   readonly pid: Pid;
   readonly #spec: Spec;
-  readonly #options: SessionDriverOptions & { readonly helper: ZygoteClient };
+  readonly #options: OverlayOptions;
   readonly #onClose: () => void;
   readonly #hide: ReadonlySet<string>;
   readonly #base: BaseTable;
   readonly #digests = new DigestCache();
+  readonly #secrets: Secrets;
   readonly #lower: walk.Tree;
   #upper: walk.Tree | null = null;
   #view: walk.Tree | null = null;
   #root: string | null = null;
   #mountedAt = 0;
 
-  private constructor(
-    spec: Spec,
-    options: SessionDriverOptions & { readonly helper: ZygoteClient },
-    lower: walk.Tree,
-    onClose: () => void,
-  ) {
+  private constructor(spec: Spec, options: OverlayOptions, secrets: Secrets, lower: walk.Tree, onClose: () => void) {
     this.pid = spec.pid;
     this.#spec = spec;
     this.#options = options;
     this.#hide = new Set(options.hide);
+    this.#secrets = secrets;
     this.#lower = lower;
     this.#onClose = onClose;
     this.#base = new BaseTable(join(spec.home, "base.jsonl"));
@@ -106,7 +116,8 @@ class OverlaySession implements Session {
 
   static async open(
     spec: Spec,
-    options: SessionDriverOptions & { readonly helper: ZygoteClient },
+    options: OverlayOptions,
+    secrets: Secrets,
     onClose: () => void,
   ): Promise<Result<OverlaySession, SysError>> {
     const lower = walk.openTree(spec.lower, null, "none");
@@ -119,7 +130,7 @@ class OverlaySession implements Session {
       const { errno, message, cause } = walk.translate(error, "the session's own folder");
       return fail(errno, message, cause);
     }
-    const session = new OverlaySession(spec, options, lower.value, onClose);
+    const session = new OverlaySession(spec, options, secrets, lower.value, onClose);
     const before = session.#stampedAt();
     const mounted = await session.#mount();
     if (!mounted.ok) {
@@ -136,8 +147,10 @@ class OverlaySession implements Session {
     return ok(session);
   }
 
-  get root(): string | null {
-    return this.#root;
+  async stage(): Promise<Result<Stage, SysError>> {
+    const secrets = await this.#secrets.look();
+    if (!secrets.ok) return secrets;
+    return this.#root === null ? closed() : ok({ root: this.#root, closed: secrets.value });
   }
 
   read(path: string): Result<Buffer, SysError> {
@@ -368,16 +381,6 @@ class OverlaySession implements Session {
 
 /** Paths looked at before other work gets its turn. */
 const pauseEvery = 64;
-
-/** A copied-up file keeps the number of the file it was copied from; one the session made has its own. */
-function wasCopied(difference: Difference, viewed: Stats | null): boolean {
-  return difference.kind === "present" && viewed !== null && viewed.ino !== difference.stat.ino;
-}
-
-function isCertain(lower: Stats, difference: Difference, viewed: Stats | null, mountedAt: number): boolean {
-  if (lower.ctimeMs <= mountedAt) return true;
-  return wasCopied(difference, viewed) && viewed?.ino === lower.ino && difference.stat.birthtimeMs > lower.ctimeMs;
-}
 
 function closed(): Result<never, SysError> {
   return fail("EIO", "the session is closed; open it again, its changes are kept");

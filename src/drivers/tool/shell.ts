@@ -3,6 +3,7 @@
  *   SBX-9.1  The command sees the session's workspace and nothing else of the host; without a sandbox it is refused.
  *   SBX-9.2  The result says what the command printed, in order, how it ended, and which files it changed.
  *   SBX-9.3  After a crash nobody can say whether a command ran, so the answer to that is `unknown`.
+ *   SBX-9.4  What the workspace holds of files that look like secrets cannot be opened by a command; what a command makes itself can.
  */
 import type { CallContext, CallHandler, CallSpec, CallValue } from "../../abi/call.ts";
 import { fail, type SysError } from "../../abi/errno.ts";
@@ -40,20 +41,15 @@ async function run(args: RunArgs, context: CallContext, deps: ShellDeps): Promis
   if (args.command.trim() === "") return fail("EINVAL", "`command` is empty; give a command for bash");
   const session = await deps.session(context.pid);
   if (!session.ok) return session;
-  const { root } = session.value;
-  if (root === null) {
-    return fail(
-      "ENOSYS",
-      "commands are refused: this machine cannot mount an overlay, so there is no folder to run them in; use the fs calls",
-    );
-  }
+  const stage = await session.value.stage();
+  if (!stage.ok) return stage;
   const before = await session.value.changes();
   if (!before.ok) return before;
   const result = await deps.sandbox.run(
     {
       // One stream, in the order it was written; eval keeps the command's own exit code and line numbers.
       argv: ["bash", "-c", 'eval "$1" 2>&1', "bash", args.command],
-      root,
+      ...stage.value,
       cwd: args.cwd ?? ".",
       env: {},
       stdin: "",
@@ -96,7 +92,7 @@ function difference(before: readonly Change[], after: readonly Change[]): string
 const spec: CallSpec = {
   name: "shell.run",
   summary:
-    "Run a bash command in an isolated copy of the workspace, with no network. Returns exit code, output and changed files.",
+    "Run a bash command in an isolated copy of the workspace, with no network; files that look like secrets cannot be opened. Returns exit code, output and changed files.",
   input: {
     type: "object",
     properties: {

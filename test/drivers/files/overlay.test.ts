@@ -1,5 +1,5 @@
 /** What only an overlay has: commands change the session, and its upper folder tells what they did. */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -16,12 +16,13 @@ import { sha256 } from "../../../src/lib/hash.ts";
 import { done, ok } from "../../../src/lib/result.ts";
 import { processesNamed } from "../../contract/sandbox.ts";
 import { errno, value } from "../../contract/session.ts";
+import { isSecret } from "../../../src/security/policy/names.ts";
 
 const top = mkdtempSync(join(tmpdir(), "overlay-"));
 const helper = new ZygoteClient();
 const sandbox = bwrapSandbox({ helper });
 const blobs = openMemoryBlobs();
-const driver = overlaySessions({ helper, blobs, hide: [".daimon"] });
+const driver = overlaySessions({ helper, blobs, hide: [".daimon"], isSecret });
 const checks = [await driver.available(), await sandbox.available()];
 const missing = checks.find((check) => !check.ok);
 const reason = missing === undefined || missing.ok ? "" : missing.error.message;
@@ -131,6 +132,7 @@ describe("overlay with commands", () => {
     expect(readFileSync(join(lower, "d/x"), "utf8")).toBe("x");
     expect(readFileSync(join(lower, "e"), "utf8")).toBe("e");
     expect(existsSync(join(lower, "run"))).toBe(false);
+    expect(readdirSync(lower)).not.toContain("link");
     await session.close();
   });
 
@@ -160,6 +162,44 @@ describe("overlay with commands", () => {
     expect(readFileSync(join(lower, ".daimon/policy"), "utf8")).toBe("mine");
     await session.close();
   });
+
+  rule("SBX-9.4 what the workspace holds of secrets is closed to a command, and that is no change of the session", async () => {
+    const files = {
+      ".env": "A=hunter2\n",
+      "conf/.env": "B=hunter2\n",
+      "conf/app.ts": "app",
+      ".aws/credentials": "hunter2",
+      "x.pem": "hunter2",
+    };
+    const { session, lower, shell } = await opened(files);
+    const tricks = await shell(
+      "cat .env conf/.env .aws/* x.pem; cp -r . /tmp/all; grep -r hunter . /tmp/all; mv conf moved; cat moved/.env; ln x.pem y; mv .env e; cat e; rm -rf .aws conf; true",
+    );
+    expect(tricks.text).not.toMatch(/hunter2/);
+    expect(tricks.text).toMatch(/cat: \.env: Permission denied/);
+    expect((await rows(session)).map((row) => row[2]).filter((path) => /env|aws|pem/.test(path ?? ""))).toEqual([]);
+    const outcome = value(await commitSession(session, { lower, blobs, plan: planCommit, safetyOf, journal: () => done }, null));
+    expect(outcome.committed).toBe(true);
+    for (const [path, text] of Object.entries(files).filter(([path]) => path !== "conf/app.ts"))
+      expect(readFileSync(join(lower, path), "utf8")).toBe(text);
+    await session.close();
+  });
+
+  rule(
+    "SBX-9.4 a secret that a command makes is its own; one that the workspace gets meanwhile is closed to the next command",
+    async () => {
+      const { session, lower, shell } = await opened({ a: "1" });
+      expect((await shell("mkdir k; echo mine > k/own.pem; cat k/own.pem")).text).toBe("mine\n");
+      expect((await shell("cat k/own.pem")).text).toBe("mine\n");
+      writeFileSync(join(lower, ".env"), "hunter2");
+      mkdirSync(join(lower, "later"));
+      writeFileSync(join(lower, "later/.env"), "hunter2");
+      const { text } = await shell("cat .env later/.env; true");
+      expect(text).not.toContain("hunter2");
+      expect((await rows(session)).map((row) => row[2])).toEqual(["k", "k/own.pem"]);
+      await session.close();
+    },
+  );
 
   rule("FIL-8.3 a half-written file is not a change", async () => {
     const { session, shell } = await opened({ a: "1" });
