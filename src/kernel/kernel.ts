@@ -5,6 +5,7 @@
  *   KRN-9.3  Once the log cannot be written no process acts and every wait ends with the reason.
  *   KRN-9.5  Leaving ends every wait, and waits for nobody who does not listen.
  *   KRN-9.4  A signal is journaled before it acts.
+ *   KRN-9.7  Until it is told to resume, a kernel starts no process, whatever it is told about them: what was under way is not known yet.
  *   KRN-9.6  An answer names the park it answers: one that comes after its question is over is ESTALE, and lands on no other.
  */
 import type { CallHandler, CallId } from "../abi/call.ts";
@@ -81,6 +82,7 @@ export class Kernel {
   readonly #loops = new Set<Promise<void>>();
   readonly #manifests = new WeakMap<Manifest, Digest>();
   #panic: Panic | null = null;
+  #resumed = false;
   readonly #left = sysError("ECANCELED", "the kernel stopped; the process goes on with the next one");
 
   /** `table` is the log's fold (recover.ts). Nothing runs before resume(). */
@@ -128,13 +130,13 @@ export class Kernel {
 
   /** Enter every process that has not ended. Returns their pids. */
   resume(): readonly Pid[] {
+    this.#resumed = true;
     const resumed: Pid[] = [];
     for (const proc of [...this.recorder.table.procs.values()]) {
       if (proc.state === "zombie") continue;
       resumed.push(proc.pid);
       const running = this.#runningOf(proc);
-      if (proc.state === "ready" || proc.park?.type === "stopped")
-        for (const call of begun(this.#core, proc)) running.doubt.add(call.id);
+      for (const call of begun(this.#core, proc)) running.doubt.add(call.id);
       if (proc.state === "ready" || proc.tape !== null) this.#start(proc);
     }
     return resumed;
@@ -299,7 +301,7 @@ export class Kernel {
   }
 
   #start(proc: Proc): void {
-    if (this.#core.stopping) return;
+    if (this.#core.stopping || !this.#resumed) return;
     const running = this.#runningOf(proc);
     const loop: Promise<void> = this.#loop(proc, running).finally(() => {
       this.#loops.delete(loop);

@@ -36,11 +36,18 @@ export interface Job {
   readonly running: Running;
 }
 
-/** The calls that were under way when another kernel stopped: those it would have begun next. */
+/** The calls that another kernel may have begun: those that were next, unless the process waits for what they need before they begin. */
 export function begun(core: Core, proc: Proc): readonly PendingCall[] {
   const first = proc.pending.find((call) => call.result === null);
-  if (first === undefined || parkFor(core, proc, first) !== null) return [];
-  return batchFrom(core, proc, first);
+  if (first === undefined || first.verb !== "allow" || first.name === "ask") return [];
+  const may = proc.park === null || proc.park.type === "stopped" || proc.park.type === "degraded";
+  return may ? batchFrom(core, proc, first).filter((call) => needsLook(core, call)) : [];
+}
+
+/** Whether a call that may have been made cannot simply be made again. */
+function needsLook(core: Core, { name }: PendingCall): boolean {
+  const recovery = core.calls.get(name)?.spec.recovery;
+  return recovery === "verify" || recovery === "once";
 }
 
 /** Whether the process may still act: much can have happened while it waited for the disk or the world. */
@@ -53,7 +60,8 @@ export function performPending(job: Job): Awaitable<void> {
   const { core, proc } = job;
   const first = proc.pending.find((call) => call.result === null);
   if (first === undefined) return;
-  const parked = parkFor(core, proc, first);
+  /** What was begun was admitted then; whether it is done is asked first. */
+  const parked = job.running.doubt.has(first.id) ? null : parkFor(core, proc, first);
   if (parked !== null) return ask(job, first, parked);
   const batch = batchFrom(core, proc, first);
   if (batch.every((call) => isRead(effectOf(core, call)))) return performAll(job, batch);
@@ -144,9 +152,7 @@ function performOne(job: Job, call: PendingCall): Awaitable<void> {
     return recordOutcome(job, call, fail("ENOSYS", `${call.name} is not offered any more since the restart; go on without it`));
   }
   const context = new Context(running, call, core.clock.now());
-  const { recovery } = registered.spec;
-  const doubted = running.doubt.delete(call.id);
-  if (doubted && (recovery === "verify" || recovery === "once")) return verify(job, call, registered.handler, context);
+  if (running.doubt.delete(call.id)) return verify(job, call, registered.handler, context);
   return carryOut(job, call, registered.handler, context);
 }
 
@@ -191,7 +197,8 @@ async function verify(job: Job, call: PendingCall, handler: CallHandler, context
   /** Still in doubt: whoever performs this call next has to look again. */
   if (!mayAct(job)) return void job.running.doubt.add(call.id);
   if (look.verdict === "happened") return recordOutcome(job, call, ok(look.value));
-  if (look.verdict === "did-not-happen") return carryOut(job, call, handler, context);
+  /** Then it is a call like any other, and goes the whole way. */
+  if (look.verdict === "did-not-happen") return;
   const question = `${call.name} was under way when the kernel stopped, and ${look.why}. Perform it again?`;
   return park(job, { type: "uncertain", call: call.id, question });
 }
