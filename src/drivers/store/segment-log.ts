@@ -15,7 +15,7 @@ import { readTail, type Bookmark, type Tail } from "./recovery.ts";
 import { encodeSegmentHead, listSegments, segmentName, type SegmentFile } from "./segment.ts";
 import { SegmentFollower } from "./segment-follower.ts";
 import { SegmentWriter } from "./segment-writer.ts";
-import type { Sign } from "./signature.ts";
+import type { Sign, SignatureNote } from "./signature.ts";
 
 export interface SegmentLogOptions {
   /** The folder of the segments; made where it is missing. */
@@ -30,6 +30,8 @@ export interface SegmentLogOptions {
 export interface SegmentLog extends LogDriver {
   /** What opening found. */
   readonly state: LogState;
+  /** The newest signature that opening found in the last segment, if it stands for what is before it; null for a log without records. */
+  readonly signature: SignatureNote | null;
   /** Why the log takes nothing more; null while it does. */
   readonly failure: SysError | null;
   /** Reader only: look for records added by the writer; returns how many there are now. EUCLEAN where they do not fit. */
@@ -62,7 +64,7 @@ function openWriter(options: SegmentLogOptions, listed: readonly SegmentFile[], 
   }
   makeFolder(dir);
   for (const segment of tail?.unborn ?? []) unlinkSync(join(dir, segment.name));
-  const { fd, end } = tail === null || tail.end.offset === 0 ? begin(dir, now) : reopen(dir, tail);
+  const { fd, end } = tail === null || tail.end.offset === 0 ? begin(options) : reopen(dir, tail);
   syncFolder(dir);
 
   const bookmarks: Bookmark[] = [...(tail?.bookmarks ?? []), end];
@@ -74,6 +76,7 @@ function openWriter(options: SegmentLogOptions, listed: readonly SegmentFile[], 
   return ok({
     name: "segments",
     state,
+    signature: tail?.signature ?? null,
     get next() {
       return writer.next;
     },
@@ -108,8 +111,8 @@ function openWriter(options: SegmentLogOptions, listed: readonly SegmentFile[], 
 }
 
 /** The first segment of an empty log. */
-function begin(dir: string, now: () => number): { readonly fd: number; readonly end: Bookmark } {
-  const header = encodeSegmentHead({ first: 0, previous: emptyHead, createdAt: now() });
+function begin({ dir, now, sign }: SegmentLogOptions): { readonly fd: number; readonly end: Bookmark } {
+  const header = encodeSegmentHead({ first: 0, previous: emptyHead, createdAt: now() }, sign ?? null);
   const fd = createFile(join(dir, segmentName(0)));
   try {
     writeAll(fd, header, header.length, 0);
@@ -140,6 +143,7 @@ function openReader(dir: string, listed: readonly SegmentFile[], tail: Tail | nu
   return {
     name: "segments",
     state: { records: end.seq, head: end.head, tornBytes: tail?.tornBytes ?? 0, damage: tail?.damage ?? null },
+    signature: tail?.signature ?? null,
     get next() {
       return follower.end.seq;
     },
