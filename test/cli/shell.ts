@@ -8,7 +8,7 @@ import type { ProcessSummary } from "../../src/abi/process.ts";
 
 const bin = path.resolve(import.meta.dirname, "../../bin/daimon.mjs");
 const base = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), "daimon-cli-"));
-afterAll(() => fs.rmSync(base, { recursive: true, force: true }));
+afterAll(() => fs.rmSync(base, { recursive: true, force: true }), 60_000);
 
 export interface Ran {
   readonly code: number | null;

@@ -1,6 +1,7 @@
 /**
  * Segment log: the journal on disk, append-only, hash-chained, in segment files. Who may write is decided by the workspace's lock.
  *   STO-1.17  Opening reads the last segment only; a checkpoint at a segment's start spares a boot everything before it.
+ *   STO-1.27  A log whose newest signature its opener does not accept is refused before anything of it is changed.
  *   STO-1.18  A segment that a crash left without a whole record is removed, and the log goes on where it was.
  */
 import { closeSync, ftruncateSync, fdatasyncSync, unlinkSync } from "node:fs";
@@ -23,6 +24,8 @@ export interface SegmentLogOptions {
   /** Milliseconds since 1970, for the segments' headers. */
   readonly now: () => number;
   readonly sign?: Sign;
+  /** Asked about a log with records: the newest signature of its last segment, if it stands for what is before it. An error refuses the log. */
+  readonly accept?: (signature: SignatureNote | null) => Result<void, SysError>;
   readonly segmentBytesMax?: number;
   readonly readOnly?: boolean;
 }
@@ -30,8 +33,6 @@ export interface SegmentLogOptions {
 export interface SegmentLog extends LogDriver {
   /** What opening found. */
   readonly state: LogState;
-  /** The newest signature that opening found in the last segment, if it stands for what is before it; null for a log without records. */
-  readonly signature: SignatureNote | null;
   /** Why the log takes nothing more; null while it does. */
   readonly failure: SysError | null;
   /** Reader only: look for records added by the writer; returns how many there are now. EUCLEAN where they do not fit. */
@@ -44,6 +45,8 @@ export function openSegmentLog(options: SegmentLogOptions): Result<SegmentLog, S
   if (!listed.ok) return listed;
   const tail = readTail(options.dir, listed.value);
   if (!tail.ok) return tail;
+  const accepted = tail.value === null || tail.value.end.seq === 0 ? undefined : options.accept?.(tail.value.signature);
+  if (accepted?.ok === false) return accepted;
   if (options.readOnly === true) return ok(openReader(options.dir, listed.value, tail.value));
   if (tail.value !== null && tail.value.damage !== null) return { ok: false, error: tail.value.damage };
   try {
@@ -76,7 +79,6 @@ function openWriter(options: SegmentLogOptions, listed: readonly SegmentFile[], 
   return ok({
     name: "segments",
     state,
-    signature: tail?.signature ?? null,
     get next() {
       return writer.next;
     },
@@ -143,7 +145,6 @@ function openReader(dir: string, listed: readonly SegmentFile[], tail: Tail | nu
   return {
     name: "segments",
     state: { records: end.seq, head: end.head, tornBytes: tail?.tornBytes ?? 0, damage: tail?.damage ?? null },
-    signature: tail?.signature ?? null,
     get next() {
       return follower.end.seq;
     },

@@ -2,12 +2,14 @@
 import { appendFileSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { fail, type SysError } from "../../../src/abi/errno.ts";
 import { emptyHead } from "../../../src/abi/store.ts";
 import { chainHash, encodeRecord } from "../../../src/drivers/store/record.ts";
 import { openSegmentLog } from "../../../src/drivers/store/segment-log.ts";
 import { encodeSegmentHead } from "../../../src/drivers/store/segment.ts";
-import { isSigned, signatureNote } from "../../../src/drivers/store/signature.ts";
+import { isSigned, signatureNote, type SignatureNote } from "../../../src/drivers/store/signature.ts";
 import { verifyLog } from "../../../src/drivers/store/verify.ts";
+import { done, type Err, type Ok } from "../../../src/lib/result.ts";
 import { checkpoint, readAll } from "../../contract/store-log.ts";
 import { makeFolder } from "./folder.ts";
 import { copyLog, entryText, flip, keys, openLog, segmentPath, signWith, writeLog } from "./log-folder.ts";
@@ -169,27 +171,39 @@ describe("a torn tail", () => {
 });
 
 describe("signatures", () => {
+  /** What an opener is told of a log's newest signature. */
+  function told(dir: string, readOnly = true): SignatureNote | "nothing" | null {
+    const asked: (SignatureNote | null)[] = [];
+    const accept = (signature: SignatureNote | null): Ok<void> => {
+      asked.push(signature);
+      return done;
+    };
+    void openLog(dir, { readOnly, accept }).close();
+    const [signature] = asked;
+    return signature === undefined ? "nothing" : signature;
+  }
+
   test("STO-1.26 every segment begins with one, so that a log whose end was not signed in time is told from one nobody signed", async () => {
     const dir = makeFolder();
     const log = openLog(dir, { sign: signWith });
+    expect(told(copyLog(dir))).toBe("nothing");
     for (let index = 0; index < 3; index++) log.append(entryText(index));
     await log.barrier(true);
     // Killed before its first signature was due.
-    expect(openLog(copyLog(dir), { readOnly: true })).toMatchObject({ next: 3, signature: { records: 0, head: emptyHead } });
+    expect(told(copyLog(dir))).toMatchObject({ records: 0, head: emptyHead });
     void log.rotate(checkpoint(3));
-    expect(openLog(copyLog(dir), { readOnly: true })).toMatchObject({ next: 4, signature: { records: 3 } });
+    expect(told(copyLog(dir))).toMatchObject({ records: 3 });
     await log.close();
-    expect(openLog(writeLog(3), { readOnly: true })).toMatchObject({ next: 3, signature: null });
+    expect(told(writeLog(3))).toBeNull();
   });
 
-  test("STO-1.25 the newest is told, and one that was copied from elsewhere is none", async () => {
+  test("STO-1.25 the newest is told, and one that was copied from elsewhere is none", () => {
     const dir = writeLog(5, { sign: signWith });
     const { head } = openLog(dir, { readOnly: true });
     for (const readOnly of [true, false]) {
-      const log = openLog(copyLog(dir), { readOnly });
-      expect(log.signature).toMatchObject({ records: 5, head });
-      expect(log.signature !== null && isSigned(log.signature, keys.publicKey)).toBe(true);
-      await log.close();
+      const signature = told(copyLog(dir), readOnly);
+      expect(signature).toMatchObject({ records: 5, head });
+      expect(typeof signature === "object" && signature !== null && isSigned(signature, keys.publicKey)).toBe(true);
     }
     const copied = makeFolder();
     const note = signatureNote(signWith, 5, head);
@@ -199,7 +213,21 @@ describe("signatures", () => {
     const entry = encodeRecord(bytes, 0, "entry", text, chainHash("entry", emptyHead, text));
     const end = encodeRecord(bytes, entry, "note", note, chainHash("note", chainHash("entry", emptyHead, text), note));
     writeFileSync(segmentPath(copied), Buffer.concat([header, bytes.subarray(0, end)]));
-    expect(openLog(copied, { readOnly: true })).toMatchObject({ next: 1, state: { damage: null }, signature: null });
+    expect(openLog(copied, { readOnly: true })).toMatchObject({ next: 1, state: { damage: null } });
+    expect(told(copied)).toBeNull();
+  });
+
+  test("STO-1.27 a log that is not accepted is not cut, not written and not read", () => {
+    const dir = writeLog(5, { sign: signWith });
+    truncateSync(segmentPath(dir), statSync(segmentPath(dir)).size - 3);
+    const before = readFileSync(segmentPath(dir));
+    const accept = (): Err<SysError> => fail("EUCLEAN", "not mine");
+    for (const readOnly of [true, false])
+      expect(openSegmentLog({ dir, now: () => 1, readOnly, accept })).toMatchObject({
+        ok: false,
+        error: { message: "not mine" },
+      });
+    expect(readFileSync(segmentPath(dir)).equals(before)).toBe(true);
   });
 });
 
