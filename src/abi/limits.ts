@@ -84,6 +84,12 @@ export const limits = {
   configAliasesMax: 32,
   /** A file of instructions (AGENTS.md and its like). */
   instructionBytesMax: 256 * 1024,
+  /** A half of a workspace's key, as text. */
+  keyBytesMax: 4_096,
+  /** What is told of files that have no place in a `.daimon` somebody else made. */
+  surveyFindingsMax: 20,
+  /** Parsed policy sets in the user's cache; the oldest go first. */
+  policyCacheFilesMax: 64,
   /** A holder of the workspace's lock that cannot be looked up counts as gone after this without a heartbeat. */
   lockHeartbeatMs: 5_000,
   lockStaleMs: 20_000,

@@ -233,7 +233,8 @@ const rollback = defineCommand({
 
 export const fsckOptions = {
   repair: { type: "flag", summary: "mend what can be mended; asks first" },
-  yes: { type: "flag", short: "y", summary: "repair without asking" },
+  adopt: { type: "flag", summary: "take over a .daimon that was moved, copied or restored; tells what is in it and asks first" },
+  yes: { type: "flag", short: "y", summary: "repair or take over without asking" },
   undo: { type: "text", value: "ID", summary: "put a repair back" },
   list: { type: "flag", summary: "list the repairs that can be undone" },
 } as const satisfies OptionTable;

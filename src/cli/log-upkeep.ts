@@ -9,6 +9,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fail, type SysError } from "../abi/errno.ts";
 import { acquireLock, readIdentity } from "../boot/lock.ts";
+import { checkWorkspace, keyFiles } from "../boot/provenance.ts";
 import { readStores } from "../boot/stores.ts";
 import { archiveSegments } from "../drivers/store/archive.ts";
 import { verifyLog } from "../drivers/store/verify.ts";
@@ -19,8 +20,10 @@ import { layoutHere } from "./workspace.ts";
 
 export function verify(io: Io): Result<number, SysError> {
   const layout = layoutHere(io);
+  const standing = checkWorkspace(layout);
+  if (!standing.ok) return standing;
   if (!existsSync(layout.journal)) return nothing;
-  const keyFile = join(layout.keys, "journal.pub.pem");
+  const keyFile = join(layout.keys, keyFiles.shown);
   const key = existsSync(keyFile) ? createPublicKey(readFileSync(keyFile)) : null;
   const since = performance.now();
   const report = verifyLog(layout.journal, key);
@@ -28,7 +31,7 @@ export function verify(io: Io): Result<number, SysError> {
   const ms = performance.now() - since;
   const { findings, records, signedRecords, signatures, head, segments, tornBytes } = report.value;
   const sound = !findings.some((finding) => finding.severity === "error");
-  if (io.json) printJson(io, { sound, ...report.value, key: key === null ? null : "journal.pub.pem", ms });
+  if (io.json) printJson(io, { sound, ...report.value, key: key === null ? null : keyFiles.shown, ms });
   else {
     for (const finding of findings) printFinding(io, finding);
     const tail = tornBytes === 0 ? "" : `, and ${formatBytes(tornBytes)} of an unfinished write`;
@@ -65,6 +68,8 @@ export async function reindex(io: Io): Promise<Result<number, SysError>> {
 
 export async function archive(io: Io): Promise<Result<number, SysError>> {
   const layout = layoutHere(io);
+  const standing = checkWorkspace(layout);
+  if (!standing.ok) return standing;
   if (!existsSync(layout.journal)) return nothing;
   const lock = await acquireLock(layout.lock, readIdentity(process.pid), io.clock, () => randomBytes(4).toString("hex"));
   if (!lock.ok) return lock;
