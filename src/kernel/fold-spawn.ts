@@ -28,6 +28,7 @@ export function applySpawn(table: Table, entry: SpawnEntry, input: FoldInput): v
     state: "ready",
     park: null,
     parks: 0,
+    ending: null,
     exit: null,
     exitDigest: null,
     endedAt: null,

@@ -32,6 +32,7 @@ import { applyExec, applySpawn } from "./fold-spawn.ts";
 import { goOn, newKernel, standStill, stopTime } from "./fold-time.ts";
 import { join, label as labelOf } from "../security/labels.ts";
 import { ancestry, callDigest, callsOf, procOf, type PendingCall, type Proc, type Table, type TapeValue } from "./table.ts";
+import { refusedToGoOn } from "./reasons.ts";
 import { errorText, excerpt, render } from "./window.ts";
 
 /** How the fold reads what an entry names by digest. */
@@ -293,6 +294,7 @@ function applyAnswer(table: Table, entry: AnswerEntry): void {
   goOn(table, proc, entry.at);
   proc.state = "ready";
   proc.park = null;
+  if (!entry.allow) proc.ending = refusedToGoOn(reason, entry.text);
   if (reason.type === "budget" && entry.raise !== null) raise(table, reason.group, entry);
   if (reason.type === "budget" && reason.unpriced === true && entry.allow) lift(table, reason.group);
   if (reason.type !== "approval" && reason.type !== "uncertain") return;
@@ -322,6 +324,7 @@ function lift(table: Table, group: Pid): void {
 
 function applySignal(table: Table, entry: SignalEntry): void {
   const proc = procOf(table, entry.pid);
+  if (entry.signal === "kill") proc.ending = sysError("ECANCELED", `killed by ${entry.by}`);
   if (entry.signal !== "continue" || proc.park?.type !== "stopped") return;
   goOn(table, proc, entry.at);
   proc.state = "ready";

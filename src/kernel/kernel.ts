@@ -6,6 +6,7 @@
  *   KRN-9.5  Leaving ends every wait, and waits for nobody who does not listen.
  *   KRN-9.4  A signal is journaled before it acts.
  *   KRN-9.7  Until it is told to resume, a kernel starts no process, whatever it is told about them: what was under way is not known yet.
+ *   KRN-9.8  A process that was told to end, and had not when a crash came, ends before anything runs.
  *   KRN-9.6  An answer names the park it answers: one that comes after its question is over is ESTALE, and lands on no other.
  */
 import type { CallHandler, CallId } from "../abi/call.ts";
@@ -132,7 +133,11 @@ export class Kernel {
   resume(): readonly Pid[] {
     this.#resumed = true;
     const resumed: Pid[] = [];
-    for (const proc of [...this.recorder.table.procs.values()]) {
+    const procs = [...this.recorder.table.procs.values()];
+    for (const proc of procs) {
+      if (proc.ending !== null && proc.state !== "zombie") this.#writing(() => ok(this.#end(proc)));
+    }
+    for (const proc of procs) {
       if (proc.state === "zombie") continue;
       resumed.push(proc.pid);
       const running = this.#runningOf(proc);
@@ -245,8 +250,7 @@ export class Kernel {
     const at = this.#options.clock.now();
     this.recorder.record({ kind: "answer", at, pid, ...answer });
     if (reason.type === "question") this.recorder.record(answered(proc, reason.call, answer, at));
-    const stop = !answer.allow && (reason.type === "budget" || reason.type === "degraded" || reason.type === "stopped");
-    if (stop) this.#end(proc, sysError(reason.type === "budget" ? "EDQUOT" : "ECANCELED", answer.text || "a person ended it"));
+    if (proc.ending !== null) this.#end(proc);
     else if (proc.tape === null || this.#runningOf(proc).loop === null) this.#start(proc);
     this.#answers.tell(pid);
     return done;
@@ -365,7 +369,7 @@ export class Kernel {
   }
 
   #act(proc: Proc, signal: Signal, by: string): void {
-    if (signal === "kill") return this.#end(proc, sysError("ECANCELED", `killed by ${by}`));
+    if (signal === "kill") return this.#end(proc);
     if (signal === "continue") {
       if (proc.tape === null || this.#runningOf(proc).loop === null) this.#start(proc);
       return this.#answers.tell(proc.pid);
@@ -375,7 +379,9 @@ export class Kernel {
     this.recorder.record({ kind: "park", at: this.#options.clock.now(), pid: proc.pid, reason: { type: "stopped", question } });
   }
 
-  #end(proc: Proc, error: SysError): void {
+  #end(proc: Proc): void {
+    const { ending: error } = proc;
+    assert(error !== null, "who is ended was told to");
     this.#running.get(proc.pid)?.cancel(error.message);
     exit(this.#core, proc, { ok: false, error });
   }

@@ -25,6 +25,12 @@ export function programMissing(proc: Proc): ParkReason {
   return { type: "degraded", error: sysError("ENOEXEC", message), question: `${message}. Put it back, and go on?` };
 }
 
+/** How a process ends to which a person said no, or null where a no is the answer to one call alone. */
+export function refusedToGoOn({ type }: ParkReason, text: string): SysError | null {
+  if (type !== "budget" && type !== "degraded" && type !== "stopped") return null;
+  return sysError(type === "budget" ? "EDQUOT" : "ECANCELED", text || "a person ended it");
+}
+
 /** What was asked then is over. Whoever answers has not seen what is asked now. */
 export function superseded({ pid, parks }: Proc, park: number): Result<never, SysError> {
   return fail(

@@ -62,6 +62,8 @@ export interface Proc {
   park: ParkReason | null;
   /** How often it was parked: the number of the park it is in. */
   parks: number;
+  /** Set once it was told to end: how. Its exit follows, in this kernel or the next. */
+  ending: SysError | null;
   exit: ExitStatus | null;
   exitDigest: Digest | null;
   endedAt: number | null;

@@ -1,5 +1,6 @@
 /** Recovery where it is hardest: what a power cut left half, and what was under way. */
 import { describe, expect, test } from "vitest";
+import { fail } from "../../src/abi/errno.ts";
 import type { Body } from "../../src/abi/sys.ts";
 import { FakeClock } from "../../src/drivers/clock/fake.ts";
 import { openMemoryBlobs } from "../../src/drivers/store/memory-blobs.ts";
@@ -8,7 +9,9 @@ import { recoverTable } from "../../src/kernel/recover.ts";
 import { serialise } from "../../src/kernel/snapshot.ts";
 import { sha256 } from "../../src/lib/hash.ts";
 import { ok } from "../../src/lib/result.ts";
+import { answer } from "./answer.ts";
 import { all, calls, finish, handler, rig, stepOf, type Rig, type RigOptions } from "./rig.ts";
+import { settled } from "./settled.ts";
 
 test("KRN-10.3 a record whose payload is lost leaves no trace in the table, its time neither", async () => {
   const clock = new FakeClock(1_000_000);
@@ -109,5 +112,59 @@ describe("a payload that is missing with nothing but a crash behind it", () => {
 
   test("KRN-10.3 counts as lost with the power when only reads came after it", async () => {
     expect(await withoutPayload("x.large", false)).toMatchObject({ ok: true, value: { cut: expect.any(Number) as number } });
+  });
+});
+
+describe("an order of a person that a power cut left half written", () => {
+  const acted: string[] = [];
+  const act = handler({ name: "x.act", effect: "write", recovery: "idempotent" }, (_, id) => ok({ value: acted.push(id) }));
+  const hang = handler({ name: "x.hang" }, () => new Promise(() => {}));
+  const options = { handlers: [act, hang] };
+
+  /** The next kernel over a log that ends with its newest record of this kind. */
+  function cutAfter(machine: Rig, kind: string, more: RigOptions): Rig {
+    const image = machine.log.crash(all);
+    const last = image.texts.findLastIndex((text) => text.startsWith(`{"kind":"${kind}"`));
+    return rig({
+      ...more,
+      log: { image: { ...image, texts: image.texts.slice(0, last + 1) } },
+      blobs: { image: machine.blobs.crash(() => 0) },
+    });
+  }
+
+  test("KRN-9.8 a process that was told to end before a crash ends first of all in the next kernel, with all below it", async () => {
+    acted.length = 0;
+    const b: Body = async (sys) => {
+      await sys.call("proc.spawn", { manifest: { name: "c", instructions: "c", calls: ["x.*"] }, goal: 1 });
+      await sys.call("x.hang", {});
+      return await sys.call("x.act", {});
+    };
+    const more: RigOptions = { ...options, bodies: { b }, script: () => ok(calls(["x.hang", {}], ["x.act", {}])) };
+    const machine = rig(more);
+    const pid = machine.spawn({ kind: "body", instructions: "b" });
+    await new Promise(setImmediate);
+    machine.kernel.signal(pid, "kill", "ada");
+    const free = { ...more, handlers: [act, handler({ name: "x.hang" }, () => ok({ value: 1 }))] };
+    const next = cutAfter(machine, "signal", free);
+    expect(await next.kernel.wait(pid)).toMatchObject({ ok: false, error: { errno: "ECANCELED", message: "killed by ada" } });
+    await new Promise(setImmediate);
+    expect(acted).toEqual([]);
+    expect(next.kernel.processes().map(({ state }) => state)).toEqual(["zombie", "zombie"]);
+    expect(next.resumed).toEqual([]);
+  });
+
+  test("KRN-9.8 a no to going on holds as well", async () => {
+    let asked = 0;
+    const more: RigOptions = {
+      remote: true,
+      script: () => ((asked += 1) === 1 ? fail("EIO", "the provider is down") : ok(finish("on"))),
+    };
+    const machine = rig(more);
+    const pid = machine.spawn({});
+    await settled(machine, pid, "parked");
+    answer(machine.kernel, pid, { allow: false, text: "let it be" });
+    const next = cutAfter(machine, "answer", more);
+    expect(await next.kernel.wait(pid)).toMatchObject({ ok: false, error: { errno: "ECANCELED", message: "let it be" } });
+    expect(asked).toBe(1);
   });
 });
