@@ -22,7 +22,7 @@ beforeAll(() => {
   documents(theirs);
   withProbe(theirs);
   expect(theirs.run("run", "probe", "hello").code).toBe(75);
-});
+}, 60_000);
 
 describe("a workspace from elsewhere", () => {
   it("CLI-24.5  fsck says that it is not ours, and tells what is in it", () => {
