@@ -99,7 +99,7 @@ const memoryBytesMax = 256 * 1024 * 1024;
 
 function trueIn(root: string) {
   const bounds = { timeoutMs: 10_000, memoryBytesMax, processesMax: 64, outputBytesMax: 4_096 };
-  return { argv: ["true"], root, closed, cwd: ".", env: {}, stdin: "", ...bounds };
+  return { argv: ["true"], root, closed, growth: null, cwd: ".", env: {}, stdin: "", ...bounds };
 }
 
 /** The same walls and no helper: what a kernel without one would do. */

@@ -60,7 +60,7 @@ export type FileStep =
   | { readonly op: "rmdir"; readonly path: string };
 
 /** The part of a sandboxed command that its session decides. */
-export type Stage = Pick<SandboxCommand, "root" | "closed">;
+export type Stage = Pick<SandboxCommand, "root" | "closed" | "growth">;
 
 /**
  * A live session. Every path is walked one component at a time without following a link out of the root,

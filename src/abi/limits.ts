@@ -34,6 +34,12 @@ export const limits = {
   shellOutputBytesMax: 1024 * 1024,
   /** Files and folders that a command of a session cannot open, because they look like secrets. */
   closedPathsMax: 256,
+  /** What the changes of one session may take of the disk. */
+  sessionBytesMax: 4 * 1024 * 1024 * 1024,
+  sessionFilesMax: 200_000,
+  /** The lesser of the two stays free on the disk of the sessions, which is the journal's. */
+  diskFreeBytesMin: 256 * 1024 * 1024,
+  diskFreeShareMin: 0.02,
   fetchTimeoutMs: 30_000,
   fetchBytesMax: 4 * 1024 * 1024,
   /** Retries of one model request after a transient failure. */

@@ -23,6 +23,7 @@ export function testSandbox(name: string, harness: SandboxHarness): void {
     argv: ["bash", "-c", script],
     root,
     closed: [],
+    growth: null,
     cwd: ".",
     env: {},
     stdin: "",

@@ -26,6 +26,7 @@ afterAll(async () => {
 describe("overlay", () => {
   testSession("overlay", {
     driver: overlay,
+    bounded: (quota) => overlaySessions({ ...options, quota, isSecret, helper }),
     blobs: options.blobs,
     folder,
     missing: available.ok ? null : available.error.message,
@@ -33,5 +34,11 @@ describe("overlay", () => {
 });
 
 describe("copy", () => {
-  testSession("copy", { driver: copySessions(options), blobs: options.blobs, folder, missing: null });
+  testSession("copy", {
+    driver: copySessions(options),
+    bounded: (quota) => copySessions({ ...options, quota }),
+    blobs: options.blobs,
+    folder,
+    missing: null,
+  });
 });

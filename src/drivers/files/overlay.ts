@@ -21,7 +21,7 @@ import { fail, type SysError } from "../../abi/errno.ts";
 import type { Change, FileStat, Session, SessionDriver, Stage } from "../../abi/files.ts";
 import { limits } from "../../abi/limits.ts";
 import type { Pid } from "../../abi/process.ts";
-import type { BlobDriver } from "../../abi/store.ts";
+import type { Usage } from "../../abi/sandbox.ts";
 import { sha256, type Digest } from "../../lib/hash.ts";
 import { done, ok, type Result } from "../../lib/result.ts";
 import type { ZygoteClient } from "../sandbox/zygote-client.ts";
@@ -31,19 +31,13 @@ import * as walk from "./tree.ts";
 import { DigestCache, standing } from "./content.ts";
 import { forceRemove } from "./force.ts";
 import { checkExpected, checkHidden, tooLarge } from "./guard.ts";
+import { Quota } from "./quota.ts";
 import { Secrets, type IsSecret } from "./secrets.ts";
+import { closed, type SessionDriverOptions, type SessionSpec } from "./session.ts";
 import { differences, isCertain, isWhiteout, statOf, wasCopied, type Difference } from "./upper.ts";
 
 /** Where commands see the workspace; an absolute link below it stays inside. */
 const workspace = "/work";
-
-export interface SessionDriverOptions {
-  readonly blobs: BlobDriver;
-  /** Names in the workspace's top folder that sessions do not show: the platform's own. */
-  readonly hide: readonly string[];
-  /** refuse: a link inside the workspace is not followed for a caller; follow when absent. */
-  readonly links?: "follow" | "refuse";
-}
 
 export interface OverlayOptions extends SessionDriverOptions {
   readonly helper: ZygoteClient;
@@ -82,28 +76,23 @@ export function overlaySessions(options: OverlayOptions): SessionDriver {
   };
 }
 
-interface Spec {
-  readonly pid: Pid;
-  readonly lower: string;
-  readonly home: string;
-}
-
 class OverlaySession implements Session {
   readonly pid: Pid;
-  readonly #spec: Spec;
+  readonly #spec: SessionSpec;
   readonly #options: OverlayOptions;
   readonly #onClose: () => void;
   readonly #hide: ReadonlySet<string>;
   readonly #base: BaseTable;
   readonly #digests = new DigestCache();
   readonly #secrets: Secrets;
+  readonly #quota: Quota;
   readonly #lower: walk.Tree;
   #upper: walk.Tree | null = null;
   #view: walk.Tree | null = null;
   #root: string | null = null;
   #mountedAt = 0;
 
-  private constructor(spec: Spec, options: OverlayOptions, secrets: Secrets, lower: walk.Tree, onClose: () => void) {
+  private constructor(spec: SessionSpec, options: OverlayOptions, secrets: Secrets, lower: walk.Tree, onClose: () => void) {
     this.pid = spec.pid;
     this.#spec = spec;
     this.#options = options;
@@ -112,10 +101,12 @@ class OverlaySession implements Session {
     this.#lower = lower;
     this.#onClose = onClose;
     this.#base = new BaseTable(join(spec.home, "base.jsonl"));
+    const upper = join(spec.home, "upper");
+    this.#quota = new Quota(upper, () => measured(options.helper, upper), options.quota);
   }
 
   static async open(
-    spec: Spec,
+    spec: SessionSpec,
     options: OverlayOptions,
     secrets: Secrets,
     onClose: () => void,
@@ -148,9 +139,10 @@ class OverlaySession implements Session {
   }
 
   async stage(): Promise<Result<Stage, SysError>> {
+    this.#quota.forget();
     const secrets = await this.#secrets.look();
     if (!secrets.ok) return secrets;
-    return this.#root === null ? closed() : ok({ root: this.#root, closed: secrets.value });
+    return this.#root === null ? closed() : ok({ root: this.#root, closed: secrets.value, growth: this.#quota.growth });
   }
 
   read(path: string): Result<Buffer, SysError> {
@@ -159,10 +151,12 @@ class OverlaySession implements Session {
     return content.ok ? ok(content.value.data) : content;
   }
 
-  write(path: string, data: Uint8Array, expect?: Digest | null): Result<Digest, SysError> {
-    if (this.#view === null) return closed();
+  async write(path: string, data: Uint8Array, expect?: Digest | null): Promise<Result<Digest, SysError>> {
     const large = tooLarge(path, data);
     if (large !== null) return large;
+    const room = await this.#quota.admit(data.length);
+    if (!room.ok) return room;
+    if (this.#view === null) return closed();
     const written = beneath.writeBeneath(
       this.#asked(this.#view),
       path,
@@ -218,6 +212,7 @@ class OverlaySession implements Session {
     if (upper === null) return closed();
     const unmounted = await this.#unmount();
     if (!unmounted.ok) return unmounted;
+    this.#quota.forget();
     for (const { path, now } of settled) {
       const stat = statOf(upper, path);
       const digest = stat === null || stat.isDirectory() ? null : await this.#digests.digest(upper, path, stat);
@@ -241,6 +236,7 @@ class OverlaySession implements Session {
         mkdirSync(join(this.#spec.home, name), { mode: 0o755 });
       }
       this.#base.clear();
+      this.#quota.forget();
     } catch (error) {
       const { errno, message, cause } = walk.translate(error, "the session's own folder");
       return fail(errno, message, cause);
@@ -382,11 +378,15 @@ class OverlaySession implements Session {
 /** Paths looked at before other work gets its turn. */
 const pauseEvery = 64;
 
-function closed(): Result<never, SysError> {
-  return fail("EIO", "the session is closed; open it again, its changes are kept");
+/** Counted by the helper, which may look into folders that a command has shut. */
+async function measured(helper: ZygoteClient, folder: string): Promise<Result<Usage, SysError>> {
+  const answer = await helper.request({ op: "measure", folder }, null);
+  if (!answer.ok) return answer;
+  const { reply } = answer.value;
+  return reply.op === "measured" ? ok(reply.usage) : fail("EIO", "the sandbox helper gave an answer to something else");
 }
 
-function pointLower(spec: Spec): void {
+function pointLower(spec: SessionSpec): void {
   const link = join(spec.home, "lower");
   try {
     if (readlinkSync(link) === spec.lower) return;

@@ -54,6 +54,7 @@ async function probe(options: BwrapOptions): Promise<Result<void, SysError>> {
     argv: ["true"],
     root: "/usr",
     closed: [],
+    growth: null,
     cwd: ".",
     env: {},
     stdin: "",
@@ -107,7 +108,14 @@ function rootFor(root: string, pid: number): Result<string, SysError> {
 }
 
 function mistake(command: SandboxCommand): string | null {
-  const words = [...command.argv, ...Object.values(command.env), command.cwd, command.root, ...command.closed];
+  const words = [
+    ...command.argv,
+    ...Object.values(command.env),
+    command.growth?.folder ?? "",
+    command.cwd,
+    command.root,
+    ...command.closed,
+  ];
   if (command.argv.length === 0 || command.argv[0] === "") return "the command is empty; give a program and its arguments";
   if (words.some((word) => word.includes("\0"))) return "a NUL byte cannot be part of a command, a variable or a path; remove it";
   const name = Object.keys(command.env).find((key) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(key));

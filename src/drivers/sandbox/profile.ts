@@ -97,12 +97,14 @@ const waiting = `printf r >&${controlFd}; IFS= read -r -d '' -u ${controlFd} s; 
 const longOrderBytes = 8 * 1024;
 
 /** What the waiting shell is told: limits, variables, folder, then the command in its own place. */
-export function orders(command: SandboxCommand): Buffer {
+export function orders(command: SandboxCommand, fileBytesMax: number): Buffer {
   const kilobytes = Math.max(1, Math.floor(command.memoryBytesMax / 1024));
+  const fileKilobytes = Math.min(kilobytes, Math.floor(fileBytesMax / 1024));
   const lines = [
     // A shell reports how its child died; that line is ours, not the command's, so it goes nowhere.
     "exec 5>&2 2>/dev/null",
-    `(exec 2>&5 5>&-; ulimit -c 0; ulimit -d ${kilobytes}; ulimit -f ${kilobytes}; ulimit -n 4096; ulimit -u ${command.processesMax}`,
+    // A file at its limit is an error for the program that writes it, not the end of the whole command.
+    `(exec 2>&5 5>&-; trap '' XFSZ; ulimit -c 0; ulimit -d ${kilobytes}; ulimit -f ${fileKilobytes}; ulimit -n 4096; ulimit -u ${command.processesMax}`,
     ...Object.entries(command.env).map(([name, value]) => `export ${name}=${quote(value)}`),
     `cd -- ${quote(`${workspace}/${command.cwd}`)} || exit 126`,
     `exec ${seccompFd}>&- ${controlFd}>&-${command.stdin === "" ? " </dev/null" : ""}`,

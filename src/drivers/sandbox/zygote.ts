@@ -12,8 +12,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { SandboxCommand } from "../../abi/sandbox.ts";
 import { at, closeTree, openTree } from "../files/tree.ts";
+import { usageOf } from "../files/usage.ts";
 import { Cell } from "./cell.ts";
 import { cgroups } from "./cgroup.ts";
+import { watchGrowth } from "./growth.ts";
 import { etcFiles, type Closed, type ProfileSpec } from "./profile.ts";
 import { seccompFilter } from "./seccomp.ts";
 import { encodeFrame, frameReader, type ZygoteMode, type Reply, type Request } from "./wire.ts";
@@ -82,24 +84,40 @@ function serve(mode: ZygoteMode, bubblewrap: string): void {
   const failed = (id: number, message: string, cause: string): void => send({ op: "failed", id, errno: "EIO", message, cause });
 
   const run = async (id: number, command: SandboxCommand): Promise<void> => {
+    let cancelled = false;
+    running.set(id, () => (cancelled = true));
+    const watch = command.growth === null ? null : await watchGrowth(command.growth);
     const place = placeOf(command);
-    if (place === null) return failed(id, "the workspace could not be looked at, so the command was not run", "");
+    if (place === null || cancelled) return failed(id, "the command was not run: the workspace could not be looked at", "");
     const cell = takeCell(place);
-    const pending = cell.run(command, (kill) => running.set(id, kill));
+    running.set(id, () => cell.kill());
+    let full = watch?.tight ?? null;
+    const unwatch = watch?.start((what) => {
+      full = what;
+      cell.kill();
+    });
     // Making the next cell while a short command runs would slow that command down.
     const early = setTimeout(warm, warmAfterMs, command);
-    const result = await pending;
+    const result = await cell.run(command, watch?.fileBytesMax ?? Number.MAX_SAFE_INTEGER);
     clearTimeout(early);
-    running.delete(id);
+    unwatch?.();
     if (!result.ok) return failed(id, "the sandbox could not be set up, so the command was not run", result.cause);
-    send({ op: "ran", id, result: result.reply }, [result.stdout, result.stderr]);
+    send({ op: "ran", id, result: { ...result.reply, full } }, [result.stdout, result.stderr]);
     setImmediate(warm, command);
   };
+  /** What goes wrong in one request fails that request, not the helper. */
+  const serving = (id: number, work: Promise<void>): void =>
+    void work
+      .catch((error: unknown) => failed(id, "the sandbox helper could not do it", String(error)))
+      .finally(() => running.delete(id));
   const mount = (id: number, home: string, hide: readonly string[]): void => {
     execFile("/bin/sh", ["-c", mountScript, "sh", ...hide], { cwd: home, env: { PATH: systemPath } }, (error, _, stderr) => {
       if (error !== null) return failed(id, "the session's view could not be mounted", stderr);
       send({ op: "done", id });
     });
+  };
+  const measure = async (id: number, folder: string): Promise<void> => {
+    send({ op: "measured", id, usage: await usageOf(folder) });
   };
   const unmount = async (id: number, view: string): Promise<void> => {
     await dropIdle((key) => key.startsWith(`${view}\0`));
@@ -121,10 +139,11 @@ function serve(mode: ZygoteMode, bubblewrap: string): void {
   process.stdin.on("end", end).on("error", end);
   process.stdin.on("data", (piece: Buffer) => {
     for (const { header } of read(piece)) {
-      if (header.op === "run") void run(header.id, header.command);
+      if (header.op === "run") serving(header.id, run(header.id, header.command));
       else if (header.op === "cancel") running.get(header.id)?.();
+      else if (header.op === "measure") serving(header.id, measure(header.id, header.folder));
       else if (header.op === "mount") mount(header.id, header.home, header.hide);
-      else void unmount(header.id, header.view);
+      else serving(header.id, unmount(header.id, header.view));
     }
   });
   send({ op: "hello", id: 0, mode, limits: group === null ? "rlimit" : "cgroup" });

@@ -4,6 +4,7 @@
  *   SBX-9.2  The result says what the command printed, in order, how it ended, and which files it changed.
  *   SBX-9.3  After a crash nobody can say whether a command ran, so the answer to that is `unknown`.
  *   SBX-9.4  What the workspace holds of files that look like secrets cannot be opened by a command; what a command makes itself can.
+ *   SBX-9.5  A command that filled its session is EDQUOT, one that filled the disk ENOSPC, with what to do; its changes stay and deleting works.
  */
 import type { CallContext, CallHandler, CallSpec, CallValue } from "../../abi/call.ts";
 import { fail, type SysError } from "../../abi/errno.ts";
@@ -11,6 +12,7 @@ import type { Change, Session } from "../../abi/files.ts";
 import { limits } from "../../abi/limits.ts";
 import type { Pid } from "../../abi/process.ts";
 import type { SandboxDriver, SandboxResult } from "../../abi/sandbox.ts";
+import { fullSession } from "../files/quota.ts";
 import { ok, type Awaitable, type Result } from "../../lib/result.ts";
 
 export interface ShellDeps {
@@ -24,6 +26,8 @@ interface RunArgs {
   readonly timeoutMs?: number;
 }
 
+const fullDisk =
+  "the disk is almost full. What it wrote is kept: delete what you do not need with shell.run and rm, or free some space, and try again";
 const changedMax = 100;
 const timeoutDefaultMs = 60_000;
 
@@ -64,6 +68,10 @@ async function run(args: RunArgs, context: CallContext, deps: ShellDeps): Promis
   const after = await session.value.changes();
   if (!result.ok) return result;
   if (!after.ok) return after;
+  const { full, signal } = result.value;
+  if (full === "session" && signal !== null && stage.value.growth !== null)
+    return fail("EDQUOT", `the command was ended: ${fullSession(stage.value.growth)}`);
+  if (full === "disk" && signal !== null) return fail("ENOSPC", `the command was ended: ${fullDisk}`);
   const changed = difference(before.value, after.value);
   const shown =
     changed.length > changedMax ? [...changed.slice(0, changedMax), `and ${changed.length - changedMax} more`] : changed;
@@ -78,7 +86,9 @@ function ending(result: SandboxResult): { exitCode: number | null; note?: string
   if (result.timedOut) return { exitCode: null, note: "ended at its time limit; give a larger timeoutMs or do less at once" };
   if (result.signal !== null)
     return { exitCode: null, note: `ended by ${result.signal}${result.truncated ? ", because it printed too much" : ""}` };
-  return { exitCode: result.exitCode };
+  if (result.full === null) return { exitCode: result.exitCode };
+  const what = result.full === "session" ? "this process's changes take all the room they may" : "the disk is almost full";
+  return { exitCode: result.exitCode, note: `${what}, so the command could delete but not write` };
 }
 
 /** Paths whose state is another than before. */

@@ -1,8 +1,20 @@
 /** What only an overlay has: commands change the session, and its upper folder tells what they did. */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import type { CallValue } from "../../../src/abi/call.ts";
+import type { SysError } from "../../../src/abi/errno.ts";
 import type { Change, Session } from "../../../src/abi/files.ts";
 import { overlaySessions } from "../../../src/drivers/files/overlay.ts";
 import { commitSession, rollbackCommit } from "./end-to-end.ts";
@@ -13,11 +25,13 @@ import { shellCalls } from "../../../src/drivers/tool/shell.ts";
 import { planCommit } from "../../../src/files/commit.ts";
 import { planRollback, safetyOf } from "../../../src/files/rollback.ts";
 import { sha256 } from "../../../src/lib/hash.ts";
-import { done, ok } from "../../../src/lib/result.ts";
+import type { QuotaBounds } from "../../../src/drivers/files/quota.ts";
+import { done, ok, type Result } from "../../../src/lib/result.ts";
 import { processesNamed } from "../../contract/sandbox.ts";
 import { errno, value } from "../../contract/session.ts";
 import { isSecret } from "../../../src/security/policy/names.ts";
 
+const MiB = 1024 * 1024;
 const top = mkdtempSync(join(tmpdir(), "overlay-"));
 const helper = new ZygoteClient();
 const sandbox = bwrapSandbox({ helper });
@@ -38,7 +52,7 @@ afterAll(async () => {
   rmSync(top, { recursive: true, force: true });
 });
 
-async function opened(files: Readonly<Record<string, string>>) {
+async function opened(files: Readonly<Record<string, string>>, quota: QuotaBounds = { bytesMax: 2 ** 30, filesMax: 10_000 }) {
   const folder = mkdtempSync(join(top, "test-"));
   const [lower, home] = [join(folder, "workspace"), join(folder, "workspace/.daimon/sessions/1")];
   mkdirSync(home, { recursive: true });
@@ -46,14 +60,16 @@ async function opened(files: Readonly<Record<string, string>>) {
     mkdirSync(join(lower, path, ".."), { recursive: true });
     writeFileSync(join(lower, path), text);
   }
+  const driver = overlaySessions({ helper, blobs, hide: [".daimon"], isSecret, quota });
   const session = value(await driver.open({ pid: 1, lower, home }));
-  const shell = async (command: string) => {
+  const run = async (command: string): Promise<Result<CallValue, SysError>> => {
     const [call] = shellCalls({ session: () => ok(session), sandbox });
     const context = { pid: 1, id: "1.0.0", signal: new AbortController().signal, now: 0, frozen: null };
-    const result = value(await (call?.perform({ command } as never, context) ?? Promise.reject(new Error("no call"))));
-    return result.value as { exitCode: number | null; changed: string[]; text: string };
+    return await (call?.perform({ command } as never, context) ?? Promise.reject(new Error("no call")));
   };
-  return { session, lower, home, shell };
+  const shell = async (command: string) =>
+    value(await run(command)).value as { exitCode: number | null; changed: string[]; text: string; note?: string };
+  return { session, lower, home, run, shell };
 }
 
 const rows = async (session: Session): Promise<(string | null)[][]> =>
@@ -200,6 +216,73 @@ describe("overlay with commands", () => {
       await session.close();
     },
   );
+
+  rule("SBX-10.1 no file of a command becomes longer than what is left to its session", async () => {
+    const { session, shell } = await opened({ a: "1" }, { bytesMax: 4 * MiB, filesMax: 100 });
+    const long = await shell("head -c 8000000 /dev/zero > long; truncate -s 100M sparse || echo refused; stat -c %s long");
+    expect(long.text).toMatch(/File too large.*refused\n(?:419\d{4}|41[0-8]\d{4})\n$/s);
+    await session.close();
+  });
+
+  rule(
+    "SBX-9.5 SBX-10.2 a command that fills its session with many files is ended with EDQUOT, and nothing is lost",
+    async () => {
+      const { session, run, shell } = await opened({ a: "1" }, { bytesMax: 16 * MiB, filesMax: 1_000 });
+      value(await session.write("before", Buffer.from("kept")));
+      const filled = await run("n=0; while :; do n=$((n+1)); head -c 3000000 /dev/zero > f$n; done");
+      expect(filled).toMatchObject({
+        ok: false,
+        error: { errno: "EDQUOT", message: expect.stringMatching(/was ended.*16 MiB.*kept: delete/) as string },
+      });
+      expect(errno(await session.write("more", Buffer.from("x")))).toBe("EDQUOT");
+      expect(value(await session.read("before")).toString()).toBe("kept");
+      const kept = await rows(session);
+      expect(kept.length).toBeGreaterThan(3);
+      const tight = await shell("echo x > new; cat before; wc -c < f1");
+      expect(tight.text).toContain("kept3000000");
+      expect(tight.note).toMatch(/could delete but not write/);
+      expect((await rows(session)).map((row) => row[2]).filter((path) => path !== "new")).toEqual(kept.map((row) => row[2]));
+      expect(await shell("rm -f f* new")).toMatchObject({ exitCode: 0 });
+      value(await session.write("more", Buffer.from("x")));
+      const after = await shell("head -c 3000000 /dev/zero > fits; stat -c %s fits");
+      expect(after).toMatchObject({ exitCode: 0, text: "3000000\n" });
+      expect(after.note).toBeUndefined();
+      await session.close();
+    },
+  );
+
+  rule(
+    "SBX-10.2 a command that makes too many files is ended, empty ones in a hidden folder that nobody may list too",
+    async () => {
+      const { session, run } = await opened({ a: "1" }, { bytesMax: 64 * MiB, filesMax: 2_000 });
+      const filled = await run("mkdir .daimon; cd .daimon; chmod 300 .; n=0; while :; do n=$((n+1)); : > f$n; done");
+      expect(filled).toMatchObject({ ok: false, error: { errno: "EDQUOT" } });
+      await session.close();
+    },
+  );
+
+  rule("SBX-10.3 a command is ended before the disk is full, with ENOSPC", async () => {
+    const { bavail, bsize } = statfsSync(top);
+    const { session, run } = await opened(
+      { a: "1" },
+      { bytesMax: 2 ** 40, filesMax: 1_000_000, freeBytesMin: bavail * bsize - 256 * MiB },
+    );
+    const filled = await run("n=0; while :; do n=$((n+1)); head -c 20000000 /dev/zero > f$n; done");
+    expect(filled).toMatchObject({
+      ok: false,
+      error: { errno: "ENOSPC", message: expect.stringMatching(/was ended.*disk/) as string },
+    });
+    await session.close();
+  });
+
+  rule("SBX-10.4 on a disk that is full from the start a command deletes and does not write", async () => {
+    const { session, shell } = await opened({ a: "1" }, { bytesMax: 2 ** 40, filesMax: 1_000_000, freeBytesMin: 2 ** 50 });
+    const { text, note, changed } = await shell("echo x > b; rm a; ls");
+    expect(text).not.toContain("a\n");
+    expect(note).toMatch(/disk is almost full.*delete but not write/);
+    expect(changed).toContain("a");
+    await session.close();
+  });
 
   rule("FIL-8.3 a half-written file is not a change", async () => {
     const { session, shell } = await opened({ a: "1" });

@@ -28,6 +28,7 @@ const command = (script: string): SandboxCommand => ({
   argv: ["bash", "-c", script],
   root: folder,
   closed: [],
+  growth: null,
   cwd: ".",
   env: {},
   stdin: "",
