@@ -5,6 +5,7 @@
  *   FIL-15.2  A later look finds what a first look would find, whatever was added, moved or removed in between.
  *   FIL-15.3  With more than `limits.closedPathsMax` of them, the folders with the most are closed whole; if that is not enough, E2BIG.
  *   FIL-15.4  A folder that cannot be looked into for want of permission is left out, since no command can either; any other failure is EIO.
+ *   FIL-15.5  Behind a name that is not UTF-8, and so in no list, a secret closes the folder that holds the name; at the top it is EINVAL.
  */
 import { lstatSync, readdirSync, type BigIntStats } from "node:fs";
 import { join } from "node:path";
@@ -65,6 +66,11 @@ export class Secrets {
         if (known.size % pauseEvery === 0) await new Promise(setImmediate);
       }
     } catch (error) {
+      if (codeOf(error) === "EILSEQ")
+        return fail(
+          "EINVAL",
+          "a name at the top of the workspace is not UTF-8, and secret files lie behind it, so no command is run; rename it",
+        );
       return fail("EIO", "the workspace could not be looked through for secret files, so no command is run", codeOf(error));
     }
     this.#known = known;
@@ -72,31 +78,61 @@ export class Secrets {
   }
 
   #folder(path: string): Folder | null {
-    try {
-      const full = join(this.#root, path);
-      const stat = lstatSync(full, { bigint: true });
-      const now = this.#now();
-      const state = stateOf(stat);
-      const before = this.#known.get(path);
-      if (before?.state === state) return before;
-      return { ...this.#read(path, full), state: now - Number(stat.ctimeMs) < coarseMs ? "" : state };
-    } catch (error) {
-      if (["ENOENT", "ENOTDIR", "EACCES"].includes(codeOf(error))) return null;
-      throw error;
-    }
+    const full = join(this.#root, path);
+    const stat = unlessShut(() => lstatSync(full, { bigint: true }));
+    if (stat === null) return null;
+    const now = this.#now();
+    const state = stateOf(stat);
+    const before = this.#known.get(path);
+    if (before?.state === state) return before;
+    const read = this.#read(path, full);
+    return read === null ? null : { ...read, state: read.state ?? (now - Number(stat.ctimeMs) < coarseMs ? "" : state) };
   }
 
-  #read(path: string, full: string): Omit<Folder, "state"> {
+  /** `state` is empty where the folder's own does not tell of all that was looked at. */
+  #read(path: string, full: string): (Omit<Folder, "state"> & { readonly state: string | undefined }) | null {
+    const entries = unlessShut(() => readdirSync(full, { withFileTypes: true }));
+    if (entries === null) return null;
     const folders: string[] = [];
     const secrets: string[] = [];
-    for (const entry of readdirSync(full, { withFileTypes: true })) {
+    let state: string | undefined;
+    for (const entry of entries) {
       const name = path === "" ? entry.name : `${path}/${entry.name}`;
       if (entry.isSymbolicLink() || isHidden(this.#hide, name)) continue;
       const type = entry.isDirectory() ? "folder" : "file";
-      if (this.#isSecret(name, type)) secrets.push(name);
+      if (entry.name.includes(undecoded)) state = "";
+      else if (this.#isSecret(name, type)) secrets.push(name);
       else if (type === "folder") folders.push(name);
     }
-    return { folders, secrets };
+    if (state === undefined || !this.#holdsSecret(Buffer.from(full), path)) return { folders, secrets, state };
+    if (path === "") throw Object.assign(new Error(), { code: "EILSEQ" });
+    return { folders, secrets: [...secrets, path], state };
+  }
+
+  /** Looks behind names that are not UTF-8, which only their bytes lead to; `path` is what they look like. */
+  #holdsSecret(folder: Buffer, path: string, behind = false): boolean {
+    const entries = unlessShut(() => readdirSync(folder, { withFileTypes: true, encoding: "buffer" }));
+    return (entries ?? []).some((entry) => {
+      const text = entry.name.toString();
+      if (entry.isSymbolicLink() || (!behind && !text.includes(undecoded))) return false;
+      const type = entry.isDirectory() ? "folder" : "file";
+      const name = path === "" ? text : `${path}/${text}`;
+      if (this.#isSecret(name, type)) return true;
+      return type === "folder" && this.#holdsSecret(Buffer.concat([folder, Buffer.from("/"), entry.name]), name, true);
+    });
+  }
+}
+
+/** What stands in a name for bytes that are not UTF-8. */
+const undecoded = "\ufffd";
+
+/** null for what is gone, or shut to us and so to every command. */
+function unlessShut<T>(look: () => T): T | null {
+  try {
+    return look();
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR", "EACCES"].includes(codeOf(error))) return null;
+    throw error;
   }
 }
 

@@ -94,6 +94,22 @@ test("FIL-15.3 with too many, the folders with the most are closed whole; spread
   expect(await new Secrets(wide, isSecret, []).look()).toMatchObject({ ok: false, error: { errno: "E2BIG" } });
 });
 
+test("FIL-15.5 a secret behind a name that is not UTF-8 closes the folder around it, and at the top there is none", async () => {
+  const latin = (root: string, ...names: readonly string[]): Buffer =>
+    Buffer.concat([Buffer.from(`${root}/`), ...names.map((name) => Buffer.from(name, "latin1"))]);
+  const root = workspace("a/.env", "b/n.md");
+  const later = new Secrets(root, isSecret, [], () => Date.now() + 3_600_000);
+  mkdirSync(latin(root, "b/caf\u00e9/deep"), { recursive: true });
+  writeFileSync(latin(root, "b/caf\u00e9/deep/n.md"), "");
+  expect(await look(later)).toEqual(["a/.env"]);
+  writeFileSync(latin(root, "b/caf\u00e9/deep/.env"), "");
+  expect(await look(later)).toEqual(["a/.env", "b"]);
+  mkdirSync(latin(root, "caf\u00e9"));
+  expect(await look(later)).toEqual(["a/.env", "b"]);
+  writeFileSync(latin(root, "caf\u00e9/\u00e9.pem"), "");
+  expect(await later.look()).toMatchObject({ ok: false, error: { errno: "EINVAL" } });
+});
+
 test("FIL-15.4 a workspace that cannot be looked through at all is an error, not an empty list", async () => {
   const refused = await new Secrets("/proc/self/mem/nothing", isSecret, []).look();
   expect(refused).toEqual({ ok: true, value: [] });
