@@ -3,8 +3,9 @@
  *   BOO-22.1  A journal that the workspace's own key did not sign is EKEYREJECTED for both: files that came into a `.daimon` of
  *            ours, by a checkout or an archive, are not believed either.
  *   BOO-22.2  A reader of a workspace that is not ours gets EUCLEAN, and of one where nothing has run ENOENT.
+ *   BOO-22.3  A journal that is gone while sessions are there is EUCLEAN for both: no new one begins over what the old one knew.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createPrivateKey, createPublicKey, sign as signBytes, type KeyObject } from "node:crypto";
 import type { Clock } from "../abi/clock.ts";
@@ -25,6 +26,8 @@ export interface Stores {
 
 /** For writing, under the lock. Batches are signed with the workspace's own key. */
 export function openStores(layout: Layout, clock: Clock): Result<Stores, SysError> {
+  const whole = checkLost(layout);
+  if (!whole.ok) return whole;
   const key = keyIn(layout, "secret");
   if (!key.ok) return key;
   const sign: Sign = (head) => signBytes(null, head, key.value);
@@ -36,10 +39,29 @@ export function openStores(layout: Layout, clock: Clock): Result<Stores, SysErro
 
 /** For reading, also while a kernel writes. */
 export function readStores(layout: Layout, clock: Clock): Result<Stores, SysError> {
+  const there = checkJournal(layout);
+  return there.ok ? readUnproven(layout, clock) : there;
+}
+
+/** Is there a journal to read, and is it this workspace's? */
+export function checkJournal(layout: Layout): Result<void, SysError> {
   const standing = checkWorkspace(layout);
   if (!standing.ok) return standing;
-  if (!existsSync(layout.journal)) return fail("ENOENT", "nothing has run here yet; start with: daimon run brief FOLDER");
-  return readUnproven(layout, clock);
+  const whole = checkLost(layout);
+  if (!whole.ok || existsSync(layout.journal)) return whole;
+  return fail("ENOENT", "nothing has run here yet; start with: daimon run brief FOLDER");
+}
+
+/** A session is made for a process, and a process stands in the journal before it acts. */
+function checkLost({ journal, sessions }: Layout): Result<void, SysError> {
+  if (namesIn(journal).length > 0 || namesIn(sessions).length === 0) return done;
+  const next = "restore .daimon/journal from a backup, or move .daimon away to begin anew";
+  return fail("EUCLEAN", `the journal is gone, while .daimon/sessions holds what its processes changed; ${next}`);
+}
+
+/** Of a folder that is not there, none. */
+function namesIn(folder: string): readonly string[] {
+  return existsSync(folder) ? readdirSync(folder) : [];
 }
 
 /** The same of a `.daimon` that nobody vouches for yet, once its survey found nothing but plain files: for a person who is to judge it. */

@@ -17,8 +17,8 @@ import { storeSeparation } from "../boot/checks/stores.ts";
 import { listRepairs, repair, runChecks, undo, type Check, type Problem } from "../boot/fsck.ts";
 import { checkFolder, type Layout } from "../boot/layout.ts";
 import { acquireLock, readIdentity } from "../boot/lock.ts";
-import { checkWorkspace, standingOf } from "../boot/provenance.ts";
-import { readStores } from "../boot/stores.ts";
+import { standingOf } from "../boot/provenance.ts";
+import { checkJournal, readStores } from "../boot/stores.ts";
 import { setAside } from "../drivers/store/archive.ts";
 import { decode } from "../kernel/codec.ts";
 import { recoverTable } from "../kernel/recover.ts";
@@ -58,7 +58,8 @@ export async function run(input: Input<typeof fsckOptions>, io: Io): Promise<Res
 
 async function check(layout: Layout, io: Io): Promise<readonly Problem[]> {
   const checks: Check[] = [layoutCheck(layout)];
-  const stores = checkWorkspace(layout).ok && existsSync(layout.journal) ? readStores(layout, io.clock) : null;
+  const there = checkJournal(layout);
+  const stores = there.ok ? readStores(layout, io.clock) : null;
   const table = stores?.ok === true ? recoverTable(stores.value.log, stores.value.blobs) : null;
   const { preview } = await import("../boot/preview.ts");
   const now = await preview(layout, table?.ok === true ? table.value.table : emptyTable());
@@ -69,6 +70,7 @@ async function check(layout: Layout, io: Io): Promise<readonly Problem[]> {
     checks.push(
       storeSeparation(now.value.findings.filter(({ rule }) => rule.startsWith("BOO-7.") || rule === "store-separation")),
     );
+  if (!there.ok && there.error.errno !== "ENOENT") problems.push(problemOf(".daimon/journal", there.error.message));
   if (stores !== null && !stores.ok) {
     // Setting the end aside mends damage; who signed it is another matter.
     const where = stores.error.errno === "EKEYREJECTED" ? ".daimon/journal" : "journal";

@@ -7,10 +7,10 @@
 import { createPublicKey, randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fail, type SysError } from "../abi/errno.ts";
+import type { SysError } from "../abi/errno.ts";
 import { acquireLock, readIdentity } from "../boot/lock.ts";
-import { checkWorkspace, keyFiles } from "../boot/provenance.ts";
-import { readStores } from "../boot/stores.ts";
+import { keyFiles } from "../boot/provenance.ts";
+import { checkJournal, readStores } from "../boot/stores.ts";
 import { archiveSegments } from "../drivers/store/archive.ts";
 import { verifyLog } from "../drivers/store/verify.ts";
 import { ok, type Result } from "../lib/result.ts";
@@ -20,9 +20,8 @@ import { layoutHere } from "./workspace.ts";
 
 export function verify(io: Io): Result<number, SysError> {
   const layout = layoutHere(io);
-  const standing = checkWorkspace(layout);
-  if (!standing.ok) return standing;
-  if (!existsSync(layout.journal)) return nothing;
+  const there = checkJournal(layout);
+  if (!there.ok) return there;
   const keyFile = join(layout.keys, keyFiles.shown);
   const key = existsSync(keyFile) ? createPublicKey(readFileSync(keyFile)) : null;
   const since = performance.now();
@@ -68,9 +67,8 @@ export async function reindex(io: Io): Promise<Result<number, SysError>> {
 
 export async function archive(io: Io): Promise<Result<number, SysError>> {
   const layout = layoutHere(io);
-  const standing = checkWorkspace(layout);
-  if (!standing.ok) return standing;
-  if (!existsSync(layout.journal)) return nothing;
+  const there = checkJournal(layout);
+  if (!there.ok) return there;
   const lock = await acquireLock(layout.lock, readIdentity(process.pid), io.clock, () => randomBytes(4).toString("hex"));
   if (!lock.ok) return lock;
   const archived = archiveSegments(layout.journal);
@@ -82,5 +80,3 @@ export async function archive(io: Io): Promise<Result<number, SysError>> {
   else print(io, `archived ${many(segments.length, "segment")}: ${formatBytes(bytesBefore)} are now ${formatBytes(bytesAfter)}`);
   return ok(0);
 }
-
-const nothing = fail("ENOENT", "nothing has run here yet; start with: daimon run brief FOLDER");

@@ -173,8 +173,9 @@ async function resume(words: readonly string[], options: Options, io: Io): Promi
       "EINVAL",
       `--resume starts nothing new, and ${flags(idle)} can only be given to a new run; leave it out, raise a spent limit with \`daimon approve PID --raise\`, or end the run with \`daimon kill PID\` and begin anew`,
     );
-  const { existsSync } = await import("node:fs");
-  if (!existsSync(layoutHere(io).journal)) return fail("ENOENT", "nothing has run here yet; start with: daimon run brief FOLDER");
+  const { checkJournal } = await import("../boot/stores.ts");
+  const there = checkJournal(layoutHere(io));
+  if (!there.ok) return there;
   const interrupt = interrupts(io.host);
   const reports = await withMachine(io, { policyEngine: options["policy-engine"], processes: "resume" }, async (machine) => {
     const waiting = only.value === null ? ok(unfinished(machine)) : rootOf(machine, only.value);

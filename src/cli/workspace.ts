@@ -74,8 +74,9 @@ export async function steer(
   if (!standing.ok) return standing;
   const asked = await askKernel(layout.socket, request);
   if (asked.ok || asked.error.errno !== "ENOENT" || (await isRunning(layout))) return asked;
-  const { existsSync } = await import("node:fs");
-  if (!existsSync(layout.journal)) return fail("ENOENT", "nothing has run here yet; start with: daimon run brief FOLDER");
+  const { checkJournal } = await import("../boot/stores.ts");
+  const there = checkJournal(layout);
+  if (!there.ok) return there;
   return await withMachine(io, { processes: "leave" }, (machine) => {
     const acted = alone(machine);
     return Promise.resolve(acted.ok ? ok<Json>(null) : acted);

@@ -30,6 +30,8 @@ const columnsMax = 24;
 export function blockWriter(carry: Carry): BlockWriter {
   const blocks: Block[] = [];
   let text = "";
+  /** The text is empty or ends with a space. It is remembered because to look at the end of a growing text is to copy it whole. */
+  let parted = true;
   let marks: { at: number; line: number }[] = [];
   const writer: BlockWriter = {
     section: carry.section,
@@ -46,10 +48,11 @@ export function blockWriter(carry: Carry): BlockWriter {
     },
     add(piece, line, glue = false) {
       const folded = glue ? piece.replace(/\s+/g, " ") : piece.replace(/\s+/g, " ").trim();
-      if (folded === "" || (folded === " " && (text === "" || text.endsWith(" ")))) return;
-      if (!glue && text !== "" && !text.endsWith(" ")) text += " ";
+      if (folded === "" || (folded === " " && parted)) return;
+      if (!glue && !parted) text += " ";
       if (marks.at(-1)?.line !== line) marks.push({ at: text.length, line });
-      text += text === "" || text.endsWith(" ") ? folded.trimStart() : folded;
+      text += parted || !glue ? folded.trimStart() : folded;
+      parted = folded.endsWith(" ");
     },
     end(kind) {
       const trimmed = text.trimEnd();
@@ -59,6 +62,7 @@ export function blockWriter(carry: Carry): BlockWriter {
     },
     drop() {
       text = "";
+      parted = true;
       marks = [];
     },
     whole(kind, piece, line) {

@@ -78,7 +78,7 @@ async function walk(sys: Sys, path: string, depth: number, files: Found[], skipp
     const name = entry.path.split("/").at(-1) ?? "";
     if (entry.type === "folder" && depth < depthMax && !name.startsWith(".") && name !== "node_modules") {
       await walk(sys, entry.path, depth + 1, files, skipped);
-    } else if (entry.type !== "file") skipped.push({ path: entry.path, why: `not read: ${entry.type}` });
+    } else if (entry.type !== "file") skipped.push({ path: entry.path, why: kinds[entry.type] ?? "no file" });
     else if (files.length >= documentsMax)
       return fail("E2BIG", `${path} holds more than ${documentsMax} files; name a smaller folder`);
     else if (entry.bytes !== null && entry.bytes > documentBytesMax) {
@@ -126,14 +126,18 @@ function isCut(value: Json): boolean {
 async function probe(sys: Sys, file: Found): Promise<number | string> {
   if (file.bytes === 0) return "empty";
   const read = await readLines(sys, file.path, 1, 1);
-  if (!read.ok) return whyNot(read.error.message);
+  if (!read.ok) return whyNot(read.error);
   const sample = read.value.lines.map((line) => line.text).join("\n");
   if (isBinary(sample)) return "binary";
   return read.value.of === 0 ? "empty" : read.value.of;
 }
 
-/** `binary, a PNG image of 512 bytes` where the error says what it is; else the error. */
-function whyNot(message: string): string {
+/** What the reader of a brief is told of an entry that is no document. */
+const kinds: Readonly<Record<string, string>> = { link: "a link", folder: "a hidden or very deep folder" };
+
+/** `binary, a PNG image of 512 bytes` where the error says what it is; else the error. What it advises a process to do next is not for a reader. */
+function whyNot({ errno, message }: SysError): string {
+  if (errno === "EPERM" || errno === "EACCES") return "it is not permitted";
   const what = /\bnot text but (.{1,80}? bytes)\b/.exec(message)?.[1];
   if (what !== undefined) return `binary, ${what}`;
   return /\bbinary\b/i.test(message) ? "binary" : message;

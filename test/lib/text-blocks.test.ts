@@ -134,3 +134,12 @@ test("TXT-4.4 a hostile line of 200,000 characters is read in time", () => {
     }
   }
 });
+
+test("one paragraph of many lines is read in time that grows with it", () => {
+  const text = Array.from({ length: 60_000 }, (_, n) => `Line ${n}: the operator noted a delay and restarted the service.`).join(
+    "\n",
+  );
+  const [block] = whole("a.txt", text);
+  expect(block?.marks).toHaveLength(60_000);
+  expect(block?.text.endsWith("restarted the service.")).toBe(true);
+});

@@ -312,6 +312,7 @@ function listing(entries: readonly JsonObject[], lines: Readonly<Record<string, 
         return path === "d"
           ? ok({ path, entries, text: "" })
           : ok({ path, entries: [{ path: `${path}/in.md`, type: "file", bytes: 9 }], text: "" });
+      if (path.endsWith("closed.md")) return fail("EPERM", "fs.read was refused: a rule forbids it; go on without it");
       const count = lines[path] ?? 1;
       return count < 0
         ? fail("EINVAL", `${path} is not text but a PDF document of 12 bytes; it cannot be read as lines`)
@@ -320,11 +321,12 @@ function listing(entries: readonly JsonObject[], lines: Readonly<Record<string, 
   };
 }
 
-test("PRG-5.1 large, empty, linked and binary files are skipped, folders are entered", async () => {
+test("PRG-5.1 large, empty, linked, forbidden and binary files are skipped, folders are entered", async () => {
   const entries = [
     { path: "d/big.md", type: "file", bytes: 99_000_000 },
     { path: "d/empty.md", type: "file", bytes: 0 },
     { path: "d/link", type: "link", bytes: 1 },
+    { path: "d/closed.md", type: "file", bytes: 12 },
     { path: "d/a.pdf", type: "file", bytes: 12 },
     { path: "d/sub", type: "folder", bytes: 0 },
     { path: "d/ok.md", type: "file", bytes: 10 },
@@ -337,8 +339,9 @@ test("PRG-5.1 large, empty, linked and binary files are skipped, folders are ent
       skipped: [
         { path: "d/a.pdf", why: "binary, a PDF document of 12 bytes" },
         { path: "d/big.md", why: "too large: 99000000 bytes" },
+        { path: "d/closed.md", why: "it is not permitted" },
         { path: "d/empty.md", why: "empty" },
-        { path: "d/link", why: "not read: link" },
+        { path: "d/link", why: "a link" },
       ],
     },
   });
