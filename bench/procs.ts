@@ -54,7 +54,7 @@ async function parkedProcesses(): Promise<readonly Measure[]> {
   }
   await machine.kernel.recorder.barrier(false);
   const bytes = (settledHeapBytes() - before) / parked;
-  const answered = machine.kernel.answer(77, { allow: true, text: "go on", by: "bench", raise: null });
+  const answered = machine.kernel.answer(77, { park: 1, allow: true, text: "go on", by: "bench", raise: null });
   const status = await machine.kernel.wait(77);
   if (!answered.ok || !status.ok) throw new Error("a parked process goes on");
   await machine.close();

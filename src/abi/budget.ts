@@ -1,6 +1,6 @@
 /** Budget: limits and what is spent, on a process and on every group above it. */
 
-/** Each limit is optional; null means no limit. Time is wall time in milliseconds. */
+/** Each limit is optional; null means no limit. Time is in milliseconds, while neither the process nor one below it waits for a person. */
 export interface Limits {
   readonly costUsd: number | null;
   readonly tokens: number | null;

@@ -1,4 +1,5 @@
 /** Call: the system calls' types. One table of specs, one trap, whoever the caller is. */
+import type { Digest } from "../lib/hash.ts";
 import type { Awaitable, Result } from "../lib/result.ts";
 import type { Json, JsonSchema } from "../lib/json.ts";
 import type { SysError } from "./errno.ts";
@@ -50,6 +51,8 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /** Milliseconds since 1970, from the kernel's clock. */
   readonly now: number;
+  /** The plan that a person allowed, as freeze() named it, and no other may be performed; null where the arguments say it all. */
+  readonly frozen: Digest | null;
 }
 
 /**
@@ -74,6 +77,12 @@ export type Verdict =
 export interface CallHandler {
   readonly spec: CallSpec;
   perform(args: never, context: CallContext): Awaitable<Result<CallValue, SysError>>;
+  /**
+   * For a call whose arguments do not say all that would happen: works out the plan and keeps it in the blob store, durable, under the digest it
+   * returns. Asked before a person is, who is shown that plan, and again before the effect: another plan asks again. An error is the
+   * call's outcome, and nobody is asked.
+   */
+  freeze?(args: never, context: CallContext): Awaitable<Result<Digest, SysError>>;
   /** Look at the world: did the effect of this intent happen? Required where recovery is `verify`. */
   verify?(args: never, context: CallContext): Awaitable<Verdict>;
 }

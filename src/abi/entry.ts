@@ -4,7 +4,7 @@
  */
 import type { Digest } from "../lib/hash.ts";
 import type { Json } from "../lib/json.ts";
-import type { CallId } from "./call.ts";
+import type { CallId, EffectClass } from "./call.ts";
 import type { SysError } from "./errno.ts";
 import type { Label } from "./label.ts";
 import type { Part } from "./message.ts";
@@ -45,7 +45,8 @@ export interface SpawnEntry {
   readonly cpu: string;
   /** Its task, in the user's or the parent's words; an agent's first message. */
   readonly goal: Json;
-  readonly goalTokens: number;
+  /** The head of its window: instructions, goal and the calls it is offered. */
+  readonly headTokens: number;
   readonly label: Label;
   readonly session: Pid;
   readonly weight: number;
@@ -60,7 +61,8 @@ export interface ExecEntry {
   readonly manifest: Digest;
   readonly cpu: string;
   readonly goal: Json;
-  readonly goalTokens: number;
+  /** The head of its window: instructions, goal and the calls it is offered. */
+  readonly headTokens: number;
   readonly windowTokensMax: number;
 }
 
@@ -78,6 +80,8 @@ export interface ThinkEntry {
 export interface Intent {
   readonly verb: Verb;
   readonly rules: readonly RuleId[];
+  /** What it does to the world; absent when it only reads. An effect begins only when its intent is durable. */
+  readonly effect?: EffectClass;
   readonly error?: SysError;
 }
 
@@ -126,12 +130,14 @@ export interface OutcomeEntry {
   readonly label?: Label;
 }
 
-/** Pages left the window as one batch; each text lies in the blob store. */
+/** Pages left the window as one batch, and where that was not enough whole turns; each text lies in the blob store. */
 export interface EvictEntry {
   readonly kind: "evict";
   readonly at: number;
   readonly pid: Pid;
   readonly pages: readonly { readonly id: PageId; readonly blob: Digest; readonly stubTokens: number }[];
+  /** Turns that left with their results; `blob` holds the reply's words and calls. */
+  readonly turns?: readonly { readonly step: number; readonly blob: Digest }[];
 }
 
 export interface ParkEntry {
@@ -141,15 +147,20 @@ export interface ParkEntry {
   readonly reason: ParkReason;
 }
 
-/** A person answered: an approval, a question, a raised budget, an uncertainty settled. */
-export interface AnswerEntry {
-  readonly kind: "answer";
-  readonly at: number;
-  readonly pid: Pid;
+/** A person's answer: to an approval, a question, a spent budget, an uncertainty. */
+export interface Answer {
+  /** Which of the process's parks it answers, counted from 1: `parks` of what was shown. */
+  readonly park: number;
   readonly by: string;
   readonly allow: boolean;
   readonly text: string;
   readonly raise: Partial<Limits> | null;
+}
+
+export interface AnswerEntry extends Answer {
+  readonly kind: "answer";
+  readonly at: number;
+  readonly pid: Pid;
 }
 
 export interface SignalEntry {
@@ -215,6 +226,16 @@ export type Entry =
   | ExitEntry
   | FilesEntry
   | CheckpointEntry;
+
+/** What was large of it lies in the blob store: a part's text or arguments, a call's arguments, a goal, a result. */
+export type Moved<T> = T extends unknown ? Omit<T, "text" | "args" | "value" | "goal"> & { readonly large: Digest } : never;
+
+/** An entry as the journal holds it. */
+export type StoredEntry =
+  | Exclude<Entry, TurnEntry | ExitEntry>
+  | Moved<CallEntry | SpawnEntry | ExecEntry>
+  | (Omit<TurnEntry, "parts"> & { readonly parts: readonly (Part | Moved<Part>)[] })
+  | (Omit<ExitEntry, "status"> & { readonly status: ExitStatus | Moved<Extract<ExitStatus, { ok: true }>> });
 
 export type EntryKind = Entry["kind"];
 

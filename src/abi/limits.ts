@@ -18,6 +18,8 @@ export const limits = {
   closeTimeoutMs: 5_000,
   /** Calls of one reply that are looked at; more are refused. */
   callsPerTurnMax: 64,
+  /** Texts and calls of one reply that are kept; the rest is cut. */
+  partsPerReplyMax: 1_024,
   fileBytesMax: 16 * 1024 * 1024,
   pathBytesMax: 4_096,
   processesMax: 100_000,
@@ -30,6 +32,14 @@ export const limits = {
   shellMemoryBytesMax: 1024 * 1024 * 1024,
   shellProcessesMax: 256,
   shellOutputBytesMax: 1024 * 1024,
+  /** Files and folders that a command of a session cannot open, because they look like secrets. */
+  closedPathsMax: 256,
+  /** What the changes of one session may take of the disk. */
+  sessionBytesMax: 4 * 1024 * 1024 * 1024,
+  sessionFilesMax: 200_000,
+  /** The lesser of the two stays free on the disk of the sessions, which is the journal's. */
+  diskFreeBytesMin: 256 * 1024 * 1024,
+  diskFreeShareMin: 0.02,
   fetchTimeoutMs: 30_000,
   fetchBytesMax: 4 * 1024 * 1024,
   /** Retries of one model request after a transient failure. */
@@ -64,8 +74,17 @@ export const limits = {
   mcpTextBytesMax: 1024 * 1024,
   mcpConnectTimeoutMs: 30_000,
   mcpCallTimeoutMs: 120_000,
+  /** How long a closed server may take to end by itself, and again after it was told to. */
+  mcpCloseTimeoutMs: 1_000,
   /** What a server of ours may write in one message. */
   mcpMessageBytesMax: 8 * 1024 * 1024,
+  /** What the question of a commit shows; the rest is counted, and `daimon diff PID:N` shows it. */
+  reviewStepsMax: 100,
+  reviewRowsMax: 240,
+  reviewRowsPerStepMax: 60,
+  reviewLineCharsMax: 400,
+  /** Text that is compared by line for one question, all its files together. */
+  reviewBytesMax: 4 * 1024 * 1024,
   configBytesMax: 1024 * 1024,
   /** Aliases one configuration file may use: enough for people, too few for a bomb. */
   configAliasesMax: 32,
@@ -82,6 +101,8 @@ export const limits = {
   lockStaleMs: 20_000,
   /** A temporary file older than this was left behind by a crash. */
   leftoverAgeMs: 3_600_000,
+  /** The smallest window that can be asked for; less than that holds no task at all. */
+  windowTokensMin: 256,
   /** Share of the window at which pages leave, and down to which they leave. */
   windowHighShare: 0.8,
   windowLowShare: 0.5,

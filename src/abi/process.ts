@@ -1,4 +1,5 @@
 /** Process: manifests, states, signals and exits. A process is a fold over the journal; these are the fold's outer forms. */
+import type { Digest } from "../lib/hash.ts";
 import type { Json, JsonSchema } from "../lib/json.ts";
 import type { Limits, Spend } from "./budget.ts";
 import type { SysError } from "./errno.ts";
@@ -32,7 +33,8 @@ export interface Manifest {
 }
 
 export type ParkReason =
-  | { readonly type: "approval"; readonly call: CallId; readonly question: string }
+  /** `frozen` is the plan in the blob store that is asked about, where the call's arguments do not say it all. */
+  | { readonly type: "approval"; readonly call: CallId; readonly question: string; readonly frozen?: Digest }
   | { readonly type: "question"; readonly call: CallId; readonly question: string }
   | {
       readonly type: "budget";
@@ -60,6 +62,8 @@ export interface ProcessSummary {
   readonly kind: Manifest["kind"];
   readonly state: ProcessState;
   readonly park: ParkReason | null;
+  /** How often it was parked. While it is, this is the number an answer has to name. */
+  readonly parks: number;
   readonly exit: ExitStatus | null;
   readonly step: number;
   readonly weight: number;

@@ -5,7 +5,7 @@
 import type { Digest } from "../lib/hash.ts";
 import type { Awaitable, Result } from "../lib/result.ts";
 import type { SysError } from "./errno.ts";
-import type { Entry } from "./entry.ts";
+import type { StoredEntry } from "./entry.ts";
 
 /** Bounds of the stores, each with its unit in its name. */
 export const storeLimits = {
@@ -104,7 +104,7 @@ export interface IndexQuery {
 
 export interface IndexedEntry {
   readonly seq: number;
-  readonly entry: Entry;
+  readonly entry: StoredEntry;
 }
 
 /** For queries only; fed behind the log, rebuilt from it at any time. */

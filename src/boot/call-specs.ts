@@ -13,7 +13,7 @@ export function callSpecs(): readonly CallSpec[] {
   const none = (): Err<SysError> => fail("ENOSYS", "these calls are only looked at");
   const sandbox = { name: "none", available: none, run: () => Promise.resolve(none()), close: () => {} };
   const handlers = [
-    ...fsCalls({ session: none, diff: none, commit: none, workspace: none, searchable: () => () => false }),
+    ...fsCalls({ session: none, diff: none, freeze: none, commit: none, workspace: none, searchable: () => () => false }),
     ...shellCalls({ session: none, sandbox }),
     ...netCalls({ clock: systemClock() }),
   ];

@@ -4,15 +4,17 @@
  *   BOO-11.1  The socket is made with mode 0600 in a folder of mode 0700; a stale one of a dead kernel is replaced under the lock.
  *   BOO-11.2  A request that is too long, is no JSON, or asks for something unknown is answered with EINVAL, and the kernel goes on.
  *   BOO-11.3  No kernel behind the socket is ENOENT, so that the caller can start its own.
+ *   BOO-11.5  What is answered with ok is durable: a power cut right after it loses no order and no person's word.
  *   BOO-11.4  A request is carried out once, whatever follows it on its connection.
  */
 import { chmodSync, rmSync } from "node:fs";
 import { createConnection, createServer, type Socket } from "node:net";
+import type { Answer } from "../abi/entry.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { Signal } from "../abi/process.ts";
 import { isObject, parseJson, type Json } from "../lib/json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import type { Answer, Kernel } from "../kernel/kernel.ts";
+import type { Kernel } from "../kernel/kernel.ts";
 
 export type ControlRequest =
   | { readonly op: "signal"; readonly pid: number; readonly signal: Signal; readonly by: string }
@@ -70,9 +72,14 @@ function serve(socket: Socket, kernel: Kernel): void {
     socket.off("data", receive).resume();
     const long = end === -1 || end > requestBytesMax;
     const answer = long ? fail("EINVAL", "the request is too long") : answerTo(text.slice(0, end), kernel);
-    socket.end(`${JSON.stringify(answer)}\n`);
+    void settled(answer, kernel).then((told) => socket.end(`${JSON.stringify(told)}\n`));
   };
   socket.on("data", receive);
+}
+
+async function settled(answer: Result<Json, SysError>, kernel: Kernel): Promise<Result<Json, SysError>> {
+  const durable = await kernel.recorder.barrier(false);
+  return durable.ok || !answer.ok ? answer : durable;
 }
 
 function answerTo(line: string, kernel: Kernel): Result<Json, SysError> {
@@ -84,7 +91,8 @@ function answerTo(line: string, kernel: Kernel): Result<Json, SysError> {
   const nothing = (result: Result<void, SysError>): Result<Json, SysError> => (result.ok ? ok(null) : result);
   if (op === "signal" && isSignal(request["signal"])) return nothing(kernel.signal(pid, request["signal"], text(request["by"])));
   if (op === "nice" && typeof request["weight"] === "number") return nothing(kernel.nice(pid, request["weight"]));
-  if (op === "answer" && isObject(request["answer"])) return nothing(kernel.answer(pid, answerOf(request["answer"])));
+  const answer = op === "answer" ? answerOf(request["answer"]) : null;
+  if (answer !== null) return nothing(kernel.answer(pid, answer));
   return fail("EINVAL", `there is no request ${JSON.stringify(op)} of this form`);
 }
 
@@ -96,12 +104,15 @@ function text(value: Json | undefined): string {
   return typeof value === "string" ? value.slice(0, 200) : "";
 }
 
-function answerOf(value: { readonly [key: string]: Json }): Answer {
+/** null: it does not say what it answers. */
+function answerOf(value: Json | undefined): Answer | null {
+  if (!isObject(value) || typeof value["park"] !== "number") return null;
   const raise = isObject(value["raise"]) ? value["raise"] : null;
   const numbers =
     raise === null ? null : Object.fromEntries(Object.entries(raise).filter(([, limit]) => typeof limit === "number"));
   const said = value["text"];
   return {
+    park: value["park"],
     allow: value["allow"] === true,
     text: typeof said === "string" ? said.slice(0, 10_000) : "",
     by: text(value["by"]),

@@ -15,6 +15,7 @@ import type { BlobDriver } from "../abi/store.ts";
 import { done, type Result } from "../lib/result.ts";
 import { overlaySessions } from "../drivers/files/overlay.ts";
 import { copySessions } from "../drivers/files/copy.ts";
+import { isSecret } from "../security/policy/names.ts";
 import type { ZygoteClient } from "../drivers/sandbox/zygote-client.ts";
 import { checkFolder, folderName, linked, sessionFolder, type Layout } from "./layout.ts";
 
@@ -34,7 +35,7 @@ export function openSessions(layout: Layout, helper: ZygoteClient, blobs: BlobDr
   let chosen: Promise<SessionDriver> | null = null;
   let degraded: Finding | null = null;
   const choose = async (): Promise<SessionDriver> => {
-    const overlay = overlaySessions({ ...options, helper });
+    const overlay = overlaySessions({ ...options, isSecret, helper });
     const usable = await overlay.available();
     if (usable.ok) return overlay;
     degraded = { rule: "BOO-12.1", severity: "warning", where: "sessions", message: usable.error.message };

@@ -3,20 +3,27 @@
  *   BOO-16.1  A commit's plan and safety copy are durable before the first write; its outcome is journaled after the last.
  *   BOO-16.2  A commit or rollback that a crash cut short is finished by the next kernel, and finishing it twice changes nothing.
  *   BOO-16.3  A rollback undoes the session's commits, newest first, then sets the session's own changes aside with a safety copy.
+ *   BOO-16.6  Commits and rollbacks of one workspace are made one after the other: each is planned on what the one before left.
  *   BOO-16.4  Conflicts are named one by one with their reason, and nothing is written.
+ *   BOO-16.5  A plan that was frozen for a person's yes is performed as it stands, digest for digest, or refused with ESTALE and nothing written.
  */
 import type { FilesEntry } from "../abi/entry.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { Change, FileStep, Session } from "../abi/files.ts";
+import { limits } from "../abi/limits.ts";
 import type { Pid } from "../abi/process.ts";
 import type { BlobDriver } from "../abi/store.ts";
 import { apply, discardSafely, gather, keepContents, keepManifest, readManifest } from "../drivers/files/commit.ts";
-import { planCommit, selected, type Conflict } from "../files/commit.ts";
+import { linkedPath, linkTarget, planCommit, selected, type CommitPlan, type Conflict } from "../files/commit.ts";
 import { unifiedDiff } from "../files/diff.ts";
+import { review, type Review, type ReviewBounds } from "../files/review.ts";
 import { planRollback, safetyOf, type Safety } from "../files/rollback.ts";
 import type { Recorder } from "../kernel/recorder.ts";
-import type { Digest } from "../lib/hash.ts";
+import { sha256, type Digest } from "../lib/hash.ts";
+import { canonical } from "../lib/json.ts";
 import { done, err, ok, type Result } from "../lib/result.ts";
+import type { Turn } from "../lib/turn.ts";
+import { isObeyed } from "../security/policy/platform.ts";
 import type { Reach } from "./reach.ts";
 
 export interface FilesDeps {
@@ -25,6 +32,8 @@ export interface FilesDeps {
   readonly blobs: BlobDriver;
   readonly now: () => number;
   readonly recorder: () => Recorder;
+  /** Of the whole workspace. */
+  readonly turn: Turn;
 }
 
 export interface CommitOptions {
@@ -35,6 +44,8 @@ export interface CommitOptions {
   readonly reach?: Reach;
   /** Plan, and write nothing. */
   readonly dryRun?: boolean;
+  /** The plan a person allowed: no other is performed. */
+  readonly frozen?: Digest | null;
 }
 
 export interface CommitResult {
@@ -54,8 +65,8 @@ export interface RollbackResult {
   readonly safety: Digest | null;
 }
 
-/** A commit's manifest: the safety copy, and the steps for finishing it after a crash. */
-type CommitManifest = Safety & { readonly steps: readonly FileStep[] };
+/** A commit's manifest: the safety copy, and the steps for finishing it after a crash. What a person is shown before they allow it, too. */
+export type CommitManifest = Safety & { readonly steps: readonly FileStep[] };
 
 export async function diffSession(
   session: Session,
@@ -71,7 +82,7 @@ export async function diffSession(
     const after = await contentNow(session, change, blobs);
     files.push({
       path: change.path,
-      before: change.base === null ? null : contentOf(blobs, change.base),
+      before: change.base === null ? null : shown(contentOf(blobs, change.base)),
       after,
       executableBefore: change.wasExecutable,
       executableAfter: change.executable,
@@ -83,22 +94,72 @@ export async function diffSession(
 /** A link is shown as what it points to, never followed; what cannot be read is shown as binary. */
 async function contentNow(session: Session, change: Change, blobs: BlobDriver): Promise<Uint8Array | null> {
   if (change.now === null) return null;
-  if (change.type !== "file") return contentOf(blobs, change.now);
+  if (change.type !== "file") return shown(contentOf(blobs, change.now));
   const read = await session.read(change.path);
   return read.ok ? read.value : new Uint8Array([0]);
 }
 
-export async function commitSession(
+function shown(content: Uint8Array | null): Uint8Array | null {
+  const target = content === null ? null : linkTarget(content);
+  return target === null ? content : Buffer.from(`link to ${target}\n`);
+}
+
+/** A commit worked out against the workspace as it is; nothing of it is written. */
+interface Planned {
+  readonly chosen: readonly Change[];
+  readonly manifest: CommitManifest;
+  readonly merged: CommitPlan["merged"];
+  readonly skipped: readonly string[];
+}
+
+type Refused = CommitConflicts | SysError;
+
+/** The plan that commitSession() would perform now, kept durable under the digest that it has to be given as `frozen`. */
+export async function freezeCommit(session: Session, options: CommitOptions, deps: FilesDeps): Promise<Result<Digest, Refused>> {
+  const plan = await planned(session, options, deps);
+  return plan.ok ? await keepPlan(plan.value, deps) : plan;
+}
+
+export function commitSession(
   session: Session,
   options: CommitOptions,
   deps: FilesDeps,
 ): Promise<Result<CommitResult, CommitConflicts | SysError>> {
+  return deps.turn.take(() => commitInTurn(session, options, deps));
+}
+
+async function commitInTurn(session: Session, options: CommitOptions, deps: FilesDeps): Promise<Result<CommitResult, Refused>> {
+  const plan = await planned(session, options, deps);
+  if (!plan.ok) return plan;
+  const { chosen, manifest, skipped } = plan.value;
+  const { steps } = manifest;
+  const { frozen = null } = options;
+  if (frozen !== null && frozen !== sha256(canonical(manifest)))
+    return fail(
+      "ESTALE",
+      "the files changed after a person allowed this commit, so nothing was written; commit again, and they are asked again",
+    );
+  const merged = plan.value.merged.map(({ path }) => path);
+  const written = steps.map((step) => step.path);
+  if (steps.length === 0 || options.dryRun === true) return ok({ written, merged, skipped, safety: null });
+  const safety = await keepPlan(plan.value, deps);
+  if (!safety.ok) return safety;
+  const performed = await perform(deps, { pid: session.pid, act: "commit", safety: safety.value, steps });
+  if (!performed.ok) return performed;
+  const settled = await session.settle(
+    chosen.filter((change) => change.type !== "folder" && options.resolutions[change.path] !== "theirs"),
+  );
+  if (!settled.ok) return settled;
+  return ok({ written, merged, skipped, safety: safety.value });
+}
+
+async function planned(session: Session, options: CommitOptions, deps: FilesDeps): Promise<Result<Planned, Refused>> {
   const changes = await session.changes();
   if (!changes.ok) return changes;
   const chosen = changes.value.filter((change) => isChosen(change, options.paths));
   const missing = unknownPath(options.paths, changes.value);
   if (missing !== null) return fail("ENOENT", `${missing} is not changed in this session; "daimon diff" shows what is`);
-  const refused = firstRefusal(chosen, options.reach);
+  const refused = firstRefusal(chosen, options.reach, deps.blobs);
   if (refused !== null) return err(refused);
   const kept = await keepContents(session, chosen, deps.blobs);
   if (!kept.ok) return kept;
@@ -118,22 +179,36 @@ export async function commitSession(
   });
   if (!decision.ok) return err(conflictError(decision.conflicts));
   const { steps, merged, skipped } = decision.plan;
-  if (steps.length === 0) return ok({ written: [], merged: [], skipped, safety: null });
-  const written = steps.map((step) => step.path);
-  const mergedPaths = merged.map(({ path }) => path);
-  if (options.dryRun === true) return ok({ written, merged: mergedPaths, skipped, safety: null });
-  for (const { text } of merged) deps.blobs.put(text);
-  const manifest: CommitManifest = { ...safetyOf(session.pid, steps), steps };
-  const safety = await keepManifest(manifest, deps.blobs);
-  if (!safety.ok) return safety;
-  const performed = await perform(deps, { pid: session.pid, act: "commit", safety: safety.value, steps });
-  if (!performed.ok) return performed;
-  const settled = await session.settle(
-    chosen.filter((change) => change.type !== "folder" && options.resolutions[change.path] !== "theirs"),
-  );
-  if (!settled.ok) return settled;
-  return ok({ written, merged: mergedPaths, skipped, safety: safety.value });
+  return ok({ chosen, manifest: { ...safetyOf(session.pid, steps), steps }, merged, skipped });
 }
+
+/** Durable, with every content it names: the session's and the workspace's are in the store since the plan was made. */
+async function keepPlan({ manifest, merged }: Planned, { blobs }: FilesDeps): Promise<Result<Digest, SysError>> {
+  for (const { text } of merged) blobs.put(text);
+  return await keepManifest(manifest, blobs);
+}
+
+/** A frozen plan as a person is shown it: `bounded` to what can be looked through at a question, or the whole of it. */
+export function reviewPlan(frozen: Digest, blobs: BlobDriver, how: keyof typeof bounds): Result<Review, SysError> {
+  const read = readManifest(frozen, blobs);
+  if (!read.ok)
+    return fail(read.error.errno, "the plan that was kept for this question cannot be read; refuse it, or run daimon fsck");
+  /** keepPlan() wrote it, and its digest proves that nobody changed it. */
+  const { steps } = read.value as CommitManifest;
+  const content = (digest: Digest): Uint8Array | null => contentOf(blobs, digest);
+  return ok(review({ steps, content, obeyed: isObeyed, bounds: bounds[how] }));
+}
+
+const bounds = {
+  bounded: {
+    steps: limits.reviewStepsMax,
+    all: limits.reviewRowsMax,
+    each: limits.reviewRowsPerStepMax,
+    chars: limits.reviewLineCharsMax,
+    bytes: limits.reviewBytesMax,
+  },
+  whole: { steps: Infinity, all: Infinity, each: Infinity, chars: Infinity, bytes: Infinity },
+} as const satisfies Record<string, ReviewBounds>;
 
 /** What was named, and the new folders it lies in: a rollback then knows that they were made. */
 function isChosen(change: Change, paths: readonly string[] | null): boolean {
@@ -147,10 +222,11 @@ function unknownPath(paths: readonly string[] | null, changes: readonly Change[]
   return paths?.find((path) => !changes.some((change) => selected(change.path, [path]))) ?? null;
 }
 
-function firstRefusal(changes: readonly Change[], reach: Reach | undefined): SysError | null {
+function firstRefusal(changes: readonly Change[], reach: Reach | undefined, blobs: BlobDriver): SysError | null {
   if (reach === undefined) return null;
   for (const change of changes) {
-    const refused = reach(change.path);
+    const link = change.type === "link" && change.now !== null ? contentOf(blobs, change.now) : null;
+    const refused = link === null ? reach(change.path) : reach(change.path, linkedPath(change.path, link));
     if (refused !== null) return refused;
   }
   return null;
@@ -189,7 +265,11 @@ async function perform(deps: FilesDeps, act: Act): Promise<Result<void, SysError
   return applied;
 }
 
-export async function rollbackSession(session: Session, deps: FilesDeps): Promise<Result<RollbackResult, SysError>> {
+export function rollbackSession(session: Session, deps: FilesDeps): Promise<Result<RollbackResult, SysError>> {
+  return deps.turn.take(() => rollbackInTurn(session, deps));
+}
+
+async function rollbackInTurn(session: Session, deps: FilesDeps): Promise<Result<RollbackResult, SysError>> {
   const restored: string[] = [];
   const commits = deps.recorder().table.commits.filter((commit) => commit.session === session.pid);
   for (const { safety } of commits.toReversed()) {

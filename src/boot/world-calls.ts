@@ -1,5 +1,5 @@
 /** World calls: the native calls that touch files, commands and the network, each with its drivers. */
-import type { CallHandler, CallSpec } from "../abi/call.ts";
+import type { CallContext, CallHandler, CallSpec } from "../abi/call.ts";
 import type { Clock } from "../abi/clock.ts";
 import { fail, sysError, type SysError } from "../abi/errno.ts";
 import type { Session } from "../abi/files.ts";
@@ -19,7 +19,7 @@ import type { Config } from "./config.ts";
 import type { Layout } from "./layout.ts";
 import { reachOf, type Reach } from "./reach.ts";
 import type { Sessions } from "./sessions.ts";
-import { commitSession, diffSession, type FilesDeps } from "./workspace-files.ts";
+import { commitSession, diffSession, freezeCommit, type CommitOptions, type FilesDeps } from "./workspace-files.ts";
 
 export interface WorldOptions {
   readonly layout: Layout;
@@ -50,16 +50,23 @@ export function worldCalls(options: WorldOptions): readonly CallHandler[] {
     if (running === null || proc === undefined) return () => sysError("EIO", "the kernel is not up");
     return reachOf(running.policy, proc, spec, named);
   };
+  const down = fail("EIO", "the kernel is not up");
+  const depsOf = ({ kernel }: Running): FilesDeps => filesDeps(layout, blobs, clock, kernel);
+  const committing = (paths: readonly string[], { pid, frozen }: CallContext): CommitOptions => {
+    return { paths, resolutions: {}, reach: reach(pid, fsSpecs.commit, paths), frozen };
+  };
   const sandbox = limitedSandbox(options.sandbox, config.sandbox);
   return [
     ...fsCalls({
       session,
       diff: (open, paths, { pid }) => diffSession(open, paths, blobs, reach(pid, fsSpecs.diff, paths ?? ["."])),
-      commit: async (open, paths, { pid }) => {
+      freeze: async (open, paths, context) => {
         const running = options.running();
-        if (running === null) return fail("EIO", "the kernel is not up");
-        const committing = { paths, resolutions: {}, reach: reach(pid, fsSpecs.commit, paths) };
-        return await commitSession(open, committing, filesDeps(layout, blobs, clock, running.kernel));
+        return running === null ? down : await freezeCommit(open, committing(paths, context), depsOf(running));
+      },
+      commit: async (open, paths, context) => {
+        const running = options.running();
+        return running === null ? down : await commitSession(open, committing(paths, context), depsOf(running));
       },
       searchable: (folder, { pid }) => {
         const reached = reach(pid, fsSpecs.search, [folder]);
@@ -76,5 +83,5 @@ export function worldCalls(options: WorldOptions): readonly CallHandler[] {
 }
 
 export function filesDeps(layout: Layout, blobs: BlobDriver, clock: Clock, kernel: Kernel): FilesDeps {
-  return { lower: layout.root, blobs, now: () => clock.now(), recorder: () => kernel.recorder };
+  return { lower: layout.root, blobs, now: () => clock.now(), recorder: () => kernel.recorder, turn: kernel.filesTurn };
 }

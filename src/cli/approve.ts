@@ -3,15 +3,16 @@
  *   CLI-10.1  Without ID everything that waits is listed with question, call, arguments in full, origin, rule and risk.
  *   CLI-10.2  With ID the answer goes to the kernel that runs; where none does one is started, and goes on until the process ends or waits again.
  *   CLI-10.3  --yes alone does not raise a spent budget, and a question needs --text: EINVAL says what is missing.
- *   CLI-10.4  A number that names nothing that waits is ENOENT.
+ *   CLI-10.4  A number that names nothing that waits is ENOENT, and a question that is over ESTALE.
+ *   CLI-10.5  --yes, --no, --text and --raise answer a question by its own number, PID:N; a process's or a call's number only shows and asks.
  */
 import { fail, type SysError } from "../abi/errno.ts";
 import type { Limits } from "../abi/budget.ts";
 import type { Pid } from "../abi/process.ts";
 import { askKernel } from "../boot/control.ts";
-import type { Answer } from "../kernel/kernel.ts";
+import { reviewPlan } from "../boot/workspace-files.ts";
 import { ok, type Result } from "../lib/result.ts";
-import { answerAll, answerAtKeyboard, barred, parseRaise } from "./answer.ts";
+import { answerAll, answerAtKeyboard, barred, parseRaise, type Said } from "./answer.ts";
 import type { approveOptions } from "./commands.ts";
 import { drive } from "./drive.ts";
 import { interrupts, unless } from "./interrupt.ts";
@@ -21,7 +22,7 @@ import type { Input } from "./term/args.ts";
 import { openKeyboard } from "./term/keyboard.ts";
 import { columnsOf } from "./term/screen.ts";
 import { renderApproval } from "./term/approval.ts";
-import { answerHint, approvalRequest, sourceWords, waitingOf, type Lookup, type Waiting } from "./waiting.ts";
+import { answerHint, approvalRequest, sourceWords, waitingOf, type Lookup, type PlanLookup, type Waiting } from "./waiting.ts";
 import { isRunning, look, personOf, withMachine } from "./workspace.ts";
 
 type Options = Input<typeof approveOptions>["options"];
@@ -37,17 +38,29 @@ export async function run(input: Input<typeof approveOptions>, io: Io): Promise<
     printList(waiting, lookup, io);
     return ok(0);
   }
-  const chosen = waiting.find((one) => String(one.pid) === id || one.call?.id === id);
-  if (chosen === undefined)
-    return fail("ENOENT", `nothing that waits is called \`${id.slice(0, 64)}\`; \`daimon approve\` lists what does`);
-  const answer = answerOf(chosen, input.options, io);
+  const found = find(waiting, id);
+  if (!found.ok) return found;
+  const chosen = found.value;
+  const answer = answerOf(chosen, id, input.options, io);
   if (!answer.ok) return answer;
   const { budget } = chosen;
-  const others = waiting.flatMap((one) =>
-    one !== chosen && budget !== null && one.budget?.limit === budget.limit && one.budget.group === budget.group ? [one.pid] : [],
+  const others = waiting.filter(
+    (one) => one !== chosen && budget !== null && one.budget?.limit === budget.limit && one.budget.group === budget.group,
   );
   if (await isRunning({ socket })) return await tell(chosen, others, answer.value, socket, io);
   return await answerAlone(chosen, rootOf(chosen.pid), answer.value, io);
+}
+
+function find(waiting: readonly Waiting[], id: string): Result<Waiting, SysError> {
+  const chosen = waiting.find((one) => one.id === id || String(one.pid) === id || one.call?.id === id);
+  if (chosen !== undefined) return ok(chosen);
+  const other = waiting.find((one) => id.startsWith(`${one.pid}:`));
+  if (other === undefined || !/^\d+:\d+$/.test(id))
+    return fail("ENOENT", `nothing that waits is called \`${id.slice(0, 64)}\`; \`daimon approve\` lists what does`);
+  return fail(
+    "ESTALE",
+    `question ${id.slice(0, 64)} is over, and process ${other.pid} waits on ${other.id} now; look at it with \`daimon approve\`, then answer that`,
+  );
 }
 
 interface Here {
@@ -60,13 +73,17 @@ interface Here {
 async function waitingHere(io: Io): Promise<Result<Here, SysError>> {
   const seen = await look(io);
   if (!seen.ok) return seen;
-  const { layout, table, close } = seen.value;
+  const { layout, table, blobs, close } = seen.value;
   close();
   const { preview } = await import("../boot/preview.ts");
   const now = await preview(layout, table);
   const specs = new Map(now.ok ? now.value.specs.map((spec) => [spec.name, spec]) : []);
   const policy = now.ok && now.value.policy.ok ? now.value.policy.value : null;
-  const lookup: Lookup = { spec: (name) => specs.get(name), rule: (rule) => policy?.rule(rule) };
+  const lookup: PlanLookup = {
+    spec: (name) => specs.get(name),
+    rule: (rule) => policy?.rule(rule),
+    review: (frozen) => reviewPlan(frozen, blobs, "bounded"),
+  };
   const waiting = [...table.procs.values()].flatMap((proc) => waitingOf(proc, lookup) ?? []);
   const rootOf = (pid: Pid): Pid => {
     const parent = table.procs.get(pid)?.parent ?? 0;
@@ -76,16 +93,27 @@ async function waitingHere(io: Io): Promise<Result<Here, SysError>> {
 }
 
 /** Null: the person is asked at the keyboard. */
-function answerOf(waiting: Waiting, options: Options, io: Io): Result<Omit<Answer, "by"> | null, SysError> {
+function answerOf(waiting: Waiting, id: string, options: Options, io: Io): Result<Said | null, SysError> {
   if (options.yes && options.no) return fail("EINVAL", "--yes and --no cannot both be meant; give one of them");
   const raise = parseRaise(options.raise);
   if (!raise.ok) return raise;
   const raised = options.raise.length > 0;
   const text = options.text ?? "";
+  const said = options.yes || options.no || raised || text !== "";
+  if (said && id !== waiting.id)
+    return fail(
+      "EINVAL",
+      `say which question of process ${waiting.pid} you answer: \`daimon approve\` shows it with its number, like \`1:2\``,
+    );
   if (options.no) return ok({ allow: false, text, raise: null });
-  if (!options.yes && text === "" && !raised) {
+  const changes = waiting.call?.changes ?? null;
+  if (said && changes !== null && !changes.ok) return changes;
+  if (!said) {
     if (isInteractive(io)) return ok(null);
-    return fail("EAGAIN", `process ${waiting.pid} waits for an answer and there is no terminal; answer with --yes or --no`);
+    return fail(
+      "EAGAIN",
+      `process ${waiting.pid} waits for an answer and there is no terminal; answer with ${answerHint(waiting)}`,
+    );
   }
   if (waiting.type === "question" && text === "") return fail("EINVAL", "a question needs words; answer it with --text");
   if (waiting.budget !== null && raise.value[waiting.budget.limit as keyof Limits] === undefined)
@@ -96,15 +124,15 @@ function answerOf(waiting: Waiting, options: Options, io: Io): Result<Omit<Answe
 /** To the kernel in the other terminal. */
 async function tell(
   waiting: Waiting,
-  others: readonly Pid[],
-  answer: Omit<Answer, "by"> | null,
+  others: readonly Waiting[],
+  answer: Said | null,
   socket: string,
   io: Io,
 ): Promise<Result<number, SysError>> {
   if (answer === null)
-    return fail("EBUSY", `process ${waiting.pid} runs in another terminal; answer it there, or here with --yes or --no`);
-  for (const pid of [waiting.pid, ...(answer.raise === null ? [] : others)]) {
-    const told = await askKernel(socket, { op: "answer", pid, answer: { ...answer, by: personOf(io) } });
+    return fail("EBUSY", `process ${waiting.pid} runs in another terminal; answer it there, or here with ${answerHint(waiting)}`);
+  for (const { pid, park } of [waiting, ...(answer.raise === null ? [] : others)]) {
+    const told = await askKernel(socket, { op: "answer", pid, answer: { ...answer, park, by: personOf(io) } });
     if (!told.ok && pid === waiting.pid) return told;
   }
   if (io.json) printJson(io, { pid: waiting.pid, allow: answer.allow, answered: true });
@@ -112,12 +140,7 @@ async function tell(
   return ok(0);
 }
 
-async function answerAlone(
-  waiting: Waiting,
-  root: Pid,
-  answer: Omit<Answer, "by"> | null,
-  io: Io,
-): Promise<Result<number, SysError>> {
+async function answerAlone(waiting: Waiting, root: Pid, answer: Said | null, io: Io): Promise<Result<number, SysError>> {
   const interrupt = interrupts(io.host);
   const done = await withMachine(io, { processes: "resume" }, async (machine) => {
     const putOff: Pid[] = [];
@@ -150,9 +173,9 @@ function printList(waiting: readonly Waiting[], lookup: Lookup, io: Io): void {
 function printOne(waiting: Waiting, lookup: Lookup, io: Io): void {
   const tone = waiting.risk === "high" ? "bad" : waiting.risk === "medium" ? "warn" : "good";
   io.out.write(
-    `${io.colours.paint("strong", `process ${waiting.pid}`)} · ${waiting.type} · risk ${io.colours.paint(tone, waiting.risk)}\n`,
+    `${io.colours.paint("strong", `question ${waiting.id}`)} · ${waiting.type} · risk ${io.colours.paint(tone, waiting.risk)}\n`,
   );
-  print(io, waiting.type === "question" ? barred(waiting.question) : waiting.question);
+  print(io, barred(waiting.question));
   if (waiting.call !== null && waiting.type !== "question") {
     const request = approvalRequest(waiting, waiting.call, lookup.spec(waiting.call.name));
     io.out.write(`${renderApproval(request, columnsOf(io.out) ?? 1_000, io.colours).join("\n")}\n`);

@@ -2,6 +2,7 @@
  * Commands: the table of the command line: names, words and options. Help, completion, the reference page and the dispatcher read it.
  *   CLI-1.1  The table holds words alone: what a command does is loaded when it is called.
  */
+import { limits } from "../abi/limits.ts";
 import type { Io } from "./io.ts";
 import { defineCommand, usageOf, type Command, type OptionTable } from "./term/args.ts";
 
@@ -38,7 +39,7 @@ export const runOptions = {
   tokens: { type: "count", summary: "use at most this many tokens" },
   calls: { type: "count", summary: "make at most this many calls" },
   time: { type: "duration", summary: "work at most this long" },
-  window: { type: "count", summary: "give it a context window of this many tokens" },
+  window: { type: "count", min: limits.windowTokensMin, summary: "give it a context window of this many tokens" },
   input: { type: "text", value: "JSON", summary: "the program's inputs by name, as a JSON object" },
   resume: { type: "flag", summary: "start nothing new: go on with what is unfinished, or with process PROGRAM alone" },
 } as const satisfies OptionTable;
@@ -103,7 +104,10 @@ const nice = defineCommand({
   name: "nice",
   summary: "give a process a larger or smaller share of the CPU",
   options: {},
-  positionals: [pid, { name: "weight", summary: "from 1 to 10000; 100 is the default, 200 is twice as much" }],
+  positionals: [
+    pid,
+    { name: "weight", summary: "a whole number from 1 to 10000, where 100 is the default and 200 is twice as much" },
+  ],
   run: async (input, io: Io) => (await import("./nice.ts")).run(input.positionals, io),
 });
 
@@ -124,9 +128,11 @@ const approve = defineCommand({
   summary: "list what waits for a person, or answer it",
   details:
     "Without ID it lists each waiting call with its arguments in full, where their values came from, the rule that asks and the risk. " +
-    "With a process's or a call's number it asks you, or takes --yes or --no. Where no kernel runs it starts one, and goes on until the process ends or waits again.",
+    "With a question's number, PID:N, it takes --yes or --no; with that, a process's or a call's number it asks you. Where no kernel runs it starts one, and goes on until the process ends or waits again.",
   options: approveOptions,
-  positionals: [{ name: "id", summary: "a process's number, or the waiting call's", optional: true }],
+  positionals: [
+    { name: "id", summary: "a question's number, PID:N; or a process's or a waiting call's, to be asked", optional: true },
+  ],
   run: async (input, io: Io) => (await import("./approve.ts")).run(input, io),
 });
 
@@ -181,8 +187,10 @@ const replay = defineCommand({
 const diff = defineCommand({
   name: "diff",
   summary: "show what a process changed in its own copy of the workspace",
+  details:
+    "With a question's number, PID:N, it shows all of what a yes would put into the workspace, also while its kernel runs.",
   options: {},
-  positionals: [pid, paths],
+  positionals: [{ name: "pid", summary: "the process's number, or a question's" }, paths],
   run: async (input, io: Io) => (await import("./diff.ts")).run(input.positionals, io),
 });
 

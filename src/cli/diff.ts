@@ -1,20 +1,25 @@
 /**
  * daimon diff: what a process changed in its own copy of the workspace and did not commit.
  *   CLI-20.2  The result is a unified diff; JSON: { pid, session, changes, diff }. No change is an empty diff and exit 0.
+ *   CLI-20.8  Of a question, PID:N, it shows all of what a yes would put into the workspace, also while its kernel runs; one that is over is ESTALE.
  *   CLI-20.3  While a kernel runs the workspace it is EBUSY with what to do: the files are not looked at under its hands.
  */
 import { fail, type SysError } from "../abi/errno.ts";
 import type { Change } from "../abi/files.ts";
-import { diffSession } from "../boot/workspace-files.ts";
+import { diffSession, reviewPlan } from "../boot/workspace-files.ts";
 import { openSessionFiles, type SessionFiles } from "../boot/session-files.ts";
 import { selected } from "../files/commit.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { note, printFinding, printJson, type Io } from "./io.ts";
 import { sessionOf, type Meant } from "./session.ts";
 import { neutralise } from "./term/neutralise.ts";
+import { renderReview } from "./term/review.ts";
+import { columnsOf } from "./term/screen.ts";
+import { look, procOf } from "./workspace.ts";
 
 export async function run(words: readonly string[], io: Io): Promise<Result<number, SysError>> {
   const [word = "", ...paths] = words;
+  if (/^\d+:\d+$/.test(word)) return await showQuestion(word, paths, io);
   const meant = await sessionOf(word, io);
   if (!meant.ok) return meant;
   if (!meant.value.exists) return show(meant.value, { changes: [], diff: "" }, io);
@@ -30,6 +35,37 @@ export async function run(words: readonly string[], io: Io): Promise<Result<numb
     await files.value.close();
   }
 }
+
+/** From the journal and the blob store alone, so that it does not matter who runs the workspace. */
+async function showQuestion(id: string, paths: readonly string[], io: Io): Promise<Result<number, SysError>> {
+  const [pid = 0, park = 0] = id.split(":").map(Number);
+  const seen = await look(io);
+  if (!seen.ok) return seen;
+  const { table, blobs, close } = seen.value;
+  close();
+  const proc = procOf(table, pid);
+  if (!proc.ok) return proc;
+  const { park: reason, parks } = proc.value;
+  if (reason === null || parks !== park)
+    return fail(
+      "ESTALE",
+      `question ${id} is over; \`daimon approve\` lists those that wait, and \`daimon diff ${pid}\` shows the session`,
+    );
+  if (reason.type !== "approval" || reason.frozen === undefined)
+    return fail("EINVAL", `question ${id} is not about files; \`daimon approve ${id}\` shows it`);
+  const reviewed = reviewPlan(reason.frozen, blobs, "whole");
+  if (!reviewed.ok) return reviewed;
+  const steps = reviewed.value.steps.filter((step) => selected(step.path, paths.length === 0 ? null : paths));
+  if (io.json) printJson(io, { question: id, frozen: reason.frozen, steps });
+  else {
+    const rows = renderReview({ steps, stepsLeft: 0 }, "", columnsOf(io.out) ?? unfoldedColumns, io.colours);
+    io.out.write(`${rows.join("\n")}\n`);
+  }
+  return ok(0);
+}
+
+/** A pipe has no edge, and a line in it stays one line. */
+const unfoldedColumns = 1_000_000;
 
 interface Compared {
   readonly changes: readonly Change[];

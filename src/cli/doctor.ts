@@ -86,7 +86,7 @@ async function isolation(): Promise<readonly Health[]> {
   const helper = new ZygoteClient();
   try {
     const sandbox = await bwrapSandbox({ helper }).available();
-    const overlays = await overlaySessions({ blobs: openMemoryBlobs(), hide: [], helper }).available();
+    const overlays = await overlaySessions({ blobs: openMemoryBlobs(), hide: [], isSecret: () => false, helper }).available();
     const started = await helper.start();
     const limits = started.ok ? started.value.limits : "rlimit";
     const limited =

@@ -2,12 +2,12 @@
  * Entry: one entry of the journal as a line for a person.
  *   CLI-17.1  Every kind of entry has a line, and a line holds one entry whatever its values hold.
  */
-import type { Entry } from "../abi/entry.ts";
+import type { Entry, EvictEntry } from "../abi/entry.ts";
 import type { SysError } from "../abi/errno.ts";
 import { unreachable } from "../lib/assert.ts";
 import { callsOf } from "../kernel/table.ts";
 import { argsLine } from "./refusals.ts";
-import { formatCount, formatUsd } from "./term/format.ts";
+import { formatCount, formatUsd, many } from "./term/format.ts";
 import { neutraliseLine } from "./term/neutralise.ts";
 import type { Palette, Tone } from "./term/screen.ts";
 import { cut } from "./term/width.ts";
@@ -58,7 +58,7 @@ export function tell(entry: Entry): string {
     case "outcome":
       return `${entry.id} ${entry.error === undefined ? tellValue(entry) : errorWords(entry.error)}`;
     case "evict":
-      return `${entry.pages.length} pages left the window: ${entry.pages.map((page) => page.id).join(", ")}`;
+      return `${evicted(entry)} left the window: ${entry.pages.map((page) => page.id).join(", ")}`;
     case "park":
       return `${entry.reason.type}: ${entry.reason.question}`;
     case "answer":
@@ -76,6 +76,12 @@ export function tell(entry: Entry): string {
     default:
       return unreachable(entry);
   }
+}
+
+function evicted({ pages, turns = [] }: EvictEntry): string {
+  return turns.length === 0
+    ? many(pages.length, "page")
+    : `${many(pages.length, "page")} and ${many(turns.length, "whole turn")}`;
 }
 
 function tellTurn(entry: Extract<Entry, { kind: "turn" }>): string {

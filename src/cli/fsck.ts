@@ -1,6 +1,6 @@
 /**
  * daimon fsck: the workspace's invariants, with repairs that can be undone.
- *   CLI-24.1  Looking takes no lock and changes nothing; exit 1 where a check found an error.
+ *   CLI-24.1  Looking takes no lock and changes nothing; exit 1 where a check found an error, ENOENT where there is nothing to check.
  *   CLI-24.2  --repair takes the workspace's lock, tells what it will do and asks; --yes answers, and without a terminal it is needed.
  *   CLI-24.3  --undo ID puts a repair back, --list names those that can be.
  *   CLI-24.4  A damaged journal is set aside from the damage on, every byte kept, so that the workspace boots again with what is whole.
@@ -20,7 +20,8 @@ import { acquireLock, readIdentity } from "../boot/lock.ts";
 import { checkWorkspace, standingOf } from "../boot/provenance.ts";
 import { readStores } from "../boot/stores.ts";
 import { setAside } from "../drivers/store/archive.ts";
-import { parseEntry, recoverTable } from "../kernel/recover.ts";
+import { decode } from "../kernel/codec.ts";
+import { recoverTable } from "../kernel/recover.ts";
 import { emptyTable } from "../kernel/table.ts";
 import { ok, type Result } from "../lib/result.ts";
 import type { fsckOptions } from "./commands.ts";
@@ -35,6 +36,11 @@ export async function run(input: Input<typeof fsckOptions>, io: Io): Promise<Res
   const layout = layoutHere(io);
   if ([options.repair, options.list, options.adopt, options.undo !== undefined].filter(Boolean).length > 1)
     return fail("EINVAL", "--repair, --undo, --list and --adopt are different things; give one of them");
+  if (options.yes && !options.repair && !options.adopt)
+    return fail("EINVAL", "--yes answers what --repair or --adopt asks; give both");
+  // Where there is nothing, nothing is proved.
+  if (!existsSync(layout.folder) && !existsSync(layout.config))
+    return fail("ENOENT", "there is no workspace here to check; start with: daimon run brief FOLDER");
   if (options.adopt) return await (await import("./adopt.ts")).run(layout, options.yes, io);
   const standing = standingOf(layout);
   if (!standing.ok) {
@@ -83,7 +89,7 @@ async function check(layout: Layout, io: Io): Promise<readonly Problem[]> {
 function* boots(records: Iterable<Result<{ readonly text: string }, SysError>>, now: readonly BootStep[]): Generator<Entry> {
   const withCalls = now.some((step) => step.name === "calls");
   for (const record of records) {
-    const entry = record.ok ? parseEntry(record.value.text) : null;
+    const entry = record.ok ? decode(record.value.text) : null;
     if (entry?.kind !== "boot") continue;
     yield { ...entry, steps: entry.steps.filter(({ name }) => !name.startsWith("mcp:") && (withCalls || name !== "calls")) };
   }

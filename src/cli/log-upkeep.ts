@@ -15,7 +15,7 @@ import { archiveSegments } from "../drivers/store/archive.ts";
 import { verifyLog } from "../drivers/store/verify.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { print, printFinding, printJson, type Io } from "./io.ts";
-import { formatBytes, formatDuration } from "./term/format.ts";
+import { formatBytes, formatDuration, many } from "./term/format.ts";
 import { layoutHere } from "./workspace.ts";
 
 export function verify(io: Io): Result<number, SysError> {
@@ -35,10 +35,13 @@ export function verify(io: Io): Result<number, SysError> {
   else {
     for (const finding of findings) printFinding(io, finding);
     const tail = tornBytes === 0 ? "" : `, and ${formatBytes(tornBytes)} of an unfinished write`;
-    print(io, `${sound ? "sound" : "NOT sound"}: ${records} records in ${segments} segments, chained from the first on${tail}`);
     print(
       io,
-      `signed: ${signedRecords} records under ${signatures} signatures${key === null ? ", which nobody could check: there is no key" : ""}`,
+      `${sound ? "sound" : "NOT sound"}: ${records} records in ${many(segments, "segment")}, chained from the first on${tail}`,
+    );
+    print(
+      io,
+      `signed: ${signedRecords} records under ${many(signatures, "signature")}${key === null ? ", which nobody could check: there is no key" : ""}`,
     );
     print(io, `head: ${head}\nin ${formatDuration(ms)}`);
   }
@@ -76,7 +79,7 @@ export async function archive(io: Io): Promise<Result<number, SysError>> {
   const { segments, bytesBefore, bytesAfter } = archived.value;
   if (io.json) printJson(io, archived.value);
   else if (segments.length === 0) print(io, "nothing to archive: only closed segments are, and there is none that is not yet");
-  else print(io, `archived ${segments.length} segments: ${formatBytes(bytesBefore)} are now ${formatBytes(bytesAfter)}`);
+  else print(io, `archived ${many(segments.length, "segment")}: ${formatBytes(bytesBefore)} are now ${formatBytes(bytesAfter)}`);
   return ok(0);
 }
 

@@ -7,10 +7,11 @@
  */
 import type { Entry } from "../abi/entry.ts";
 import { fail, type SysError } from "../abi/errno.ts";
-import type { IndexDriver, IndexedEntry, IndexQuery } from "../abi/store.ts";
+import type { IndexDriver, IndexQuery } from "../abi/store.ts";
 import { readStores, type Stores } from "../boot/stores.ts";
 import { didYouMean } from "../boot/suggest.ts";
 import { ok, type Result } from "../lib/result.ts";
+import { completed, entryOf } from "./entries.ts";
 import type { logOptions } from "./commands.ts";
 import { entryLine } from "./entry.ts";
 import { interrupts, unless } from "./interrupt.ts";
@@ -22,22 +23,24 @@ import { layoutHere, parsePid } from "./workspace.ts";
 const forms = ["verify", "reindex", "archive"] as const;
 const followMs = 200;
 
-const kinds: readonly Entry["kind"][] = [
-  "boot",
-  "spawn",
-  "think",
-  "turn",
-  "call",
-  "outcome",
-  "evict",
-  "park",
-  "answer",
-  "signal",
-  "weight",
-  "exit",
-  "files",
-  "checkpoint",
-];
+/** A record, so that a kind nobody listed here does not compile. */
+export const entryKinds = Object.keys({
+  boot: true,
+  spawn: true,
+  exec: true,
+  think: true,
+  turn: true,
+  call: true,
+  outcome: true,
+  evict: true,
+  park: true,
+  answer: true,
+  signal: true,
+  weight: true,
+  exit: true,
+  files: true,
+  checkpoint: true,
+} satisfies Record<Entry["kind"], true>);
 
 export async function run(input: Input<typeof logOptions>, io: Io): Promise<Result<number, SysError>> {
   const [what] = input.positionals;
@@ -67,11 +70,11 @@ function filterOf(what: string | undefined, options: Input<typeof logOptions>["o
       ? pid
       : fail("EINVAL", `\`${(what ?? "").slice(0, 64)}\` is neither a process's number nor a form of this command${hint}`);
   }
-  const wrong = options.kind.find((kind) => !kinds.some((known) => known === kind));
+  const wrong = options.kind.find((kind) => !entryKinds.includes(kind));
   if (wrong !== undefined)
     return fail(
       "EINVAL",
-      `there is no kind of entry \`${wrong.slice(0, 64)}\`${didYouMean(wrong, kinds) || `; they are ${kinds.join(", ")}`}`,
+      `there is no kind of entry \`${wrong.slice(0, 64)}\`${didYouMean(wrong, entryKinds) || `; they are ${entryKinds.join(", ")}`}`,
     );
   return ok({
     ...(pid.value === undefined ? {} : { pid: pid.value }),
@@ -91,14 +94,14 @@ async function printEntries(stores: Stores, filter: Filter, io: Io): Promise<Res
   const fed = feedIndex(index.value, stores.log);
   const found =
     filter.limit === undefined ? index.value.query(filter) : index.value.query({ ...filter, descending: true }).toReversed();
-  for (const one of found) printEntry(one, io);
+  for (const { seq, entry } of found) printEntry({ seq, entry: completed(entry, stores.blobs) }, io);
   const { next } = index.value;
   index.value.close();
   return fed.ok ? ok(next) : fed;
 }
 
-function printDirect({ log }: Stores, filter: Filter, from: number, io: Io): Result<number, SysError> {
-  const last: IndexedEntry[] = [];
+function printDirect({ log, blobs }: Stores, filter: Filter, from: number, io: Io): Result<number, SysError> {
+  const last: { readonly seq: number; readonly entry: Entry }[] = [];
   let next = from;
   let damage: SysError | null = null;
   for (const record of log.read(from)) {
@@ -108,7 +111,7 @@ function printDirect({ log }: Stores, filter: Filter, from: number, io: Io): Res
     }
     const { seq, text } = record.value;
     next = seq + 1;
-    const one = { seq, entry: JSON.parse(text) as Entry };
+    const one = { seq, entry: entryOf(text, blobs) };
     if (!fits(one.entry, filter)) continue;
     if (filter.limit === undefined) printEntry(one, io);
     else if (filter.limit > 0) {
@@ -147,7 +150,7 @@ async function openIndex(io: Io): Promise<Result<IndexDriver, SysError>> {
   return openSqliteIndex(layoutHere(io).index);
 }
 
-function printEntry({ seq, entry }: IndexedEntry, io: Io): void {
+function printEntry({ seq, entry }: { readonly seq: number; readonly entry: Entry }, io: Io): void {
   if (io.json) printJson(io, { seq, entry });
   else io.out.write(`${entryLine(seq, entry, columnsOf(io.out), io.colours)}\n`);
 }

@@ -4,7 +4,6 @@
  *   CLI-22.2  A program's body is executed again with the program as it is now; one that changed is a finding.
  *   CLI-22.3  Every difference is named, and the exit code is then 1.
  */
-import type { Entry } from "../abi/entry.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { Finding } from "../abi/finding.ts";
 import type { Pid } from "../abi/process.ts";
@@ -14,17 +13,20 @@ import { readTrust } from "../boot/trust.ts";
 import { replay, replayBody, type ReplayReport } from "../kernel/replay.ts";
 import { summaryOf } from "../kernel/summary.ts";
 import { ok, type Result } from "../lib/result.ts";
+import { entryOf } from "./entries.ts";
 import type { replayOptions } from "./commands.ts";
 import { entryLine } from "./entry.ts";
 import { print, printFinding, printJson, type Io } from "./io.ts";
 import { stateOf } from "./processes.ts";
 import type { Input } from "./term/args.ts";
-import { formatCount, formatDuration } from "./term/format.ts";
+import { formatCount, formatDuration, many } from "./term/format.ts";
 import { columnsOf } from "./term/screen.ts";
 import { look, parsePid, procOf } from "./workspace.ts";
 
 export async function run(input: Input<typeof replayOptions>, io: Io): Promise<Result<number, SysError>> {
   const [word] = input.positionals;
+  if (input.options.entries && io.json)
+    return fail("EINVAL", "--entries prints for people, and --json is one document; `daimon log --json` has the entries");
   const pid = word === undefined ? ok(null) : parsePid(word);
   if (!pid.ok) return pid;
   const seen = await look(io);
@@ -43,7 +45,7 @@ async function perform(
   const { log, blobs, table } = seen;
   const known = pid === null ? ok(null) : procOf(table, pid);
   if (!known.ok) return known;
-  if (entries && !io.json) printEntries(seen, pid, until ?? Infinity, io);
+  if (entries) printEntries(seen, pid, until ?? Infinity, io);
   const since = performance.now();
   const report = replay({ log, blobs, until: until ?? null, pid });
   if (!report.ok) return report;
@@ -58,10 +60,10 @@ async function perform(
   return ok(findings.length === 0 ? 0 : 1);
 }
 
-function printEntries({ log }: Inspection, pid: Pid | null, until: number, io: Io): void {
+function printEntries({ log, blobs }: Inspection, pid: Pid | null, until: number, io: Io): void {
   for (const record of log.read(0)) {
     if (!record.ok || record.value.seq > until) return;
-    const entry = JSON.parse(record.value.text) as Entry;
+    const entry = entryOf(record.value.text, blobs);
     if (pid === null || ("pid" in entry && entry.pid === pid))
       io.out.write(`${entryLine(record.value.seq, entry, columnsOf(io.out), io.colours)}\n`);
   }
@@ -117,7 +119,7 @@ function show({ report, pid, findings, bodies, ms }: Replayed, io: Io): void {
   for (const finding of findings) printFinding(io, finding);
   const verdict = findings.length === 0 ? io.colours.paint("good", "equal") : io.colours.paint("bad", "DIFFERENT");
   io.out.write(
-    `${verdict}: ${entries} entries folded again, ${proved} recorded digests proved, ${bodies} program bodies executed again\n`,
+    `${verdict}: ${entries} entries folded again, ${many(proved, "recorded digest")} proved, ${many(bodies, "program body", "program bodies")} executed again\n`,
   );
   print(io, `${formatCount(entriesPerSecond)} entries/s, ${formatDuration(ms)}; state digest ${digest}`);
   if (process === null) return;

@@ -4,12 +4,14 @@
  *   CLI-23.2  The terminal is as it was, whatever ends it: q, Esc, Ctrl-C, a signal, an error.
  *   CLI-23.3  Without a terminal, and with --json, the table is printed once.
  */
-import type { Entry } from "../abi/entry.ts";
+import type { Entry, StoredEntry } from "../abi/entry.ts";
 import type { SysError } from "../abi/errno.ts";
 import type { Inspection } from "../boot/inspect.ts";
+import { whole } from "../kernel/codec.ts";
 import { apply } from "../kernel/fold.ts";
 import { foldInput, MissingBlob } from "../kernel/recorder.ts";
 import { ok, type Result } from "../lib/result.ts";
+import { entryOf } from "./entries.ts";
 import { entryLine } from "./entry.ts";
 import { interrupts } from "./interrupt.ts";
 import type { Io } from "./io.ts";
@@ -117,10 +119,12 @@ async function advance(view: View, io: Io): Promise<SysError | null> {
   const input = foldInput(view.seen.blobs);
   for (const record of view.seen.log.read(view.next)) {
     if (!record.ok) return record.error;
-    const entry = JSON.parse(record.value.text) as Entry;
+    const stored = JSON.parse(record.value.text) as StoredEntry;
     // A boot may declare earlier entries void; then the table is made anew.
-    if (entry.kind === "boot" && entry.cut !== undefined) return await restart(view, io);
+    if (stored.kind === "boot" && stored.cut !== undefined) return await restart(view, io);
+    let entry: Entry;
     try {
+      entry = whole(stored, (blob) => input.value(blob));
       apply(view.seen.table, entry, input);
     } catch (error) {
       // The record is there before its payload: the next frame finds both.
@@ -148,7 +152,7 @@ async function restart(view: View, io: Io): Promise<SysError | null> {
 function remember(view: View, from: number): void {
   for (const record of view.seen.log.read(from)) {
     if (!record.ok || record.value.seq >= view.next) return;
-    view.tail.push({ seq: record.value.seq, entry: JSON.parse(record.value.text) as Entry });
+    view.tail.push({ seq: record.value.seq, entry: entryOf(record.value.text, view.seen.blobs) });
   }
 }
 

@@ -6,7 +6,6 @@
  *   CLI-21.3  The rules' text is today's; where the policy has changed since, that is said.
  */
 import type { CallSpec } from "../abi/call.ts";
-import type { Entry } from "../abi/entry.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { Label } from "../abi/label.ts";
 import type { Pid } from "../abi/process.ts";
@@ -14,6 +13,7 @@ import type { Inspection } from "../boot/inspect.ts";
 import { replay } from "../kernel/replay.ts";
 import { isObject, type Json } from "../lib/json.ts";
 import { ok, type Result } from "../lib/result.ts";
+import { entryOf } from "./entries.ts";
 import { subjectOf } from "./drive.ts";
 import { printField } from "./field.ts";
 import { note, print, printFinding, printJson, type Io } from "./io.ts";
@@ -95,14 +95,14 @@ function whyCall(seen: Inspection, id: string, today: Today, io: Io): Result<num
   return ok(0);
 }
 
-function findCall({ log }: Inspection, id: string): Result<Found, SysError> {
+function findCall({ log, blobs }: Inspection, id: string): Result<Found, SysError> {
   let found: Found | null = null;
   let policy: string | null = null;
   let asked = false;
   const pid = Number(id.split(".")[0]);
   for (const record of log.read(0)) {
     if (!record.ok) break;
-    const entry = JSON.parse(record.value.text) as Entry;
+    const entry = entryOf(record.value.text, blobs);
     if (entry.kind === "boot") policy = entry.policy;
     if (!("pid" in entry) || entry.pid !== pid) continue;
     if (found === null) {
@@ -195,22 +195,27 @@ function printRule(rule: ShownRule, io: Io): void {
 
 function argument(name: string, value: unknown, io: Io): void {
   const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
-  io.out.write(`${io.colours.paint("dim", neutraliseLine(name).padEnd(10))}\n`);
-  for (const line of neutralise(text).split("\n")) io.out.write(`            ${io.colours.paint("dim", "│")} ${line}\n`);
+  const lines = neutralise(text).split("\n");
+  // A value that is one line stands beside its name; the bar says in either case that these words are not daimon's.
+  const beside = lines.length === 1 && name.length <= 10;
+  io.out.write(
+    `${io.colours.paint("dim", beside ? neutraliseLine(name).padEnd(12) : neutraliseLine(name))}${beside ? "" : "\n"}`,
+  );
+  for (const line of lines) io.out.write(`${beside ? "" : " ".repeat(12)}${io.colours.paint("dim", "│")} ${line}\n`);
 }
 
 function row(name: string, text: string, io: Io): void {
   printField(io, name, text);
 }
 
-function whyProcess({ log, table }: Inspection, pid: Pid, today: Today, io: Io): Result<number, SysError> {
+function whyProcess({ log, table, blobs }: Inspection, pid: Pid, today: Today, io: Io): Result<number, SysError> {
   const proc = procOf(table, pid);
   if (!proc.ok) return proc;
   const pids = new Set(treeOf(table, pid).map((one) => one.pid));
   const refused: Refusal[] = [];
   for (const record of log.read(0)) {
     if (!record.ok) break;
-    const entry = JSON.parse(record.value.text) as Entry;
+    const entry = entryOf(record.value.text, blobs);
     if ("pid" in entry && pids.has(entry.pid)) refused.push(...refusalsBy(entry, today));
   }
   if (io.json) printJson(io, { pid, refused });

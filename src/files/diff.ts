@@ -17,6 +17,13 @@ export interface DiffFile {
   readonly executableAfter: boolean;
 }
 
+/** A line of a diff: ` ` on both sides, `-` only before, `+` only after; `@` begins a place, `\` says that the line above has no line feed. */
+export interface DiffRow {
+  readonly mark: " " | "-" | "+" | "@" | "\\";
+  /** Without mark and line feed. */
+  readonly text: string;
+}
+
 const contextLines = 3;
 
 export function unifiedDiff(files: readonly DiffFile[]): string {
@@ -36,9 +43,14 @@ function fileDiff(file: DiffFile): string {
   const [a, b] = [splitLines(before), splitLines(after)];
   const hunks = diffLines(a, b);
   if (hunks.length === 0 && file.before !== null && file.after !== null) return head;
-  return `${head}--- ${from}\n+++ ${to}\n${groups(hunks)
-    .map((group) => hunkText(group, a, b))
-    .join("")}`;
+  let text = `${head}--- ${from}\n+++ ${to}\n`;
+  for (const row of diffRows(hunks, a, b)) text += `${row.mark}${row.text}\n`;
+  return text;
+}
+
+/** The changed places of two texts, each with the lines around it. */
+export function* diffRows(hunks: readonly Hunk[], a: readonly string[], b: readonly string[]): Generator<DiffRow> {
+  for (const group of groups(hunks)) yield* groupRows(group, a, b);
 }
 
 /** Hunks whose contexts meet are shown as one. */
@@ -52,28 +64,34 @@ function groups(hunks: readonly Hunk[]): Hunk[][] {
   return out;
 }
 
-function hunkText(group: readonly Hunk[], a: readonly string[], b: readonly string[]): string {
+function* groupRows(group: readonly Hunk[], a: readonly string[], b: readonly string[]): Generator<DiffRow> {
   const first = group[0];
   const last = group.at(-1);
-  if (first === undefined || last === undefined) return "";
+  if (first === undefined || last === undefined) return;
   const start = Math.max(0, first.fromAt - contextLines);
   const end = Math.min(a.length, last.fromAt + last.from + contextLines);
   const toStart = first.toAt - (first.fromAt - start);
   const toEnd = last.toAt + last.to + (end - last.fromAt - last.from);
-  const lines: string[] = [];
+  yield { mark: "@", text: `@ -${range(start, end)} +${range(toStart, toEnd)} @@` };
   let at = start;
   for (const hunk of group) {
-    lines.push(...a.slice(at, hunk.fromAt).map((line) => marked(" ", line)));
-    lines.push(...a.slice(hunk.fromAt, hunk.fromAt + hunk.from).map((line) => marked("-", line)));
-    lines.push(...b.slice(hunk.toAt, hunk.toAt + hunk.to).map((line) => marked("+", line)));
+    yield* marked(" ", a, at, hunk.fromAt);
+    yield* marked("-", a, hunk.fromAt, hunk.fromAt + hunk.from);
+    yield* marked("+", b, hunk.toAt, hunk.toAt + hunk.to);
     at = hunk.fromAt + hunk.from;
   }
-  lines.push(...a.slice(at, end).map((line) => marked(" ", line)));
-  return `@@ -${range(start, end)} +${range(toStart, toEnd)} @@\n${lines.join("")}`;
+  yield* marked(" ", a, at, end);
 }
 
-function marked(mark: string, line: string): string {
-  return line.endsWith("\n") ? `${mark}${line}` : `${mark}${line}\n\\ No newline at end of file\n`;
+function* marked(mark: DiffRow["mark"], lines: readonly string[], from: number, to: number): Generator<DiffRow> {
+  for (let at = from; at < to; at += 1) {
+    const line = lines[at] ?? "";
+    if (line.endsWith("\n")) yield { mark, text: line.slice(0, -1) };
+    else {
+      yield { mark, text: line };
+      yield { mark: "\\", text: " No newline at end of file" };
+    }
+  }
 }
 
 /** An empty range names the line before it. */

@@ -1,7 +1,6 @@
 /**
  * Agent: the loop of a process that a model drives: window, model, trap, outcome. It reads all it needs from folded state,
  * so it can be left at any point and entered again by the same or another kernel.
- *   KRN-6.1  A model call is admitted only if its input and its longest output fit the budget of the process and of every group above it.
  *   KRN-6.2  A remote model is asked only after the intent to ask is durable.
  *   KRN-6.3  Ending without a call is a claim, not a result: a process with a contract that ends without task.done has failed.
  *   KRN-6.4  A provider that fails parks the process in a named degraded mode; nothing is lost.
@@ -19,13 +18,14 @@ import { Panic } from "../lib/assert.ts";
 import { parseJson, tooDeep, tooLarge } from "../lib/json.ts";
 import { ok, type Awaitable, type Result } from "../lib/result.ts";
 import { estimateTokens } from "../lib/tokens.ts";
-import { plan } from "../memory/reclaim.ts";
-import { refuse, type Refusal } from "../scheduler/budget.ts";
+import { plan, type TurnSize } from "../memory/reclaim.ts";
 import type { Core, Cpu, Running } from "./core.ts";
+import { outputTokensMax, overBudget, reserveUsd } from "./admission.ts";
 import { exit } from "./exit.ts";
 import { performPending } from "./perform.ts";
 import { Halted } from "./recorder.ts";
-import { ancestry, callsOf, type Proc } from "./table.ts";
+import { callsOf, type Proc } from "./table.ts";
+import { replyText, turnsIn, turnSizes } from "./turns.ts";
 import { stub } from "./window.ts";
 
 /** Run until the process parks or ends. */
@@ -102,16 +102,23 @@ function step(core: Core, proc: Proc, running: Running): Awaitable<void> {
 function makeRoom(core: Core, proc: Proc): Result<void, SysError> {
   if (proc.windowTokens <= proc.windowTokensMax * limits.windowHighShare) return ok(undefined);
   const { pages, windowTokens, windowTokensMax, step } = proc;
-  const planned = plan({ pages, windowTokens, windowTokensMax, step, stubTokens: stubTokensMax });
-  if (!planned.ok || planned.value.length === 0) return planned.ok ? ok(undefined) : planned;
-  const leaving = new Set(planned.value);
+  const turns = (): readonly TurnSize[] => turnSizes(proc);
+  const planned = plan({ pages, turns, windowTokens, windowTokensMax, step, stubTokens: stubTokensMax });
+  if (!planned.ok) return planned;
+  const leaving = new Set(planned.value.turns);
+  const chosen = new Set(planned.value.pages);
   const evicted: EvictEntry["pages"][number][] = [];
   for (const page of pages) {
-    if (!leaving.has(page.id)) continue;
+    if (!page.resident || !(chosen.has(page.id) || leaving.has(page.bornStep))) continue;
     const blob = page.blob ?? core.recorder.putText(JSON.stringify(textOf(proc, page.id)));
     evicted.push({ id: page.id, blob, stubTokens: estimateTokens(stub(page)) });
   }
-  core.recorder.record({ kind: "evict", at: core.clock.now(), pid: proc.pid, pages: evicted });
+  const gone = turnsIn(proc.messages)
+    .filter((turn) => leaving.has(turn.step))
+    .map(({ step: at, reply }) => ({ step: at, blob: core.recorder.putText(JSON.stringify(replyText(reply))) }));
+  if (evicted.length === 0 && gone.length === 0) return ok(undefined);
+  const entry = { kind: "evict", at: core.clock.now(), pid: proc.pid, pages: evicted } as const;
+  core.recorder.record(gone.length === 0 ? entry : { ...entry, turns: gone });
   return ok(undefined);
 }
 
@@ -125,46 +132,9 @@ function textOf(proc: Proc, page: string): string {
   return "";
 }
 
-function overBudget(core: Core, proc: Proc, cpu: Cpu): ParkReason | null {
-  const { table } = core.recorder;
-  const costUsd = reserveUsd(proc, cpu);
-  const tokens = proc.windowTokens + outputTokensMax(cpu);
-  const spent = refuse(ancestry(table, proc), { costUsd: costUsd ?? 0, tokens, calls: 0, timeMs: 0 });
-  if (spent !== null) return budgetPark(proc, spent);
-  for (const group of ancestry(table, proc)) {
-    if (costUsd === null && group.limits.costUsd !== null) return pricePark(proc, group, cpu);
-    const max = group.limits.timeMs;
-    const used = core.clock.now() - group.startedAt;
-    if (max !== null && used > max) return budgetPark(proc, { group: group.pid, limit: "timeMs", used, asked: 0, max });
-  }
-  return null;
-}
-
-/** A limit in dollars cannot be kept without a price: a person lifts it, or limits tokens instead. */
-function pricePark(proc: Proc, group: Proc, cpu: Cpu): ParkReason {
-  const question = `${proc.manifest.name} runs on ${cpu.model}, whose price is not known, so its limit of ${group.limits.costUsd} USD cannot be kept. Go on without it?`;
-  return { type: "budget", limit: "costUsd", group: group.pid, question, unpriced: true };
-}
-
-function budgetPark(proc: Proc, { group, limit, used, asked, max }: Refusal): ParkReason {
-  const whose = group === proc.pid ? "its own budget" : `the budget of process ${group}`;
-  const question = `${proc.manifest.name} needs ${asked} more ${limit} and ${whose} is ${max}, of which ${used} are used. Raise it?`;
-  return { type: "budget", limit, group, question };
-}
-
-/** Dollars for the window and the longest reply, nothing cached; null when the price is not known. */
-function reserveUsd(proc: Proc, cpu: Cpu): number | null {
-  const outputTokens = outputTokensMax(cpu);
-  return cpu.cost({ inputTokens: proc.windowTokens, outputTokens, cacheReadTokens: 0, cacheWriteTokens: 0, reported: false });
-}
-
-function outputTokensMax(cpu: Cpu): number {
-  return cpu.driver.remote ? limits.remoteOutputTokensMax : limits.outputTokensMax;
-}
-
 async function thinkRemote(core: Core, proc: Proc, running: Running, cpu: Cpu): Promise<void> {
   const { pid, weight, step } = proc;
-  const slot = core.slots.take(pid, weight);
+  const slot = core.slots.take(pid);
   if (slot !== null) await slot;
   const before = proc.spend.tokens;
   try {
@@ -213,7 +183,7 @@ function request(core: Core, proc: Proc, cpu: Cpu): ModelRequest {
     model: cpu.model,
     system: manifest.instructions,
     messages: proc.messages,
-    tools: core.toolsOf(manifest),
+    tools: core.toolsOf(manifest).definitions,
     outputTokensMax: outputTokensMax(cpu),
     /** With task.done among the tools the contract stands there, and the reply itself stays free. */
     output: core.trap.holds(manifest, "task.done") ? null : manifest.output,
@@ -252,7 +222,9 @@ function answered(core: Core, proc: Proc, running: Running, cpu: Cpu, answer: Re
 
 /** Nothing deeper or larger than the bounds enters the journal: the trap refuses what stands in its place. */
 function bounded(reply: ModelReply): ModelReply {
-  const parts = reply.parts.map(boundedPart);
+  const parts = reply.parts.slice(0, limits.partsPerReplyMax).map(boundedPart);
+  const cut = reply.parts.length - parts.length;
+  if (cut > 0) return { ...reply, parts: [...parts, { type: "text", text: `[cut: ${cut} more parts of this reply]` }] };
   return parts.some((part, n) => part !== reply.parts[n]) ? { ...reply, parts } : reply;
 }
 

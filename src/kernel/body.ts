@@ -12,6 +12,7 @@ import type { Body, Sys } from "../abi/sys.ts";
 import { Panic } from "../lib/assert.ts";
 import type { Json } from "../lib/json.ts";
 import { ok, type Result } from "../lib/result.ts";
+import { Turn } from "../lib/turn.ts";
 import type { Core, Running } from "./core.ts";
 import { exit } from "./exit.ts";
 import { performPending } from "./perform.ts";
@@ -49,7 +50,7 @@ class Tape {
   readonly #known: number;
   #made = 0;
   /** One call at a time enters the trap, so that ids and entries have one order. */
-  #turn: Promise<void> = Promise.resolve();
+  readonly #turn = new Turn();
 
   constructor(core: Core, proc: Proc, running: Running) {
     this.#core = core;
@@ -67,18 +68,12 @@ class Tape {
     const n = this.#made;
     this.#made += 1;
     const id = `${this.#proc.pid}.0.${n}`;
-    const before = this.#turn;
-    let leave = (): void => {};
-    this.#turn = new Promise((resolve) => (leave = resolve));
-    await before;
     try {
-      return await this.#answer(id, n, name, args);
+      return await this.#turn.take(() => this.#answer(id, n, name, args));
     } catch (error) {
       if (!(error instanceof Halted)) throw error;
       this.#core.halt(error.error);
       return await never();
-    } finally {
-      leave();
     }
   }
 

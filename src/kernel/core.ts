@@ -2,14 +2,15 @@
 import type { CallContext, CallId } from "../abi/call.ts";
 import type { Clock } from "../abi/clock.ts";
 import type { Delta, ModelDriver, Usage } from "../abi/model.ts";
-import type { ToolDefinition } from "../abi/message.ts";
 import type { SysError } from "../abi/errno.ts";
 import type { Manifest, Pid } from "../abi/process.ts";
 import type { Body } from "../abi/sys.ts";
+import type { Digest } from "../lib/hash.ts";
 import type { CallTable } from "./calls.ts";
 import type { Recorder } from "./recorder.ts";
 import type { Slots } from "./slots.ts";
-import type { Proc } from "./table.ts";
+import type { Tools } from "./tools.ts";
+import type { PendingCall, Proc } from "./table.ts";
 import type { Trap } from "./trap.ts";
 
 /** A CPU as processes name it: `reflex`, `anthropic/claude-…`. */
@@ -33,8 +34,8 @@ export interface Core {
   /** The processes that run in this kernel; a process found in the log and not here is to be recovered. */
   readonly running: Map<Pid, Running>;
   cpu(name: string): Cpu | null;
-  /** The calls a process may see, as tools; the same array for every process of one manifest. */
-  toolsOf(manifest: Manifest): readonly ToolDefinition[];
+  /** The calls a process may see, as tools; the same for every process of one manifest. */
+  toolsOf(manifest: Manifest): Tools;
   body(manifest: Manifest): Body | null;
   onDelta: ((pid: Pid, delta: Delta) => void) | null;
   exited(proc: Proc): void;
@@ -77,13 +78,15 @@ export class Context implements CallContext {
   readonly pid: Pid;
   readonly id: CallId;
   readonly now: number;
+  readonly frozen: Digest | null;
   readonly #running: Running;
 
-  constructor(running: Running, id: CallId, now: number) {
+  constructor(running: Running, { id, frozen }: PendingCall, now: number) {
     this.#running = running;
     this.pid = running.pid;
     this.id = id;
     this.now = now;
+    this.frozen = frozen ?? null;
   }
 
   get signal(): AbortSignal {

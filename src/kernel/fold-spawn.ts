@@ -27,14 +27,17 @@ export function applySpawn(table: Table, entry: SpawnEntry, input: FoldInput): v
     weight: entry.weight,
     state: "ready",
     park: null,
+    parks: 0,
+    ending: null,
     exit: null,
     exitDigest: null,
     endedAt: null,
     step: 0,
     messages: manifest.kind === "agent" ? [goalMessage(entry)] : [],
     pages: [],
-    windowTokens: entry.goalTokens,
+    windowTokens: entry.headTokens,
     pagesEvicted: 0,
+    turnsEvicted: 0,
     pending: [],
     tape: manifest.kind === "body" ? new Map<CallId, Taped>() : null,
     result: null,
@@ -42,6 +45,8 @@ export function applySpawn(table: Table, entry: SpawnEntry, input: FoldInput): v
     unpricedTokens: 0,
     finished: null,
     firstStep: 0,
+    runningSince: entry.at,
+    waits: 0,
     spend: { costUsd: 0, tokens: 0, calls: 0, timeMs: 0 },
     reserved: { costUsd: 0, tokens: 0, calls: 0, timeMs: 0 },
     held: { costUsd: 0, tokens: 0 },
@@ -61,9 +66,10 @@ export function applyExec(table: Table, entry: ExecEntry, input: FoldInput): voi
   proc.goal = entry.goal;
   proc.limits = manifest.limits;
   proc.windowTokensMax = entry.windowTokensMax;
-  proc.windowTokens = entry.goalTokens;
+  proc.windowTokens = entry.headTokens;
   proc.messages = [goalMessage(entry)];
   proc.pages = [];
+  proc.turnsEvicted = 0;
   proc.pending = [];
   proc.result = null;
   proc.finished = null;
@@ -71,5 +77,5 @@ export function applyExec(table: Table, entry: ExecEntry, input: FoldInput): voi
 }
 
 function goalMessage(entry: SpawnEntry | ExecEntry): Message {
-  return { role: "user", parts: [{ type: "text", text: render(entry.goal) }], tokens: entry.goalTokens };
+  return { role: "user", parts: [{ type: "text", text: render(entry.goal) }], tokens: entry.headTokens };
 }

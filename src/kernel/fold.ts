@@ -11,7 +11,6 @@ import type {
   AnswerEntry,
   CallEntry,
   Entry,
-  EvictEntry,
   FilesEntry,
   Intent,
   OutcomeEntry,
@@ -22,22 +21,25 @@ import type {
   ExitEntry,
 } from "../abi/entry.ts";
 import type { CallId } from "../abi/call.ts";
-import type { Message, ResultPart } from "../abi/message.ts";
-import type { Page } from "../abi/page.ts";
+import type { ResultPart } from "../abi/message.ts";
 import type { Manifest, Pid } from "../abi/process.ts";
 import { assert, unreachable } from "../lib/assert.ts";
 import type { Digest } from "../lib/hash.ts";
 import { isObject, type Json } from "../lib/json.ts";
 import { estimateTokens } from "../lib/tokens.ts";
+import { applyEvict } from "./fold-evict.ts";
 import { applyExec, applySpawn } from "./fold-spawn.ts";
+import { goOn, newKernel, standStill, stopTime } from "./fold-time.ts";
 import { join, label as labelOf } from "../security/labels.ts";
 import { ancestry, callDigest, callsOf, procOf, type PendingCall, type Proc, type Table, type TapeValue } from "./table.ts";
-import { errorText, excerpt, render, stub } from "./window.ts";
+import { refusedToGoOn } from "./reasons.ts";
+import { errorText, excerpt, render } from "./window.ts";
 
 /** How the fold reads what an entry names by digest. */
 export interface FoldInput {
   value(blob: Digest): Json;
   manifest(digest: Digest): Manifest;
+  has(blob: Digest): boolean;
   /** Brings a swapped-out process back before it changes. */
   load?(proc: Proc): void;
 }
@@ -46,6 +48,13 @@ const derived = labelOf("derived", "workspace");
 
 export function apply(table: Table, entry: Entry, input: FoldInput): void {
   if ("pid" in entry) load(table, entry.pid, input);
+  if (entry.kind === "boot") newKernel(table, entry.at);
+  change(table, entry, input);
+  /** Last: an entry whose payload is missing does not count, and has changed nothing. */
+  table.at = Math.max(table.at, entry.at);
+}
+
+function change(table: Table, entry: Entry, input: FoldInput): void {
   switch (entry.kind) {
     case "boot":
       table.bootDigest = entry.digest;
@@ -267,52 +276,34 @@ function settleTape(proc: Proc): void {
   proc.pending = proc.pending.filter((call) => call.result === null);
 }
 
-function applyEvict(table: Table, entry: EvictEntry): void {
-  const proc = procOf(table, entry.pid);
-  const evicted = new Map(entry.pages.map((page) => [page.id, page]));
-  const stubs = new Map<string, string>();
-  proc.pages = proc.pages.map((page): Page => {
-    const out = evicted.get(page.id);
-    if (out === undefined) return page;
-    stubs.set(page.id, stub(page));
-    proc.windowTokens -= page.tokens - out.stubTokens;
-    return { ...page, resident: false, blob: out.blob };
-  });
-  proc.pagesEvicted += entry.pages.length;
-  proc.messages = proc.messages.map((message) => (message.role === "tool" ? withStubs(message, stubs) : message));
-}
-
-/** Untouched messages stay the same objects, so that their cached wire bytes stay good. */
-function withStubs(message: Message, stubs: ReadonlyMap<string, string>): Message {
-  if (!message.parts.some((part) => part.type === "result" && stubs.has(part.page))) return message;
-  const parts = message.parts.map((part) => {
-    const text = part.type === "result" ? stubs.get(part.page) : undefined;
-    return text === undefined || part.type !== "result" ? part : { ...part, text };
-  });
-  return { ...message, parts };
-}
-
 function applyPark(table: Table, entry: ParkEntry): void {
   const proc = procOf(table, entry.pid);
   assert(proc.state !== "zombie", "a process that has ended is not parked");
-  release(table, proc);
+  /** A model call that is under way at a stop is paid for; what it was given comes back with its turn, or with what it does next. */
+  if (entry.reason.type !== "stopped") release(table, proc);
+  if (proc.state === "ready") standStill(table, proc, entry.at);
   proc.state = "parked";
   proc.park = entry.reason;
+  proc.parks += 1;
 }
 
 function applyAnswer(table: Table, entry: AnswerEntry): void {
   const proc = procOf(table, entry.pid);
   const reason = proc.park;
-  assert(reason !== null, "an answer has its question");
+  assert(reason !== null && entry.park === proc.parks, "an answer has its question");
+  goOn(table, proc, entry.at);
   proc.state = "ready";
   proc.park = null;
+  if (!entry.allow) proc.ending = refusedToGoOn(reason, entry.text);
   if (reason.type === "budget" && entry.raise !== null) raise(table, reason.group, entry);
   if (reason.type === "budget" && reason.unpriced === true && entry.allow) lift(table, reason.group);
   if (reason.type !== "approval" && reason.type !== "uncertain") return;
   const pending = proc.pending.find((call) => call.id === reason.call);
   assert(pending !== undefined, "a parked call is pending");
-  if (entry.allow) pending.verb = "allow";
-  else {
+  if (entry.allow) {
+    pending.verb = "allow";
+    if (reason.type === "approval" && reason.frozen !== undefined) pending.frozen = reason.frozen;
+  } else {
     const why = entry.text === "" ? "" : `: ${entry.text}`;
     refuse(proc, pending, sysError("EPERM", `a person refused this call${why}; go on without it, or ask for something else`));
   }
@@ -333,21 +324,26 @@ function lift(table: Table, group: Pid): void {
 
 function applySignal(table: Table, entry: SignalEntry): void {
   const proc = procOf(table, entry.pid);
+  if (entry.signal === "kill") proc.ending = sysError("ECANCELED", `killed by ${entry.by}`);
   if (entry.signal !== "continue" || proc.park?.type !== "stopped") return;
+  goOn(table, proc, entry.at);
   proc.state = "ready";
   proc.park = null;
 }
 
-/** A zombie keeps what wait() and ps need; its window lies in the log. */
+/** A zombie keeps what wait() and ps need; its goal and its window lie in the log. */
 function applyExit(table: Table, entry: ExitEntry): void {
   const proc = procOf(table, entry.pid);
   release(table, proc);
+  stopTime(table, proc, entry.at);
   table.live -= 1;
   proc.state = "zombie";
   proc.park = null;
   proc.exit = entry.status;
   proc.exitDigest = entry.digest;
   proc.endedAt = entry.at;
+  proc.goal = null;
+  proc.result = null;
   proc.messages = [];
   proc.pages = [];
   proc.pending = [];

@@ -5,10 +5,13 @@
  *   KRN-9.3  Once the log cannot be written no process acts and every wait ends with the reason.
  *   KRN-9.5  Leaving ends every wait, and waits for nobody who does not listen.
  *   KRN-9.4  A signal is journaled before it acts.
+ *   KRN-9.7  Until it is told to resume, a kernel starts no process, whatever it is told about them: what was under way is not known yet.
+ *   KRN-9.8  A process that was told to end, and had not when a crash came, ends before anything runs.
+ *   KRN-9.6  An answer names the park it answers: one that comes after its question is over is ESTALE, and lands on no other.
  */
 import type { CallHandler, CallId } from "../abi/call.ts";
 import type { Clock } from "../abi/clock.ts";
-import type { Entry } from "../abi/entry.ts";
+import type { Answer, Entry, SpawnEntry } from "../abi/entry.ts";
 import { fail, sysError, type SysError } from "../abi/errno.ts";
 import type { Label } from "../abi/label.ts";
 import { limits } from "../abi/limits.ts";
@@ -17,11 +20,12 @@ import type { PolicyEngine } from "../abi/policy.ts";
 import type { ExitStatus, Manifest, Pid, ProcessSummary, Signal } from "../abi/process.ts";
 import type { BlobDriver, LogDriver, SwapDriver } from "../abi/store.ts";
 import type { Body } from "../abi/sys.ts";
-import type { ToolDefinition } from "../abi/message.ts";
 import { assert, Panic } from "../lib/assert.ts";
 import type { Digest } from "../lib/hash.ts";
 import { canonical, tooLarge, type Json } from "../lib/json.ts";
 import { done, ok, type Awaitable, type Result } from "../lib/result.ts";
+import { Turn } from "../lib/turn.ts";
+import { tighten } from "../scheduler/budget.ts";
 import { label } from "../security/labels.ts";
 import { runAgent } from "./agent.ts";
 import { runBody } from "./body.ts";
@@ -32,11 +36,11 @@ import { exit } from "./exit.ts";
 import { begun } from "./perform.ts";
 import { Halted, Recorder, type EntryListener } from "./recorder.ts";
 import { Slots } from "./slots.ts";
-import { goalTokens, placed } from "./spawn.ts";
-import { answered, programMissing } from "./reasons.ts";
+import { headTokens, placed } from "./spawn.ts";
+import { answered, programMissing, superseded } from "./reasons.ts";
 import { summaryOf } from "./summary.ts";
 import type { Proc, Table } from "./table.ts";
-import { toolsFor } from "./tools.ts";
+import { toolsFor, type Tools } from "./tools.ts";
 import { Trap } from "./trap.ts";
 import { atMost, Waiters } from "./waiters.ts";
 
@@ -66,16 +70,11 @@ export interface SpawnRequest {
   readonly label?: Label;
 }
 
-export interface Answer {
-  readonly allow: boolean;
-  readonly text: string;
-  readonly by: string;
-  readonly raise: Partial<Manifest["limits"]> | null;
-}
-
 export class Kernel {
   readonly calls: CallTable;
   readonly recorder: Recorder;
+  /** Whose turn it is to change the workspace's files; the table knows one unfinished act. */
+  readonly filesTurn = new Turn();
   readonly #options: KernelOptions;
   readonly #core: Core;
   readonly #running = new Map<Pid, Running>();
@@ -84,6 +83,7 @@ export class Kernel {
   readonly #loops = new Set<Promise<void>>();
   readonly #manifests = new WeakMap<Manifest, Digest>();
   #panic: Panic | null = null;
+  #resumed = false;
   readonly #left = sysError("ECANCELED", "the kernel stopped; the process goes on with the next one");
 
   /** `table` is the log's fold (recover.ts). Nothing runs before resume(). */
@@ -100,7 +100,7 @@ export class Kernel {
     this.recorder = recorder;
     this.calls = calls;
     const trap = new Trap(calls, options.policy);
-    const tools = new WeakMap<Manifest, readonly ToolDefinition[]>();
+    const tools = new WeakMap<Manifest, Tools>();
     this.#core = {
       recorder,
       calls,
@@ -131,13 +131,17 @@ export class Kernel {
 
   /** Enter every process that has not ended. Returns their pids. */
   resume(): readonly Pid[] {
+    this.#resumed = true;
     const resumed: Pid[] = [];
-    for (const proc of [...this.recorder.table.procs.values()]) {
+    const procs = [...this.recorder.table.procs.values()];
+    for (const proc of procs) {
+      if (proc.ending !== null && proc.state !== "zombie") this.#writing(() => ok(this.#end(proc)));
+    }
+    for (const proc of procs) {
       if (proc.state === "zombie") continue;
       resumed.push(proc.pid);
       const running = this.#runningOf(proc);
-      if (proc.state === "ready" || proc.park?.type === "stopped")
-        for (const call of begun(this.#core, proc)) running.doubt.add(call.id);
+      for (const call of begun(this.#core, proc)) running.doubt.add(call.id);
       if (proc.state === "ready" || proc.tape !== null) this.#start(proc);
     }
     return resumed;
@@ -167,10 +171,8 @@ export class Kernel {
       pid,
       parent: request.parent,
       call: request.call,
-      manifest: this.#stored(manifest),
       ...place,
-      goal: request.goal,
-      goalTokens: goalTokens(manifest, request.goal),
+      ...this.#head(manifest, request.goal),
       label: request.label ?? parent?.label ?? label("user", "workspace"),
       session: parent?.session ?? pid,
       weight: Math.min(request.weight ?? parent?.weight ?? 100, parent?.weight ?? Infinity),
@@ -188,26 +190,14 @@ export class Kernel {
     const proc = found.value;
     if (proc.tape !== null || asked.kind !== "agent")
       return fail("EINVAL", "only an agent can go on as another agent; spawn a child instead");
-    /** Whoever waits for this process was promised its contract. */
-    const checked = placed(
-      this.recorder.table,
-      this.#options,
-      { ...asked, output: proc.manifest.output ?? asked.output },
-      proc,
-      proc.cpu,
-    );
+    /** Whoever waits for this process was promised its contract, and whoever set its limits set them for the process. */
+    const kept = { output: proc.manifest.output ?? asked.output, limits: tighten(proc.limits, asked.limits) };
+    const checked = placed(this.recorder.table, this.#options, { ...asked, ...kept }, proc, proc.cpu);
     if (!checked.ok) return checked;
     const { manifest, ...place } = checked.value;
     return this.#writing(() => {
-      const head = { goal, goalTokens: goalTokens(manifest, goal) };
-      this.recorder.record({
-        kind: "exec",
-        at: this.#options.clock.now(),
-        pid,
-        manifest: this.#stored(manifest),
-        ...place,
-        ...head,
-      });
+      const at = this.#options.clock.now();
+      this.recorder.record({ kind: "exec", at, pid, ...place, ...this.#head(manifest, goal) });
       return done;
     });
   }
@@ -253,14 +243,14 @@ export class Kernel {
     const proc = found.value;
     const reason = proc.park;
     if (reason === null) return fail("ENOENT", `process ${pid} waits for no answer; "daimon approve" lists those that do`);
+    if (answer.park !== proc.parks) return superseded(proc, answer.park);
     if (answer.raise !== null && reason.type !== "budget") {
       return fail("EINVAL", `process ${pid} does not wait for a budget, so there is nothing to raise; answer yes or no`);
     }
     const at = this.#options.clock.now();
     this.recorder.record({ kind: "answer", at, pid, ...answer });
     if (reason.type === "question") this.recorder.record(answered(proc, reason.call, answer, at));
-    const stop = !answer.allow && (reason.type === "budget" || reason.type === "degraded" || reason.type === "stopped");
-    if (stop) this.#end(proc, sysError(reason.type === "budget" ? "EDQUOT" : "ECANCELED", answer.text || "a person ended it"));
+    if (proc.ending !== null) this.#end(proc);
     else if (proc.tape === null || this.#runningOf(proc).loop === null) this.#start(proc);
     this.#answers.tell(pid);
     return done;
@@ -301,10 +291,11 @@ export class Kernel {
   }
 
   /** Processes of one program share a manifest: it is written and hashed once. */
-  #stored(manifest: Manifest): Digest {
-    const known = this.#manifests.get(manifest) ?? this.recorder.putText(canonical(manifest));
-    this.#manifests.set(manifest, known);
-    return known;
+  #head(manifest: Manifest, goal: Json): Pick<SpawnEntry, "manifest" | "goal" | "headTokens"> {
+    const digest = this.#manifests.get(manifest) ?? this.recorder.putText(canonical(manifest));
+    this.#manifests.set(manifest, digest);
+    const tools = this.#core.toolsOf(this.recorder.manifest(digest));
+    return { manifest: digest, goal, headTokens: headTokens(manifest, tools.tokens, goal) };
   }
 
   #runningOf(proc: Proc): Running {
@@ -314,7 +305,7 @@ export class Kernel {
   }
 
   #start(proc: Proc): void {
-    if (this.#core.stopping) return;
+    if (this.#core.stopping || !this.#resumed) return;
     const running = this.#runningOf(proc);
     const loop: Promise<void> = this.#loop(proc, running).finally(() => {
       this.#loops.delete(loop);
@@ -378,7 +369,7 @@ export class Kernel {
   }
 
   #act(proc: Proc, signal: Signal, by: string): void {
-    if (signal === "kill") return this.#end(proc, sysError("ECANCELED", `killed by ${by}`));
+    if (signal === "kill") return this.#end(proc);
     if (signal === "continue") {
       if (proc.tape === null || this.#runningOf(proc).loop === null) this.#start(proc);
       return this.#answers.tell(proc.pid);
@@ -388,7 +379,9 @@ export class Kernel {
     this.recorder.record({ kind: "park", at: this.#options.clock.now(), pid: proc.pid, reason: { type: "stopped", question } });
   }
 
-  #end(proc: Proc, error: SysError): void {
+  #end(proc: Proc): void {
+    const { ending: error } = proc;
+    assert(error !== null, "who is ended was told to");
     this.#running.get(proc.pid)?.cancel(error.message);
     exit(this.#core, proc, { ok: false, error });
   }

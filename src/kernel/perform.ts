@@ -7,6 +7,9 @@
  *   KRN-5.5  A call beyond the budget of its process or of a group above parks the process and asks; ending a task, waiting and asking
  *            are always affordable.
  *   KRN-5.6  Whatever happened while a call waited for the disk or the world, a process that was stopped or has ended acts no more.
+ *   KRN-5.7  What a person is asked to allow is worked out before they are asked; what would happen must still be that when it is performed,
+ *            or they are asked again. What cannot be worked out is the call's error, and nobody is asked.
+ *   KRN-5.8  The arguments a person is shown are the arguments performed.
  *   KRN-5.4  A handler that throws is an EIO outcome of that call; the process goes on.
  */
 import type { CallHandler, CallValue, EffectClass, Verdict } from "../abi/call.ts";
@@ -15,13 +18,15 @@ import type { OutcomeEntry } from "../abi/entry.ts";
 import type { ParkReason } from "../abi/process.ts";
 import { limits } from "../abi/limits.ts";
 import { Panic } from "../lib/assert.ts";
+import type { Digest } from "../lib/hash.ts";
 import type { Json } from "../lib/json.ts";
 import { tooDeep } from "../lib/json.ts";
 import { ok, type Awaitable, type Result } from "../lib/result.ts";
 import { estimateTokens } from "../lib/tokens.ts";
+import { overLimits } from "./admission.ts";
 import { Context, type Core, type Running } from "./core.ts";
 import { Halted } from "./recorder.ts";
-import { ancestry, type PendingCall, type Proc } from "./table.ts";
+import type { PendingCall, Proc } from "./table.ts";
 import { errorText, excerpt, render } from "./window.ts";
 
 /** One process's calls being carried out. */
@@ -31,11 +36,18 @@ export interface Job {
   readonly running: Running;
 }
 
-/** The calls that were under way when another kernel stopped: those it would have begun next. */
+/** The calls that another kernel may have begun: those that were next, unless the process waits for what they need before they begin. */
 export function begun(core: Core, proc: Proc): readonly PendingCall[] {
   const first = proc.pending.find((call) => call.result === null);
-  if (first === undefined || parkFor(core, proc, first) !== null) return [];
-  return batchFrom(core, proc, first);
+  if (first === undefined || first.verb !== "allow" || first.name === "ask") return [];
+  const may = proc.park === null || proc.park.type === "stopped" || proc.park.type === "degraded";
+  return may ? batchFrom(core, proc, first).filter((call) => needsLook(core, call)) : [];
+}
+
+/** Whether a call that may have been made cannot simply be made again. */
+function needsLook(core: Core, { name }: PendingCall): boolean {
+  const recovery = core.calls.get(name)?.spec.recovery;
+  return recovery === "verify" || recovery === "once";
 }
 
 /** Whether the process may still act: much can have happened while it waited for the disk or the world. */
@@ -48,8 +60,9 @@ export function performPending(job: Job): Awaitable<void> {
   const { core, proc } = job;
   const first = proc.pending.find((call) => call.result === null);
   if (first === undefined) return;
-  const parked = parkFor(core, proc, first);
-  if (parked !== null) return core.recorder.record({ kind: "park", at: core.clock.now(), pid: proc.pid, reason: parked });
+  /** What was begun was admitted then; whether it is done is asked first. */
+  const parked = job.running.doubt.has(first.id) ? null : parkFor(core, proc, first);
+  if (parked !== null) return ask(job, first, parked);
   const batch = batchFrom(core, proc, first);
   if (batch.every((call) => isRead(effectOf(core, call)))) return performAll(job, batch);
   const durable = core.recorder.barrier(core.active <= 1);
@@ -62,14 +75,34 @@ function ifDurable(job: Job, batch: readonly PendingCall[], result: Result<void,
   return mayAct(job) ? performAll(job, batch) : undefined;
 }
 
+function park({ core, proc }: Job, reason: ParkReason): void {
+  core.recorder.record({ kind: "park", at: core.clock.now(), pid: proc.pid, reason });
+}
+
+/** Where the arguments do not say all that would happen, the question names the plan. */
+function ask(job: Job, call: PendingCall, reason: ParkReason): Awaitable<void> {
+  const handler = job.core.calls.get(call.name)?.handler;
+  if (reason.type !== "approval" || handler?.freeze === undefined) return park(job, reason);
+  return freeze(job, call, handler).then((plan) => {
+    if (!mayAct(job)) return;
+    if (plan.ok) park(job, { ...reason, frozen: plan.value });
+    else recordOutcome(job, call, plan);
+  });
+}
+
+async function freeze({ core, running }: Job, call: PendingCall, handler: CallHandler): Promise<Result<Digest, SysError>> {
+  const none = fail("EIO", "nothing says what this call would do");
+  try {
+    return (await handler.freeze?.(call.args as never, new Context(running, call, core.clock.now()))) ?? none;
+  } catch (error) {
+    return thrown(error);
+  }
+}
+
 /** A call that waits for a person: for a larger budget, for permission, or because asking is what it does. */
 function parkFor(core: Core, proc: Proc, call: PendingCall): ParkReason | null {
-  for (const group of ancestry(core.recorder.table, proc)) {
-    const max = group.limits.calls;
-    if (max === null || group.spend.calls <= max || unmetered.has(call.name)) continue;
-    const question = `${proc.manifest.name} wants to call ${call.name}, and process ${group.pid} has made the ${max} calls it may. Raise it?`;
-    return { type: "budget", limit: "calls", group: group.pid, question };
-  }
+  const over = unmetered.has(call.name) ? null : overLimits(core, proc, call.name);
+  if (over !== null) return over;
   if (call.verb === "ask") {
     return { type: "approval", call: call.id, question: `${proc.manifest.name} asks to call ${call.name}` };
   }
@@ -118,11 +151,21 @@ function performOne(job: Job, call: PendingCall): Awaitable<void> {
   if (registered === undefined) {
     return recordOutcome(job, call, fail("ENOSYS", `${call.name} is not offered any more since the restart; go on without it`));
   }
-  const context = new Context(running, call.id, core.clock.now());
-  const { recovery } = registered.spec;
-  const doubted = running.doubt.delete(call.id);
-  if (doubted && (recovery === "verify" || recovery === "once")) return verify(job, call, registered.handler, context);
-  return settle(job, call, attempt(registered.handler, call, context));
+  const context = new Context(running, call, core.clock.now());
+  if (running.doubt.delete(call.id)) return verify(job, call, registered.handler, context);
+  return carryOut(job, call, registered.handler, context);
+}
+
+/** A person's yes holds for what they were shown. */
+function carryOut(job: Job, call: PendingCall, handler: CallHandler, context: Context): Awaitable<void> {
+  if (call.frozen === undefined) return settle(job, call, attempt(handler, call, context));
+  return freeze(job, call, handler).then((plan) => {
+    if (!mayAct(job)) return;
+    if (!plan.ok) return recordOutcome(job, call, plan);
+    if (plan.value === call.frozen) return settle(job, call, attempt(handler, call, context));
+    const question = `${job.proc.manifest.name} asks again to call ${call.name}: what you allowed has changed since`;
+    return park(job, { type: "approval", call: call.id, question, frozen: plan.value });
+  });
 }
 
 function settle(job: Job, call: PendingCall, outcome: Awaitable<Result<CallValue, SysError>>): Awaitable<void> {
@@ -143,7 +186,7 @@ function attempt(handler: CallHandler, call: PendingCall, context: Context): Awa
 }
 
 /** Our own broken invariant and a dead log stop the kernel; anything else is the driver's failure. */
-function thrown(error: unknown): Result<CallValue, SysError> {
+function thrown(error: unknown): Result<never, SysError> {
   if (error instanceof Panic || error instanceof Halted) throw error;
   return fail("EIO", "the call's driver failed; try again, or go on without it", error instanceof Error ? error.message : "");
 }
@@ -154,10 +197,10 @@ async function verify(job: Job, call: PendingCall, handler: CallHandler, context
   /** Still in doubt: whoever performs this call next has to look again. */
   if (!mayAct(job)) return void job.running.doubt.add(call.id);
   if (look.verdict === "happened") return recordOutcome(job, call, ok(look.value));
-  if (look.verdict === "did-not-happen") return settle(job, call, attempt(handler, call, context));
+  /** Then it is a call like any other, and goes the whole way. */
+  if (look.verdict === "did-not-happen") return;
   const question = `${call.name} was under way when the kernel stopped, and ${look.why}. Perform it again?`;
-  const reason: ParkReason = { type: "uncertain", call: call.id, question };
-  job.core.recorder.record({ kind: "park", at: job.core.clock.now(), pid: job.proc.pid, reason });
+  return park(job, { type: "uncertain", call: call.id, question });
 }
 
 async function lookAtTheWorld(handler: CallHandler, call: PendingCall, context: Context): Promise<Verdict> {

@@ -1,5 +1,5 @@
 /**
- * Recorder: the one way into the journal. An entry is serialised once, given its place, and folded, in that order.
+ * Recorder: the one way into the journal. An entry is serialised, given its place, and folded, in that order.
  *   KRN-3.1  Nothing is folded that was not given a place in the log first.
  *   KRN-3.2  A barrier makes blobs durable before the records that name them.
  *   KRN-3.4  A rotation makes the payloads of all records durable before the records.
@@ -13,6 +13,7 @@ import type { BlobDriver, LogDriver, SwapDriver } from "../abi/store.ts";
 import type { Digest } from "../lib/hash.ts";
 import type { Json } from "../lib/json.ts";
 import { done, type Awaitable, type Result } from "../lib/result.ts";
+import { encode } from "./codec.ts";
 import { apply, type FoldInput } from "./fold.ts";
 import { serialise, tableDigest } from "./snapshot.ts";
 import { swapIn, swapOut } from "./swap.ts";
@@ -30,6 +31,7 @@ export class Recorder {
   #failure: SysError | null = null;
   #rotating = false;
   #tableDigest: Digest = "";
+  readonly #put = (text: string): Digest => this.#blobs.put(text);
 
   constructor(table: Table, log: LogDriver, blobs: BlobDriver, swap: SwapDriver) {
     this.table = table;
@@ -62,10 +64,9 @@ export class Recorder {
 
   record(entry: Entry): void {
     if (this.#failure !== null) throw new Halted(this.#failure);
-    const text = JSON.stringify(entry);
-    const seq = this.#log.append(text);
+    const seq = this.#log.append(encode(entry, this.#put));
     if (seq < 0) this.#halt(this.#whyNot());
-    apply(this.table, entry, this.#input);
+    this.#reading(() => apply(this.table, entry, this.#input));
     for (const listener of this.#listeners) listener(entry, seq);
     if (this.#log.rotateDue && !this.#rotating) setImmediate(() => void this.rotateIfLarge(entry.at, false));
   }
@@ -85,8 +86,25 @@ export class Recorder {
     return this.#blobs.put(text);
   }
 
+  /** One object for all processes of a manifest: what is known of it is found by that object. */
+  manifest(digest: Digest): Manifest {
+    return this.#reading(() => this.#input.manifest(digest));
+  }
+
   value(blob: Digest): Json {
-    return this.#input.value(blob);
+    return this.#reading(() => this.#input.value(blob));
+  }
+
+  /** A payload that was put and is not there could not be written: the disk is full, and its loss is nobody's answer. */
+  #reading<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof MissingBlob)) throw error;
+      const written = this.#blobs.dirty ? this.#blobs.flush() : done;
+      if (!(written instanceof Promise) && !written.ok) this.#halt(written.error);
+      throw error;
+    }
   }
 
   /** `alone`: no other process is about to act, so waiting in place is cheaper than a hop to another thread. */
@@ -188,6 +206,7 @@ export function foldInput(blobs: BlobDriver): FoldInput & { prime(blob: Digest, 
       primed = { blob, value };
     },
     value: (blob) => (primed?.blob === blob ? primed.value : read(blob)),
+    has: (blob) => blobs.has(blob),
     manifest: (digest) => {
       const known = manifests.get(digest) ?? (read(digest) as unknown as Manifest);
       manifests.set(digest, known);

@@ -4,13 +4,16 @@
  *   KRN-10.2  A log that is damaged in the middle is not folded past the damage: opening fails with EUCLEAN.
  *   KRN-10.3  A power cut can keep a record and lose its payload, both written after the last barrier. Such a record and all behind it
  *             never counted: the next boot entry says so, and every later fold leaves them out.
+ *   KRN-10.6  A payload missing from before an effect, a reply or a checkpoint that waited for the disk is damage too: it was durable once.
  *   KRN-10.5  An entry of a newer version is refused by its name.
  *   KRN-10.4  A payload missing from before a boot is damage, not a power cut: EUCLEAN.
  */
-import { entryKinds, type CheckpointEntry, type Entry } from "../abi/entry.ts";
+import { entryKinds, type CheckpointEntry, type Entry, type Intent, type StoredEntry } from "../abi/entry.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { BlobDriver, LogDriver } from "../abi/store.ts";
+import type { Digest } from "../lib/hash.ts";
 import { ok, type Result } from "../lib/result.ts";
+import { decode, whole } from "./codec.ts";
 import { apply, type FoldInput } from "./fold.ts";
 import { foldInput, MissingBlob } from "./recorder.ts";
 import { restore, tableDigest } from "./snapshot.ts";
@@ -58,24 +61,65 @@ export function foldLog(fold: FoldLog): Result<Recovered, SysError> {
 function foldPass(fold: FoldLog, voids: readonly VoidRange[]): Result<Recovered | VoidRange, SysError> {
   const table = fold.start();
   let cut: number | null = null;
+  let behind = new Durable();
   for (const record of fold.log.read(fold.from)) {
     if (!record.ok) return record;
     const { seq, text } = record.value;
     if (voids.some((range) => seq >= range.from && seq < range.until)) continue;
-    const entry = parseEntry(text);
-    if (entry === null) return fail("EUCLEAN", `record ${seq} of the journal is not an entry; run "daimon fsck"`);
-    if (!knownKinds.has(entry.kind)) return newer(seq, entry.kind);
-    if (entry.kind === "boot" && entry.cut !== undefined && !voids.some((range) => range.until === seq)) {
+    const stored = decode(text);
+    if (stored === null) return fail("EUCLEAN", `record ${seq} of the journal is not an entry; run "daimon fsck"`);
+    if (!knownKinds.has(stored.kind)) return newer(seq, stored.kind);
+    const entry = complete(stored, fold.input);
+    if (entry?.kind === "boot" && entry.cut !== undefined && !voids.some((range) => range.until === seq)) {
       /** Content met again has the same digest: a payload that was missing then can be there now, and the void records before it fold. */
       if (cut === null || cut > entry.cut) return ok({ from: entry.cut, until: seq });
       if (cut === entry.cut) cut = null;
     }
-    if (cut !== null && entry.kind === "boot") return damaged(cut);
-    if (cut !== null) continue;
+    if (cut !== null) {
+      if (stored.kind === "boot" || behind.provenBy(stored)) return damaged(cut);
+      continue;
+    }
+    if (entry === null) {
+      cut = seq;
+      behind = new Durable();
+      continue;
+    }
     if (fold.observe?.(table, entry, seq) === false) break;
     if (!applied(table, entry, fold.input)) cut = seq;
   }
   return ok({ table, cut });
+}
+
+/** What stands behind a missing payload, and shows that the disk had it: something that began only after a barrier. */
+class Durable {
+  readonly #begun = new Set<string>();
+
+  provenBy(entry: StoredEntry): boolean {
+    switch (entry.kind) {
+      case "think":
+        this.#begun.add(`think ${entry.pid}`);
+        return false;
+      case "turn": {
+        const calls = entry.parts.filter((part) => part.type === "call");
+        calls.forEach((_, n) => this.#begin(`${entry.pid}.${entry.step}.${n}`, entry.intents[n]));
+        return this.#begun.has(`think ${entry.pid}`);
+      }
+      case "call":
+        this.#begin(entry.id, entry.intent);
+        return false;
+      case "outcome":
+        return this.#begun.has(entry.id);
+      case "files":
+        if (entry.phase === "intent") this.#begun.add(`files ${entry.pid}`);
+        return entry.phase === "outcome" && this.#begun.has(`files ${entry.pid}`);
+      default:
+        return entry.kind === "checkpoint";
+    }
+  }
+
+  #begin(id: string, intent: Intent | undefined): void {
+    if (intent?.effect !== undefined) this.#begun.add(id);
+  }
 }
 
 const knownKinds: ReadonlySet<string> = new Set(entryKinds);
@@ -94,8 +138,19 @@ function damaged(seq: number): Result<never, SysError> {
   );
 }
 
+/** null when a payload is missing. */
+function complete(stored: StoredEntry, input: FoldInput): Entry | null {
+  try {
+    return whole(stored, (blob) => input.value(blob));
+  } catch (error) {
+    if (error instanceof MissingBlob) return null;
+    throw error;
+  }
+}
+
 /** False when a payload is missing; the table is then as it was before the entry. */
 function applied(table: Table, entry: Entry, input: FoldInput): boolean {
+  if (!readLater(entry).every((blob) => input.has(blob))) return false;
   try {
     apply(table, entry, input);
     return true;
@@ -105,18 +160,15 @@ function applied(table: Table, entry: Entry, input: FoldInput): boolean {
   }
 }
 
-export function parseEntry(text: string): Entry | null {
-  try {
-    /** The chain has shown that these are the bytes this kernel wrote. */
-    return JSON.parse(text) as Entry;
-  } catch {
-    return null;
-  }
+/** Payloads that the fold only names: a body asks for its results when it runs again, a model for the pages that left. */
+function readLater(entry: Entry): readonly Digest[] {
+  if (entry.kind === "outcome") return entry.blob === undefined ? [] : [entry.blob];
+  return entry.kind === "evict" ? [...entry.pages, ...(entry.turns ?? [])].map(({ blob }) => blob) : [];
 }
 
 function checkpointTable(log: LogDriver, blobs: BlobDriver, input: FoldInput, from: number): Table | null {
   for (const record of log.read(from)) {
-    const entry = record.ok ? parseEntry(record.value.text) : null;
+    const entry = record.ok ? decode(record.value.text) : null;
     return entry?.kind === "checkpoint" ? loadCheckpoint(entry, blobs, input) : null;
   }
   return null;

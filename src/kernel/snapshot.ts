@@ -16,9 +16,20 @@ export function digestOf(proc: Proc): Digest {
   const tape = proc.tape === null ? null : [...proc.tape];
   return sha256(
     JSON.stringify([
-      [proc.pid, proc.parent, proc.manifestDigest, proc.cpu, proc.session, proc.step, proc.refused, proc.pagesEvicted],
+      [
+        proc.pid,
+        proc.parent,
+        proc.manifestDigest,
+        proc.cpu,
+        proc.session,
+        proc.step,
+        proc.refused,
+        proc.pagesEvicted,
+        proc.turnsEvicted,
+      ],
       [proc.goal, proc.label, proc.windowTokens, proc.messages, proc.pages.map(pageRow), proc.pending, proc.result],
       [tokens, costUsd, calls, proc.children, tape],
+      [proc.state, proc.limits, proc.weight, proc.windowTokensMax, proc.finished, proc.firstStep, proc.unpricedTokens],
     ]),
   );
 }
@@ -34,7 +45,7 @@ export function tableDigest(table: Table): Digest {
   return sha256(JSON.stringify([table.nextPid, rows]));
 }
 
-type Kept = "nextPid" | "live" | "commits" | "unfinished" | "bootDigest" | "boots";
+type Kept = "nextPid" | "live" | "commits" | "unfinished" | "bootDigest" | "boots" | "at";
 
 interface SavedTable extends Pick<Table, Kept> {
   readonly version: 1;
@@ -45,14 +56,26 @@ interface SavedTable extends Pick<Table, Kept> {
 
 /** No process may be swapped out. */
 export function serialise(table: Table): string {
-  const { nextPid, live, commits, unfinished, bootDigest, boots } = table;
+  const { nextPid, live, commits, unfinished, bootDigest, boots, at } = table;
   const produced = [...table.produced];
   const producedPaths = [...table.producedPaths];
   const procs = [...table.procs.values()].map((proc) => {
     const { manifest: _, ...rest } = proc;
     return { ...rest, tape: proc.tape === null ? null : [...proc.tape] };
   });
-  return JSON.stringify({ version: 1, nextPid, live, commits, unfinished, bootDigest, boots, produced, producedPaths, procs });
+  return JSON.stringify({
+    version: 1,
+    nextPid,
+    live,
+    commits,
+    unfinished,
+    bootDigest,
+    boots,
+    at,
+    produced,
+    producedPaths,
+    procs,
+  });
 }
 
 /** The text must come from serialise(); the caller has checked its digest. */
@@ -63,8 +86,8 @@ export function restore(text: string, input: Pick<FoldInput, "manifest">): Table
     const tape = row.tape === null ? null : new Map(row.tape as [string, never][]);
     procs.set(row.pid, { ...row, manifest: input.manifest(row.manifestDigest), tape });
   }
-  const { nextPid, live, commits, unfinished, bootDigest, boots } = saved;
+  const { nextPid, live, commits, unfinished, bootDigest, boots, at } = saved;
   const produced = new Map(saved.produced);
   const producedPaths = new Map(saved.producedPaths);
-  return { procs, nextPid, live, commits, unfinished, bootDigest, boots, produced, producedPaths };
+  return { procs, nextPid, live, commits, unfinished, bootDigest, boots, at, produced, producedPaths };
 }

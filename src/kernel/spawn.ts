@@ -4,6 +4,7 @@
  *             groups above are checked with every charge, so that one raise lets all go on.
  *   KRN-13.2  Processes nest to a bound, so that a program that spawns itself ends.
  *   KRN-13.4  A window set for a process bounds the windows of everything below it.
+ *   KRN-13.5  What a window's head takes is counted with the calls that are offered, whose schemas a provider bills like text.
  *   KRN-13.3  The workspace's instructions follow an agent's own, once.
  */
 import { fail, type SysError } from "../abi/errno.ts";
@@ -69,7 +70,8 @@ function windowBound(table: Table, manifest: Manifest, parent: Proc | undefined)
   return bound;
 }
 
-/** What the head of the window takes: the instructions and the goal. */
-export function goalTokens(manifest: Manifest, goal: Json): number {
-  return estimateTokens(manifest.instructions) + estimateTokens(JSON.stringify(goal));
+/** What the head of a window takes: the instructions, the calls that are offered, and the goal. A body has no window. */
+export function headTokens(manifest: Manifest, toolTokens: number, goal: Json): number {
+  if (manifest.kind === "body") return 0;
+  return estimateTokens(manifest.instructions) + toolTokens + estimateTokens(JSON.stringify(goal));
 }

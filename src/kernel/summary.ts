@@ -1,5 +1,6 @@
 /** Summary: one process as `ps`, `top` and the console show it. */
 import type { ProcessState, ProcessSummary } from "../abi/process.ts";
+import { timeOf } from "./fold-time.ts";
 import type { Proc, Table } from "./table.ts";
 
 export function summaryOf(table: Table, proc: Proc): ProcessSummary {
@@ -10,11 +11,12 @@ export function summaryOf(table: Table, proc: Proc): ProcessSummary {
     kind: proc.manifest.kind,
     state: stateOf(table, proc),
     park: proc.park,
+    parks: proc.parks,
     exit: proc.exit,
     step: proc.step,
     weight: proc.weight,
     cpu: proc.cpu,
-    spend: { ...proc.spend, timeMs: Math.max(0, (proc.endedAt ?? proc.startedAt) - proc.startedAt) },
+    spend: { ...proc.spend, timeMs: timeOf(proc, table.at) },
     unpricedTokens: proc.unpricedTokens,
     windowTokens: proc.windowTokens,
     windowTokensMax: proc.windowTokensMax,

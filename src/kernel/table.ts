@@ -22,6 +22,8 @@ export interface PendingCall {
   readonly name: string;
   readonly args: Json;
   verb: Verb;
+  /** The plan that a person allowed, where the arguments do not say it all. */
+  frozen?: Digest;
   readonly rules: readonly RuleId[];
   result: ResultPart | null;
   page: Page | null;
@@ -58,6 +60,10 @@ export interface Proc {
   weight: number;
   state: "ready" | "parked" | "zombie";
   park: ParkReason | null;
+  /** How often it was parked: the number of the park it is in. */
+  parks: number;
+  /** Set once it was told to end: how. Its exit follows, in this kernel or the next. */
+  ending: SysError | null;
   exit: ExitStatus | null;
   exitDigest: Digest | null;
   endedAt: number | null;
@@ -67,6 +73,8 @@ export interface Proc {
   pages: Page[];
   windowTokens: number;
   pagesEvicted: number;
+  /** Turns that left its window whole. */
+  turnsEvicted: number;
   pending: PendingCall[];
   /** Bodies only. */
   tape: Map<CallId, Taped> | null;
@@ -79,6 +87,10 @@ export interface Proc {
   finished: StopReason | null;
   /** The step at which it became the program it is. */
   firstStep: number;
+  /** Since when its time runs; null while it stands still. */
+  runningSince: number | null;
+  /** How many at or below it wait for a person: its time stands still until none does. */
+  waits: number;
   spend: { costUsd: number; tokens: number; calls: number; timeMs: number };
   /** What it and everything below it may be about to spend. */
   reserved: { costUsd: number; tokens: number; calls: number; timeMs: number };
@@ -108,6 +120,8 @@ export interface Table {
   unfinished: FilesEntry | null;
   bootDigest: Digest | null;
   boots: number;
+  /** When the newest entry was made. */
+  at: number;
 }
 
 export function emptyTable(): Table {
@@ -121,6 +135,7 @@ export function emptyTable(): Table {
     unfinished: null,
     bootDigest: null,
     boots: 0,
+    at: 0,
   };
 }
 

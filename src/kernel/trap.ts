@@ -59,7 +59,7 @@ export class Trap {
     if (!questions.ok) return { verb: "deny", rules: [], error: questions.error };
     const decision = this.#worst(questions.value);
     if (decision.verb === "deny") return { ...decision, error: this.#denial(registered, decision) };
-    return decision;
+    return spec.effect === "pure" || spec.effect === "read" ? decision : { ...decision, effect: spec.effect };
   }
 
   #worst(questions: readonly PolicyRequest[]): Decision {

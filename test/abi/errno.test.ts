@@ -1,7 +1,7 @@
+import { decode } from "../../src/kernel/codec.ts";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { errnos } from "../../src/abi/errno.ts";
-import { parseEntry } from "../../src/kernel/recover.ts";
 import { ok } from "../../src/lib/result.ts";
 import { calls, finish, handler, rig } from "../kernel/rig.ts";
 
@@ -29,7 +29,7 @@ test("ABI-2.1 every entry that a kernel writes is plain JSON and reads back as i
       const seen: string[] = [];
       machine.kernel.on((entry) => seen.push(JSON.stringify(entry)));
       await machine.run({}, value as never);
-      for (const text of seen) expect(JSON.stringify(parseEntry(text))).toBe(text);
+      for (const text of seen) expect(JSON.stringify(decode(text))).toBe(text);
     }),
     { numRuns: 50 },
   );

@@ -19,6 +19,7 @@ import {
   workspace,
   type Workspace,
 } from "./machine.ts";
+import { answer } from "../kernel/answer.ts";
 
 function entries(where: Workspace): readonly Entry[] {
   const seen = must(inspect(surroundings(where.folder), systemClock()));
@@ -175,10 +176,10 @@ describe("boot", () => {
     where.put("a.txt", "after");
     const second = await up(where);
     expect(second.resumed).toEqual([pid]);
-    must(second.kernel.answer(pid, { allow: true, text: "yes", by: "person", raise: null }));
-    const [read, , answer, own] = outcomes(await second.kernel.wait(pid));
+    must(answer(second.kernel, pid, { text: "yes" }));
+    const [read, , said, own] = outcomes(await second.kernel.wait(pid));
     expect(told(read)).toContain("before");
-    expect(answer).toEqual({ ok: true, value: "yes" });
+    expect(said).toEqual({ ok: true, value: "yes" });
     expect(told(own)).toContain("kept");
     expect(entries(where).filter((entry) => entry.kind === "call" && entry.name === "fs.read")).toHaveLength(2);
   });
@@ -200,7 +201,7 @@ describe("boot", () => {
     where.put("programs/performer/program.ts", text);
     const third = await up(where);
     expect(third.findings).toEqual([]);
-    must(third.kernel.answer(pid, { allow: true, text: "late", by: "person", raise: null }));
+    must(answer(third.kernel, pid, { text: "late" }));
     expect(outcomes(await third.kernel.wait(pid))).toEqual([{ ok: true, value: "late" }]);
   });
 

@@ -2,8 +2,11 @@ import * as fs from "node:fs";
 import { createConnection } from "node:net";
 import * as path from "node:path";
 import { describe, expect, it } from "vitest";
-import { askKernel, type ControlRequest } from "../../src/boot/control.ts";
+import { askKernel, serveControl, type ControlRequest } from "../../src/boot/control.ts";
 import { parseJson } from "../../src/lib/json.ts";
+import { ok } from "../../src/lib/result.ts";
+import { calls, rig } from "../kernel/rig.ts";
+import { settled } from "../kernel/settled.ts";
 import { down, must, outcomes, parked, start, up, workspace } from "./machine.ts";
 
 /** Sends the pieces one by one, each when the other side has taken the one before, and gives all that came back. */
@@ -51,6 +54,10 @@ describe("control", () => {
       ['{"op":"nice","pid":1,"weight":"heavy"}', "EINVAL"],
       ['{"op":"nice","pid":1,"weight":-5}', "EINVAL"],
       ['{"op":"answer","pid":1,"answer":true}', "EINVAL"],
+      ['{"op":"answer","pid":1,"answer":{"allow":true}}', "EINVAL"],
+      ['{"op":"answer","pid":1,"answer":{"allow":true,"park":"1"}}', "EINVAL"],
+      ['{"op":"answer","pid":1,"answer":{"allow":true,"park":2}}', "ESTALE"],
+      ['{"op":"answer","pid":1,"answer":{"allow":true,"park":1.5}}', "ESTALE"],
       ['{"op":"reboot","pid":1}', "EINVAL"],
       ['{"op":"signal","pid":99,"signal":"kill"}', "ENOENT"],
       ['{"op":"signal","pid":1.5,"signal":"kill"}', "ENOENT"],
@@ -76,7 +83,7 @@ describe("control", () => {
     const ask = async (request: ControlRequest): Promise<unknown> => must(await askKernel(where.layout.socket, request));
     await ask({ op: "nice", pid: first, weight: 300 });
     expect(machine.kernel.processes()[0]).toMatchObject({ weight: 300 });
-    await ask({ op: "answer", pid: first, answer: { allow: true, text: "blue", by: "person", raise: null } });
+    await ask({ op: "answer", pid: first, answer: { park: 1, allow: true, text: "blue", by: "person", raise: null } });
     expect(outcomes(await machine.kernel.wait(first))).toEqual([{ ok: true, value: "blue" }]);
     await ask({ op: "signal", pid: second, signal: "kill", by: "person" });
     expect(await machine.kernel.wait(second)).toMatchObject({ ok: false, error: { errno: "ECANCELED" } });
@@ -105,5 +112,25 @@ describe("control", () => {
     ];
     for (const answer of answers) expect(answer).toBe('{"ok":true,"value":null}\n');
     expect(weights).toEqual([7, 7, 7]);
+  });
+
+  it("BOO-11.5  an answer that could not be written is an error, and not acknowledged", async () => {
+    const asks = () => ok(calls(["ask", { question: "?" }]));
+    const file = path.join(workspace().folder, "socket");
+    for (const [failWrite, told] of [
+      [100, { ok: true, value: null }],
+      [4, { ok: false, error: { errno: "ENOSPC" } }],
+    ] as const) {
+      const machine = rig({ script: asks, log: { failWrite } });
+      const { kernel } = machine;
+      const pid = machine.spawn({});
+      await settled(machine, pid, "parked");
+      expect(machine.log.next).toBe(4);
+      const control = must(await serveControl(file, kernel));
+      const answer = { park: 1, allow: true, text: "blue", by: "test", raise: null };
+      expect(await askKernel(file, { op: "answer", pid, answer })).toMatchObject(told);
+      await control.close();
+      await kernel.close();
+    }
   });
 });

@@ -48,7 +48,7 @@ function spawned(pid: number, manifest: Digest): Entry {
     manifest,
     cpu: "reflex",
     goal: "",
-    goalTokens: 0,
+    headTokens: 0,
     label,
     session: pid,
     weight: 1,
@@ -262,13 +262,21 @@ describe("check references", () => {
       changes: [],
       safety: sha256("safety"),
     };
-    const problems = await runChecks([check(layout, [spawned(3, sha256("m")), outcome("3.1.0", sha256("v")), evict, rollback])]);
+    const asked: Entry = {
+      kind: "park",
+      at: 1,
+      pid: 3,
+      reason: { type: "approval", call: "3.2.0", question: "?", frozen: sha256("plan") },
+    };
+    const entries = [spawned(3, sha256("m")), outcome("3.1.0", sha256("v")), evict, rollback, asked];
+    const problems = await runChecks([check(layout, entries)]);
     expect(problems.map((one) => `${one.finding.where}: ${one.finding.message.split("which holds ")[1]?.split(",")[0]}`)).toEqual(
       [
         "entry 0: the manifest of process 3",
         "entry 1: the value of call 3.1.0",
         "entry 2: page abc of process 3",
         "entry 3: the safety copy of process 3's rollback",
+        "entry 4: what call 3.2.0 asks to do",
       ],
     );
     expect(problems.every((one) => one.repair === null && one.finding.severity === "error")).toBe(true);

@@ -3,6 +3,7 @@ import * as path from "node:path";
 import { describe, expect, it } from "vitest";
 import { acceptFile, withdrawTrust } from "../../src/boot/trust.ts";
 import { down, must, parked, performer, start, told, up, workspace } from "./machine.ts";
+import { answer } from "../kernel/answer.ts";
 
 const program = (name: string): string => performer.replace('"performer"', `"${name}"`);
 
@@ -46,7 +47,7 @@ describe("programs", () => {
     expect(second.findings).toMatchObject([
       { severity: "error", message: expect.stringMatching(/performer changed since .* put it back/) },
     ]);
-    second.kernel.answer(pid, { allow: true, text: "x", by: "p", raise: null });
+    answer(second.kernel, pid, { text: "x" });
     expect(second.kernel.processes()).toMatchObject([{ pid, exit: null }]);
     await down(second);
     where.put("programs/performer/program.ts", performer);

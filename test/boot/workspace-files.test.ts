@@ -6,7 +6,7 @@ import type { Entry, FilesEntry } from "../../src/abi/entry.ts";
 import { inspect } from "../../src/boot/inspect.ts";
 import type { Machine } from "../../src/boot/boot.ts";
 import { filesDeps } from "../../src/boot/world-calls.ts";
-import { commitSession, diffSession, rollbackSession, type CommitOptions } from "../../src/boot/workspace-files.ts";
+import { commitSession, diffSession, freezeCommit, rollbackSession, type CommitOptions } from "../../src/boot/workspace-files.ts";
 import { systemClock } from "../../src/drivers/clock/system.ts";
 import { sha256 } from "../../src/lib/hash.ts";
 import { surroundings } from "./folder.ts";
@@ -113,6 +113,58 @@ describe("workspace files", () => {
     must(await commit(machine, { paths: null, resolutions: { "a.txt": "theirs", "b.txt": "ours" } }));
     expect(where.read("a.txt")).toBe(lines([2, "mine"]));
     expect(where.read("b.txt")).toBe("theirs\n");
+  });
+
+  it("BOO-16.6  two commits at once are made one after the other, and the second merges with what the first wrote", async () => {
+    const where = workspace({ "a.txt": lines() });
+    const machine = await up(where);
+    await perform(machine, [["fs.edit", { path: "a.txt", old: "line 2\n", new: "one\n" }]]);
+    await perform(machine, [["fs.edit", { path: "a.txt", old: "line 8\n", new: "two\n" }]]);
+    const commits = [1, 2].map(async (pid) => {
+      const session = must(await machine.sessions.open(pid));
+      return await commitSession(session, everything, filesDeps(machine.layout, machine.blobs, systemClock(), machine.kernel));
+    });
+    expect((await Promise.all(commits)).map(must)).toMatchObject([{ merged: [] }, { merged: ["a.txt"] }]);
+    expect(where.read("a.txt")).toBe(lines([2, "one"], [8, "two"]));
+    expect(filesEntries(where).map(({ pid, phase }) => `${pid} ${phase}`)).toEqual([
+      "1 intent",
+      "1 outcome",
+      "2 intent",
+      "2 outcome",
+    ]);
+  });
+
+  it("BOO-16.5  a frozen plan is performed digest for digest, or refused with ESTALE and nothing written", async () => {
+    const where = workspace({ "a.txt": lines() });
+    const machine = await up(where);
+    const session = must(await machine.sessions.open(1));
+    const deps = filesDeps(machine.layout, machine.blobs, systemClock(), machine.kernel);
+    await perform(machine, [["fs.edit", { path: "a.txt", old: "line 2\n", new: "theirs\n" }]]);
+    const freeze = async () => must(await freezeCommit(session, everything, deps));
+    const frozen = await freeze();
+    expect(await freeze(), "the same files are the same plan").toBe(frozen);
+    expect(machine.blobs.has(frozen)).toBe(true);
+    const changes: readonly (readonly [string, () => unknown])[] = [
+      ["the session's content", async () => must(await session.write("a.txt", Buffer.from(lines([2, "evil"]))))],
+      ["what merges in the workspace", () => where.put("a.txt", lines([8, "mine"]))],
+      ["the workspace's mode", () => fs.chmodSync(path.join(where.root, "a.txt"), 0o755)],
+      ["another file, with a plan for everything", async () => must(await session.write("b.txt", Buffer.from("b")))],
+    ];
+    const plans = [frozen];
+    for (const [what, change] of changes) {
+      await change();
+      const before = state(where);
+      const refused = await commit(machine, { ...everything, frozen: plans.at(-1) ?? null });
+      expect(refused, what).toMatchObject({ ok: false, error: { errno: "ESTALE", message: expect.stringContaining("allowed") } });
+      expect(state(where), what).toEqual(before);
+      plans.push(await freeze());
+    }
+    expect(new Set(plans).size).toBe(plans.length);
+    expect(filesEntries(where)).toEqual([]);
+    const kept = must(await commit(machine, { ...everything, frozen: plans.at(-1) ?? null }));
+    expect(kept.safety, "what was shown is the journal's own plan").toBe(plans.at(-1));
+    expect(where.read("a.txt")).toBe(lines([2, "evil"], [8, "mine"]));
+    expect(await commit(machine, { ...everything, frozen })).toMatchObject({ error: { errno: "ESTALE" } });
   });
 
   it("BOO-16.4  a path that selects nothing is ENOENT, not an empty commit", async () => {

@@ -1,11 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { parseRaise } from "../../src/cli/answer.ts";
 import { exitOf } from "../../src/cli/report.ts";
-import { waitingOf, type Lookup } from "../../src/cli/waiting.ts";
+import { waitingOf, type PlanLookup } from "../../src/cli/waiting.ts";
 import type { CallSpec } from "../../src/abi/call.ts";
+import { fail, type SysError } from "../../src/abi/errno.ts";
 import type { Label } from "../../src/abi/label.ts";
 import { callSpecs } from "../../src/boot/call-specs.ts";
 import { emptyTable, type Proc } from "../../src/kernel/table.ts";
+import type { Review } from "../../src/files/review.ts";
+import { ok, type Result } from "../../src/lib/result.ts";
 import { label } from "../../src/security/labels.ts";
 import { documents, onTerminal, place, withProbe, type Loose, type Processes } from "./shell.ts";
 
@@ -31,6 +34,7 @@ describe("a run that needs a person, without a terminal", () => {
     }
     expect(here.run("run").err).toContain("PROGRAM is missing");
     expect(here.run("run", "probe", "x", "--budget", "lots").code).toBe(64);
+    expect(here.run("run", "probe", "x", "--window", "255").err).toContain("`--window` needs a count of 256 or more");
     expect(here.has(".daimon")).toBe(false);
   });
 
@@ -51,21 +55,23 @@ describe("a run that needs a person, without a terminal", () => {
     }
   });
 
-  it("CLI-6.2  a folder is meant as the person sees it, and lies inside the workspace", () => {
+  it("CLI-6.2  a folder or a program is meant as the person sees it, and lies inside the workspace", () => {
     here.put("docs/a.md", "The plan was approved on 3 May 2026.\n");
     here.put("daimon.yaml", "");
-    expect(here.run("run", "brief", "/etc").err).toContain("outside the workspace");
+    expect(here.run("run", "brief", "/etc").err).toContain(`outside the workspace ${here.folder}`);
     expect(here.run("run", "brief", "..", "--cwd", "docs").code).not.toBe(64);
     const inner = here.json("run", "brief", ".", "--cwd", "docs");
     expect(inner.status.value.documents).toBe(1);
     expect(here.has("docs/.daimon")).toBe(false);
     expect(here.read("BRIEF.md")).toContain("docs/a.md");
+    here.put("docs/own.mjs", "export default {};\n");
+    expect(here.run("run", "own.mjs", "--cwd", "docs").err).toContain("config trust docs/own.mjs");
   });
 
   it("CLI-7.2  without a terminal it is left parked with exit 75, and how to answer is told", () => {
     const ran = here.run("run", "probe", "hello");
     expect(ran.code).toBe(75);
-    expect(ran.out).toMatch(/answer {6}daimon approve \d+ --yes, or --no/);
+    expect(ran.out).toMatch(/answer {6}daimon approve \d+:1 --yes, or --no/);
     expect(ran.out).toContain("net.fetch");
     expect(here.has("notes/a.txt")).toBe(false);
   });
@@ -84,15 +90,37 @@ describe("a run that needs a person, without a terminal", () => {
     const { out } = here.run("approve");
     for (const part of ["fs.commit", '"notes/a.txt"', "platform.cedar:", parked().call.digest, "risk medium"])
       expect(out).toContain(part);
+    for (const part of ["2 of 2: new file, 5 B, +1 -0 lines\n│ notes/a.txt\n", "\n│ +hello\n"]) expect(out).toContain(part);
+    expect(parked().call.changes).toMatchObject({
+      ok: true,
+      value: { steps: [{ path: "notes" }, { path: "notes/a.txt", before: null, added: 1, marks: [] }], stepsLeft: 0 },
+    });
+  });
+
+  it("CLI-20.8  diff of a question shows all of what a yes would put into the workspace", () => {
+    const { id, pid } = parked();
+    expect(here.run("diff", id).out).toContain("│ +hello\n");
+    expect(here.run("diff", id, "nowhere").out).toContain("nothing");
+    expect(here.json("diff", id)).toMatchObject({ question: id, steps: [{ path: "notes" }, { path: "notes/a.txt" }] });
+    expect(here.run("diff", `${pid}:7`)).toMatchObject({ code: 16, err: expect.stringContaining("is over") });
+    expect(here.run("diff", "99:1")).toMatchObject({ code: 66 });
   });
 
   it("CLI-13.2  the same run again goes on where it stands and starts no second", () => {
     const { pid } = parked();
     const again = here.json("run", "probe", "hello");
     expect(again).toMatchObject({ pid, resumed: true, status: null, exit: 75 });
-    const other = here.run("run", "probe", "hello", "--cpu", "gullible");
-    expect(other.err).toContain(`goes on where it stood on reflex; to begin anew on gullible, end it first: daimon kill ${pid}`);
     expect(here.json("ps").processes).toHaveLength(1);
+  });
+
+  it("CLI-13.6  options that change nothing on an unfinished run are named", () => {
+    const { pid } = parked();
+    const other = here.run("run", "probe", "hello", "--cpu", "gullible", "--budget", "1", "--tokens", "2M");
+    expect(other.err).toContain(
+      `goes on where it stood on reflex, and --cpu, --budget, --tokens change nothing; to begin anew, end it first: daimon kill ${pid}`,
+    );
+    const same = here.run("run", "probe", "hello", "--cpu", "reflex");
+    expect(same.err).toContain("goes on where it stood\n");
   });
 
   it("CLI-13.5  --resume starts nothing new, and of what has ended or never was it says so", () => {
@@ -101,28 +129,45 @@ describe("a run that needs a person, without a terminal", () => {
     expect(here.run("run", "--resume", "999")).toMatchObject({ code: 66 });
     expect(here.run("run", "--resume", "1")).toMatchObject({ code: 66 });
     expect(here.run("run", "--resume", "x")).toMatchObject({ code: 64 });
+    const idle = here.run("run", "--resume", String(pid), "--budget", "1", "--window", "4000");
+    expect(idle).toMatchObject({ code: 64 });
+    expect(idle.err).toContain("--budget, --window can only be given to a new run");
+    expect(here.run("run", "--resume", String(pid), "more")).toMatchObject({ code: 64 });
   });
 
   it("CLI-10.4  what does not wait cannot be answered, and answers that contradict are EINVAL", () => {
     expect(here.run("approve", "999", "--yes")).toMatchObject({ code: 66 });
     expect(here.run("approve", "../x", "--yes")).toMatchObject({ code: 66 });
     expect(here.run("approve", "--yes")).toMatchObject({ code: 64 });
-    expect(here.run("approve", String(parked().pid), "--yes", "--no")).toMatchObject({ code: 64 });
+    expect(here.run("approve", parked().id, "--yes", "--no")).toMatchObject({ code: 64 });
     expect(here.run("approve", String(parked().pid))).toMatchObject({ code: 75 });
+    expect(here.run("approve", `${parked().pid}:9`, "--yes")).toMatchObject({
+      code: 16,
+      err: expect.stringContaining(`${parked().pid}:1`),
+    });
+  });
+
+  it("CLI-10.5  a yes, a no, words and a raise name the question itself, never just who asks", () => {
+    const { pid, call } = parked();
+    for (const id of [String(pid), call.id])
+      for (const said of [["--yes"], ["--no"], ["--text", "x"], ["--raise", "tokens=1"]])
+        expect(here.run("approve", id, ...said)).toMatchObject({ code: 64, err: expect.stringContaining("daimon approve") });
+    expect(parked()).toMatchObject({ id: `${pid}:1`, type: "approval" });
   });
 
   it("CLI-10.2  an answer without a kernel starts one, which goes on until it waits again or ends", () => {
-    const { pid, call } = parked();
-    const allowed = here.json("approve", call.id, "--yes");
+    const { pid, id } = parked();
+    const allowed = here.json("approve", id, "--yes");
     expect(allowed).toMatchObject({ pid, exit: 75, delivered: [{ path: "notes/a.txt" }] });
     expect(here.read("notes/a.txt")).toBe("hello");
     expect(parked()).toMatchObject({ type: "question", question: "Which colour?" });
   });
 
   it("CLI-10.3  a question needs words", () => {
-    const { pid } = parked();
-    expect(here.run("approve", String(pid), "--yes")).toMatchObject({ code: 64, err: expect.stringContaining("--text") });
-    const done = here.json("approve", String(pid), "--text", "blue\u001b[2J");
+    const { id } = parked();
+    expect(here.run("diff", id)).toMatchObject({ code: 64, err: expect.stringContaining("not about files") });
+    expect(here.run("approve", id, "--yes")).toMatchObject({ code: 64, err: expect.stringContaining("--text") });
+    const done = here.json("approve", id, "--text", "blue\u001b[2J");
     expect(done.status).toEqual({ ok: true, value: { kept: true, fetched: false, said: "blue\u001b[2J" } });
     expect(here.run("approve").out).toBe("nothing waits for a person\n");
   });
@@ -215,7 +260,8 @@ describe("a person at the terminal", () => {
 
 describe("what is told of a waiting call", () => {
   const specs = new Map(callSpecs().map((spec) => [spec.name, spec]));
-  const lookup: Lookup = { spec: (name) => specs.get(name), rule: () => undefined };
+  const nothing: Review = { steps: [], stepsLeft: 0 };
+  const lookup: PlanLookup = { spec: (name) => specs.get(name), rule: () => undefined, review: () => ok(nothing) };
   const proc = (name: string, at: Label, sources: readonly string[] = []): Proc =>
     ({
       pid: 4,
@@ -234,6 +280,14 @@ describe("what is told of a waiting call", () => {
     expect(risk("fs.commit", user)).toBe("medium");
     expect(risk("fs.commit", untrusted)).toBe("high");
     expect(risk("mcp.mail.send", user)).toBe("high");
+    const step = { path: "a", before: null, after: null, content: "same", added: 0, removed: 0, rows: [], rowsLeft: 0 } as const;
+    const commit = (review: Result<Review, SysError>): string | undefined => {
+      const asked = { ...proc("fs.commit", user), park: { type: "approval", call: "4.0.0", question: "?", frozen: "f" } } as Proc;
+      return waitingOf(asked, { ...lookup, review: () => review })?.risk;
+    };
+    expect(commit(ok({ steps: [{ ...step, marks: [] }], stepsLeft: 0 }))).toBe("medium");
+    expect(commit(ok({ steps: [{ ...step, marks: ["executable"] }], stepsLeft: 0 }))).toBe("high");
+    expect(commit(fail("ENOENT", "gone"))).toBe("high");
     const final: readonly CallSpec[] = [...specs.values()].filter(
       (spec) => !spec.reversible && spec.effect !== "pure" && spec.effect !== "read",
     );
@@ -254,9 +308,9 @@ describe("what is told of a waiting call", () => {
     expect(spent).toMatchObject({ exit: 75, status: null });
     const [first] = spent.waiting;
     expect(first).toMatchObject({ type: "budget", budget: { limit: "tokens", group: spent.pid } });
-    const said = here.run("approve", String(first.pid), "--yes");
+    const said = here.run("approve", first.id, "--yes");
     expect(said).toMatchObject({ code: 64, err: expect.stringContaining("--raise tokens=VALUE") });
-    const done = here.json("approve", String(first.pid), "--raise", "tokens=1M");
+    const done = here.json("approve", first.id, "--raise", "tokens=1M");
     expect(done).toMatchObject({ pid: spent.pid, exit: 0, delivered: [{ path: "BRIEF.md", changed: true }] });
     const again = here.json("run", "brief", "inbox");
     expect(again.delivered).toEqual([{ ...done.delivered[0], changed: false }]);

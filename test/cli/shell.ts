@@ -4,7 +4,9 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { afterAll } from "vitest";
+import { noLimits } from "../../src/abi/budget.ts";
 import type { ProcessSummary } from "../../src/abi/process.ts";
+import type { Machine } from "../../src/boot/boot.ts";
 
 const bin = path.resolve(import.meta.dirname, "../../bin/daimon.mjs");
 const base = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), "daimon-cli-"));
@@ -172,4 +174,28 @@ export function withProbe(where: Place): void {
   where.put("programs/probe/program.ts", probe);
   const trusted = where.run("config", "trust", "programs/probe/program.ts");
   if (trusted.code !== 0) throw new Error(trusted.err);
+}
+
+/** On a machine of this very process. */
+export async function spawnProbe(machine: Machine, text: string): Promise<number> {
+  const found = await machine.programs.find("probe");
+  if (!found.ok) throw new Error(found.error.message);
+  const { program, bodyName } = found.value;
+  const { name, version, calls, outputs } = program;
+  const manifest = {
+    name,
+    version,
+    kind: "body",
+    instructions: bodyName,
+    cpu: null,
+    calls,
+    output: null,
+    limits: noLimits,
+    windowTokens: null,
+    stepsMax: 100,
+    outputs,
+  } as const;
+  const pid = machine.kernel.spawn({ manifest, goal: { text }, parent: 0, call: null });
+  if (!pid.ok) throw new Error(pid.error.message);
+  return pid.value;
 }

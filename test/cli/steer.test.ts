@@ -5,7 +5,6 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { boot, type Machine } from "../../src/boot/boot.ts";
 import { inspect } from "../../src/boot/inspect.ts";
 import { systemClock } from "../../src/drivers/clock/system.ts";
-import { noLimits } from "../../src/abi/budget.ts";
 import { drive } from "../../src/cli/drive.ts";
 import { interrupts } from "../../src/cli/interrupt.ts";
 import type { Report } from "../../src/cli/report.ts";
@@ -15,7 +14,7 @@ import type { Io } from "../../src/cli/io.ts";
 import { palette } from "../../src/cli/term/screen.ts";
 import { EventEmitter } from "node:events";
 import { recorder } from "./term/screen.ts";
-import { place, withProbe, type Place } from "./shell.ts";
+import { place, spawnProbe, withProbe, type Place } from "./shell.ts";
 
 const uid = process.getuid?.() ?? 0;
 
@@ -24,29 +23,6 @@ async function machineIn(where: Place): Promise<Machine> {
   const machine = await boot({ world, clock: systemClock(), cpu: "reflex", policyEngine: "compiled" });
   if (!machine.ok) throw new Error(machine.error.message);
   return machine.value;
-}
-
-async function spawnProbe(machine: Machine, text: string): Promise<number> {
-  const found = await machine.programs.find("probe");
-  if (!found.ok) throw new Error(found.error.message);
-  const { program, bodyName } = found.value;
-  const { name, version, calls, outputs } = program;
-  const manifest = {
-    name,
-    version,
-    kind: "body",
-    instructions: bodyName,
-    cpu: null,
-    calls,
-    output: null,
-    limits: noLimits,
-    windowTokens: null,
-    stepsMax: 100,
-    outputs,
-  } as const;
-  const pid = machine.kernel.spawn({ manifest, goal: { text }, parent: 0, call: null });
-  if (!pid.ok) throw new Error(pid.error.message);
-  return pid.value;
 }
 
 class FakeHost extends EventEmitter {
@@ -107,6 +83,7 @@ describe("while a kernel runs in another terminal", () => {
     expect(await here.startJson("ps")).toMatchObject({ kernel: "running", processes: [{ pid: 1 }, { pid: 2 }, { pid: 3 }] });
     expect((await here.startJson("approve")).waiting).toHaveLength(3);
     expect((await here.start("log", "1")).code).toBe(0);
+    expect(await here.start("diff", "1:1")).toMatchObject({ code: 0, out: expect.stringContaining("notes/a.txt") });
     expect((await here.start("why", "1.0.1")).code).toBe(0);
     expect((await here.start("fsck")).code).toBe(0);
   });
@@ -165,7 +142,7 @@ describe("while a kernel runs in another terminal", () => {
   });
 
   it("CLI-10.2  an answer goes to the running kernel, which goes on", async () => {
-    expect(await here.startJson("approve", "2", "--no", "--text", "not now")).toMatchObject({
+    expect(await here.startJson("approve", "2:1", "--no", "--text", "not now")).toMatchObject({
       pid: 2,
       allow: false,
       answered: true,
@@ -175,6 +152,8 @@ describe("while a kernel runs in another terminal", () => {
       [1, "approval"],
       [2, "question"],
     ]);
+    expect(await here.start("approve", "2:1", "--no")).toMatchObject({ code: 16, err: expect.stringContaining("2:2") });
+    expect(machine.kernel.processes()[1]).toMatchObject({ state: "parked", parks: 2 });
     expect(await here.startJson("why", "2.0.2")).toMatchObject({ person: expect.stringContaining("refused it: not now") });
   });
 });

@@ -1,13 +1,14 @@
+import { decode } from "../../src/kernel/codec.ts";
 import { describe, expect, test } from "vitest";
 import { fail } from "../../src/abi/errno.ts";
 import { ok } from "../../src/lib/result.ts";
 import { noLimits } from "../../src/abi/budget.ts";
-import { parseEntry } from "../../src/kernel/recover.ts";
 import { calls, finish, handler, rig, say, type Rig } from "./rig.ts";
 import { settled } from "./settled.ts";
+import { answer } from "./answer.ts";
 
 function entries(machine: Rig): string[] {
-  return [...machine.log.read(0)].flatMap((record) => (record.ok ? [parseEntry(record.value.text)?.kind ?? "?"] : []));
+  return [...machine.log.read(0)].flatMap((record) => (record.ok ? [decode(record.value.text)?.kind ?? "?"] : []));
 }
 
 describe("the loop of an agent", () => {
@@ -108,7 +109,7 @@ describe("the loop of an agent", () => {
     await settled(machine, pid, "parked");
     expect(machine.kernel.processes()[0]?.park).toMatchObject({ type: "degraded", error: { errno: "EIO" } });
     up = true;
-    expect(machine.kernel.answer(pid, { allow: true, text: "", by: "test", raise: null }).ok).toBe(true);
+    expect(answer(machine.kernel, pid).ok).toBe(true);
     expect(await machine.kernel.wait(pid)).toEqual({ ok: true, value: "late" });
   });
 
@@ -117,7 +118,7 @@ describe("the loop of an agent", () => {
     const pid = machine.spawn({ limits: { ...noLimits, tokens: 100 } });
     await settled(machine, pid, "parked");
     expect(machine.kernel.processes()[0]?.park).toMatchObject({ type: "budget", limit: "tokens", group: pid });
-    machine.kernel.answer(pid, { allow: true, text: "", by: "test", raise: { tokens: 1_000_000 } });
+    answer(machine.kernel, pid, { raise: { tokens: 1_000_000 } });
     expect(await machine.kernel.wait(pid)).toEqual({ ok: true, value: "paid" });
   });
 

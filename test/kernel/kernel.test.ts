@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { parseEntry, recoverTable } from "../../src/kernel/recover.ts";
+import { decode } from "../../src/kernel/codec.ts";
+import { recoverTable } from "../../src/kernel/recover.ts";
 import { digestOf, restore, serialise, tableDigest } from "../../src/kernel/snapshot.ts";
 import { foldInput } from "../../src/kernel/recorder.ts";
 import { render, stub } from "../../src/kernel/window.ts";
@@ -8,20 +9,14 @@ import { replay, replayBody } from "../../src/kernel/replay.ts";
 import { memorySwap } from "../../src/drivers/store/swap.ts";
 import type { Body } from "../../src/abi/sys.ts";
 import { ok } from "../../src/lib/result.ts";
-import { calls, finish, handler, manifestOf, rig, type Rig } from "./rig.ts";
+import { all, calls, finish, handler, manifestOf, reborn, rig, type Rig } from "./rig.ts";
 import { settled } from "./settled.ts";
+import { answer } from "./answer.ts";
 
 const text = handler({ name: "x.text" }, (args) => ok({ value: "t".repeat(Number(args["n"] ?? 10)) }));
 
 function kindsOf(machine: Rig): string[] {
-  return [...machine.log.read(0)].flatMap((record) => (record.ok ? [parseEntry(record.value.text)?.kind ?? "?"] : []));
-}
-
-/** The kernel was killed and the machine lives: all that was written is there. */
-const all = (): number => 0.999_999;
-
-function reborn(machine: Rig, options: Parameters<typeof rig>[0]): Rig {
-  return rig({ ...options, log: { image: machine.log.crash(all) }, blobs: { image: machine.blobs.crash(() => 0) } });
+  return [...machine.log.read(0)].flatMap((record) => (record.ok ? [decode(record.value.text)?.kind ?? "?"] : []));
 }
 
 describe("the fold", () => {
@@ -102,7 +97,7 @@ describe("windows", () => {
     const windows: string[] = [];
     const machine = rig({
       handlers: [page],
-      windowTokens: 2_600,
+      windowTokens: 4_000,
       script: (request, step) => {
         windows.push(JSON.stringify(request.messages));
         return ok(step < 5 ? calls(["x.page", {}]) : step === 5 ? calls(["mem.read", { page: "1.0.0" }]) : finish(1));
@@ -133,7 +128,7 @@ describe("windows", () => {
     const windows: string[] = [];
     const machine = rig({
       handlers: [text],
-      windowTokens: 3_600,
+      windowTokens: 5_000,
       script: (request, step) => {
         windows.push(JSON.stringify(request.messages));
         if (step === 0) return ok(calls(["x.text", { n: 3_000 }]));
@@ -262,7 +257,7 @@ describe("recovery", () => {
       call: "1.0.0",
       question: expect.stringContaining("x.mail was under way"),
     });
-    next.kernel.answer(pid, { allow: false, text: "it arrived", by: "test", raise: null });
+    answer(next.kernel, pid, { allow: false, text: "it arrived" });
     expect(await next.kernel.wait(pid)).toEqual({ ok: true, value: "went on" });
     expect(mails).toBe(1);
   });
@@ -274,7 +269,7 @@ describe("recovery", () => {
     await machine.run({});
     const digest = tableDigest(machine.kernel.recorder.table);
     const checkpoint = [...machine.log.read(0)]
-      .flatMap((record) => (record.ok ? [parseEntry(record.value.text)] : []))
+      .flatMap((record) => (record.ok ? [decode(record.value.text)] : []))
       .find((entry) => entry?.kind === "checkpoint");
     expect(machine.log.resumeFrom).toBeGreaterThan(0);
     const fromCheckpoint = recoverTable(machine.log, machine.blobs);
@@ -293,9 +288,7 @@ describe("recovery", () => {
     await machine.run({});
     const texts = machine.log.crash(all);
     const blobs = new Map(machine.blobs.crash(() => 0));
-    const large = texts.texts
-      .map((line) => parseEntry(line))
-      .find((entry) => entry?.kind === "outcome" && entry.blob !== undefined);
+    const large = texts.texts.map((line) => decode(line)).find((entry) => entry?.kind === "outcome" && entry.blob !== undefined);
     if (large?.kind === "outcome" && large.blob !== undefined) blobs.delete(large.blob);
     const next = rig({ ...options, log: { image: texts }, blobs: { image: blobs } });
     expect(await next.kernel.wait(1)).toEqual({ ok: true, value: 1 });
@@ -309,7 +302,7 @@ describe("recovery", () => {
     await machine.run({});
     const next = reborn(machine, { handlers: [text] });
     const large = [...next.log.read(0)]
-      .flatMap((record) => (record.ok ? [parseEntry(record.value.text)] : []))
+      .flatMap((record) => (record.ok ? [decode(record.value.text)] : []))
       .find((entry) => entry?.kind === "outcome" && entry.blob !== undefined);
     if (large?.kind === "outcome" && large.blob !== undefined) next.blobs.spoil(large.blob);
     expect(recoverTable(next.log, next.blobs)).toMatchObject({ ok: false, error: { errno: "EUCLEAN" } });
@@ -373,6 +366,32 @@ describe("the recorder", () => {
     await new Promise(setImmediate);
     expect(await machine.kernel.recorder.barrier(true)).toMatchObject({ ok: false, error: { errno: "ENOSPC" } });
     expect(machine.kernel.recorder.failure).not.toBeNull();
+  });
+
+  test("KRN-3.3 a payload that could not be written stops the kernel before anybody takes its loss for an answer", async () => {
+    const full = rig({ blobs: { failWrite: 0 } });
+    expect(full.kernel.spawn({ manifest: manifestOf({}), goal: 1, parent: 0, call: null })).toMatchObject({
+      ok: false,
+      error: { errno: "ENOSPC" },
+    });
+
+    const told: unknown[] = [];
+    const body: Body = async (sys) => {
+      told.push(await sys.call("x.text", { n: 20_000 }).catch(String));
+      return ok("never");
+    };
+    const machine = rig({ blobs: { failWrite: 1 }, handlers: [text], bodies: { b: body } });
+    /** A neighbour's payload comes between: the body has to read its own back from the store. */
+    machine.kernel.on((entry) => entry.kind === "outcome" && machine.kernel.recorder.store("other", true));
+    const pid = machine.spawn({ kind: "body", instructions: "b" });
+    expect(await machine.kernel.wait(pid)).toMatchObject({ ok: false, error: { errno: "ENOSPC" } });
+    expect([told, kindsOf(machine).at(-1), machine.kernel.panicked]).toEqual([[], "outcome", null]);
+
+    const spawns: Body = async (sys) => await sys.call("proc.spawn", { manifest: { name: "c", instructions: "c" }, goal: 1 });
+    const group = rig({ blobs: { failWrite: 1 }, bodies: { b: spawns } });
+    const parent = group.spawn({ kind: "body", instructions: "b" });
+    expect(await group.kernel.wait(parent)).toMatchObject({ ok: false, error: { errno: "ENOSPC" } });
+    expect([kindsOf(group).at(-1), group.kernel.panicked]).toEqual(["call", null]);
   });
 
   test("KRN-3.1 what the log refuses is not folded", async () => {

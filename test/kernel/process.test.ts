@@ -3,25 +3,20 @@ import { noLimits } from "../../src/abi/budget.ts";
 import { fail } from "../../src/abi/errno.ts";
 import type { Decision, PolicyRequest } from "../../src/abi/policy.ts";
 import { openMemoryBlobs } from "../../src/drivers/store/memory-blobs.ts";
-import { parseEntry, recoverTable } from "../../src/kernel/recover.ts";
+import { decode } from "../../src/kernel/codec.ts";
+import { recoverTable } from "../../src/kernel/recover.ts";
 import type { Json } from "../../src/lib/json.ts";
 import { replay } from "../../src/kernel/replay.ts";
 import type { Body } from "../../src/abi/sys.ts";
 import { ok } from "../../src/lib/result.ts";
-import { calls, finish, handler, manifestOf, rig, say, type Rig } from "./rig.ts";
+import { calls, finish, handler, manifestOf, reborn, rig, say, type Rig } from "./rig.ts";
 import { settled } from "./settled.ts";
+import { answer } from "./answer.ts";
 
 const text = handler({ name: "x.text" }, (args) => ok({ value: "t".repeat(Number(args["n"] ?? 10)) }));
 
 function kindsOf(machine: Rig): string[] {
-  return [...machine.log.read(0)].flatMap((record) => (record.ok ? [parseEntry(record.value.text)?.kind ?? "?"] : []));
-}
-
-/** The kernel was killed and the machine lives: all that was written is there. */
-const all = (): number => 0.999_999;
-
-function reborn(machine: Rig, options: Parameters<typeof rig>[0]): Rig {
-  return rig({ ...options, log: { image: machine.log.crash(all) }, blobs: { image: machine.blobs.crash(() => 0) } });
+  return [...machine.log.read(0)].flatMap((record) => (record.ok ? [decode(record.value.text)?.kind ?? "?"] : []));
 }
 
 test("KRN-9.3 a body's kernel stops, too, when the log cannot be written", async () => {
@@ -103,7 +98,7 @@ describe("what a process may do after it waited", () => {
     await new Promise(setImmediate);
     const next = reborn(machine, options);
     await settled(next, pid, "parked");
-    next.kernel.answer(pid, { allow: true, text: "", by: "test", raise: null });
+    answer(next.kernel, pid);
     expect(await next.kernel.wait(pid)).toEqual({ ok: true, value: 2 });
 
     const asking = {
@@ -115,7 +110,7 @@ describe("what a process may do after it waited", () => {
     await settled(parked, waits, "parked");
     const after = reborn(parked, asking);
     await new Promise(setImmediate);
-    after.kernel.answer(waits, { allow: true, text: "", by: "test", raise: null });
+    answer(after.kernel, waits);
     expect(await after.kernel.wait(waits)).toEqual({ ok: true, value: 3 });
   });
 
@@ -255,7 +250,7 @@ describe("signals and groups", () => {
       error: { errno: "ECANCELED", message: "killed by a test" },
     });
     const exits = [...machine.log.read(0)].flatMap((record) => {
-      const entry = record.ok ? parseEntry(record.value.text) : null;
+      const entry = record.ok ? decode(record.value.text) : null;
       return entry?.kind === "exit" ? [entry.pid] : [];
     });
     expect(exits).toEqual([2, 1]);
@@ -286,7 +281,7 @@ describe("signals and groups", () => {
     await machine.run({ kind: "body", instructions: "b", calls: ["proc.*", "x.text"], limits: { ...noLimits, tokens: 500 } });
     expect(asked[0]).toMatchObject({ ok: false, error: { errno: "EACCES", message: expect.stringContaining("net.fetch") } });
     const parks = [...machine.log.read(0)]
-      .flatMap((record) => (record.ok ? [parseEntry(record.value.text)] : []))
+      .flatMap((record) => (record.ok ? [decode(record.value.text)] : []))
       .filter((entry) => entry?.kind === "park");
     expect(parks).toMatchObject([{ pid: 2, reason: { type: "budget", limit: "tokens", group: 1 } }]);
   });
@@ -303,6 +298,21 @@ describe("signals and groups", () => {
     await machine.run({ kind: "body", instructions: "b", outputs: ["a.md"], limits: { ...noLimits, tokens: 90_000 } });
     const child = machine.kernel.recorder.table.procs.get(2);
     expect(child?.manifest).toMatchObject({ name: "test/c", calls: [], outputs: ["a.md"], stepsMax: 100 });
+  });
+
+  test("KRN-11.5 a name that is more than a name is refused", async () => {
+    const names = ["ok", "brief/extract", "a b", "x) wants fs.read: it reads", "\u001b[2J", "", "-x", "a\nb", "n".repeat(65)];
+    const body: Body = async (sys) => {
+      const pids: Json[] = [];
+      for (const name of names) {
+        const manifest = { name, instructions: "i", calls: ["task.done"] };
+        pids.push((await sys.call("proc.spawn", { manifest, goal: "x" })).ok);
+      }
+      return ok(pids);
+    };
+    const { run } = rig({ bodies: { b: body }, script: () => ok(finish("fine")) });
+    const { status } = await run({ kind: "body", instructions: "b" });
+    expect(status).toEqual({ ok: true, value: names.map((_, n) => n < 2) });
   });
 
   test("KRN-13.2 processes nest only to a bound", async () => {
@@ -369,6 +379,23 @@ describe("signals and groups", () => {
     expect(proof.ok && proof.value.findings).toEqual([]);
   });
 
+  test("KRN-11.4 exec does not lift a limit, neither its own nor one that a person has set", async () => {
+    const next = { manifest: { name: "next", instructions: "Second.", calls: ["*"], limits: { calls: 90 } }, goal: "two" };
+    const machine = rig({
+      handlers: [text],
+      script: (request) => ok(request.system === "Second." ? calls(["x.text", {}]) : calls(["proc.exec", next])),
+    });
+    const pid = machine.spawn({ instructions: "First.", limits: { ...noLimits, tokens: 20_000, calls: 0 } });
+    await settled(machine, pid, "parked");
+    answer(machine.kernel, pid, { raise: { calls: 3 } });
+    await settled(machine, pid, "parked");
+    expect(machine.kernel.processes()[0]?.park).toMatchObject({ type: "budget", limit: "calls", group: pid });
+    expect(machine.kernel.recorder.table.procs.get(pid)).toMatchObject({
+      limits: { tokens: 20_000, calls: 3 },
+      spend: { calls: 4 },
+    });
+  });
+
   test("KRN-9.4 a signal is journaled; stop parks at a safe point and continue goes on", async () => {
     const gates: (() => void)[] = [];
     const slow = handler({ name: "x.slow" }, () => new Promise((resolve) => gates.push(() => resolve(ok({ value: 1 })))));
@@ -396,7 +423,7 @@ describe("signals and groups", () => {
     await settled(machine, pid, "parked");
     expect(machine.kernel.processes()[0]?.park).toMatchObject({ type: "approval", call: "1.0.0" });
     expect(sent).toEqual([]);
-    machine.kernel.answer(pid, { allow: true, text: "", by: "test", raise: null });
+    answer(machine.kernel, pid);
     expect(await machine.kernel.wait(pid)).toEqual({ ok: true, value: "sent" });
     expect(sent).toEqual([{ to: "a" }]);
   });
@@ -411,7 +438,7 @@ describe("signals and groups", () => {
     await settled(machine, pid, "parked");
     const next = reborn(machine, options);
     expect(next.kernel.processes()[0]?.park).toMatchObject({ type: "question", question: "which?" });
-    next.kernel.answer(pid, { allow: true, text: "the blue one", by: "test", raise: null });
+    answer(next.kernel, pid, { text: "the blue one" });
     expect(await next.kernel.wait(pid)).toMatchObject({ ok: true, value: { ok: true, text: "the blue one" } });
   });
 
@@ -425,7 +452,7 @@ describe("signals and groups", () => {
     expect(machine.kernel.nice(99, 10)).toMatchObject({ ok: false, error: { errno: "ENOENT" } });
     expect(machine.kernel.nice(pid, 0)).toMatchObject({ ok: false, error: { errno: "EINVAL" } });
     expect(await machine.kernel.wait(42)).toMatchObject({ ok: false, error: { errno: "ENOENT" } });
-    expect(machine.kernel.answer(pid, { allow: true, text: "", by: "x", raise: null })).toMatchObject({ ok: false });
+    expect(answer(machine.kernel, pid)).toMatchObject({ ok: false });
   });
 });
 

@@ -30,6 +30,8 @@ export interface RigOptions {
   readonly remote?: boolean;
   readonly clock?: FakeClock;
   readonly preamble?: string;
+  /** Leave the processes of the log where they are. */
+  readonly leave?: boolean;
   readonly price?: { inputUsd: number; outputUsd: number; cacheReadUsd: number; cacheWriteUsd: number } | null;
 }
 
@@ -88,7 +90,7 @@ export function rig(options: RigOptions = {}): Rig {
     steps: [],
     ...(cut === null ? {} : { cut }),
   });
-  const resumed = kernel.resume();
+  const resumed = options.leave === true ? [] : kernel.resume();
   const spawn = (manifest: Partial<Manifest>, goal: Json = "do it"): Pid => {
     const pid = kernel.spawn({ manifest: manifestOf(manifest), goal, parent: 0, call: null });
     if (!pid.ok) throw new Error(pid.error.message);
@@ -99,6 +101,14 @@ export function rig(options: RigOptions = {}): Rig {
     return { pid, status: await kernel.wait(pid) };
   };
   return { kernel, log, blobs, clock, resumed, run, spawn };
+}
+
+/** All that was written is there. */
+export const all = (): number => 0.999_999;
+
+/** The kernel was killed and the machine lives; the next one starts. */
+export function reborn(machine: Rig, options: RigOptions): Rig {
+  return rig({ ...options, log: { image: machine.log.crash(all) }, blobs: { image: machine.blobs.crash(() => 0) } });
 }
 
 function scripted(script: Script, windowTokens: number, remote: boolean): ModelDriver {

@@ -7,6 +7,7 @@ import type { Json } from "../../src/lib/json.ts";
 import { ok } from "../../src/lib/result.ts";
 import { calls, finish, handler, rig, type Rig, type RigOptions } from "./rig.ts";
 import { settled } from "./settled.ts";
+import { answer } from "./answer.ts";
 
 const put = handler(
   {
@@ -62,7 +63,7 @@ describe("the trap", () => {
     const pid = machine.spawn({ limits: { ...noLimits, calls: 2 } });
     await settled(machine, pid, "parked");
     expect(machine.kernel.processes()[0]).toMatchObject({ step: 3, park: { type: "budget", limit: "calls", group: pid } });
-    machine.kernel.answer(pid, { allow: true, text: "", by: "test", raise: { calls: 3 } });
+    answer(machine.kernel, pid, { raise: { calls: 3 } });
     expect(await machine.kernel.wait(pid)).toEqual({ ok: true, value: "reported" });
   });
 

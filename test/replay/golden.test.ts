@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { openMemoryBlobs } from "../../src/drivers/store/memory-blobs.ts";
 import { openMemoryLog } from "../../src/drivers/store/memory-log.ts";
+import { decode } from "../../src/kernel/codec.ts";
 import { replay, replayBody } from "../../src/kernel/replay.ts";
-import { parseEntry, recoverTable } from "../../src/kernel/recover.ts";
+import { recoverTable } from "../../src/kernel/recover.ts";
 import { tableDigest } from "../../src/kernel/snapshot.ts";
 import { scenarioBody } from "./scenario.ts";
 
@@ -29,7 +30,7 @@ function open(name: string) {
 }
 
 test("there is a golden journal, and together they hold every kind of entry", () => {
-  const kinds = new Set(names.flatMap((name) => open(name).golden.texts.map((text) => parseEntry(text)?.kind)));
+  const kinds = new Set(names.flatMap((name) => open(name).golden.texts.map((text) => decode(text)?.kind)));
   const all = [
     "answer",
     "boot",

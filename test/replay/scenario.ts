@@ -8,6 +8,7 @@ import { tableDigest } from "../../src/kernel/snapshot.ts";
 import { ok } from "../../src/lib/result.ts";
 import { calls, finish, handler, rig, say, stepOf } from "../kernel/rig.ts";
 import { settled } from "../kernel/settled.ts";
+import { answer } from "../kernel/answer.ts";
 
 export const scenarioBody: Body = async (sys) => {
   const page = await sys.call("x.page", { n: 9_000 });
@@ -77,16 +78,16 @@ async function record(): Promise<{
   const asks = machine.spawn({ name: "asks" }, "asks");
   await settled(machine, asks, "parked");
   machine.kernel.nice(asks, 200);
-  machine.kernel.answer(asks, { allow: true, text: "", by: "golden", raise: null });
+  answer(machine.kernel, asks, { by: "golden" });
   await settled(machine, asks, "parked");
-  machine.kernel.answer(asks, { allow: true, text: "the second", by: "golden", raise: null });
+  answer(machine.kernel, asks, { text: "the second", by: "golden" });
   await machine.kernel.wait(asks);
   const degraded = machine.spawn({ name: "degraded", limits: { ...noLimits, tokens: 100 } }, "degraded");
   await settled(machine, degraded, "parked");
-  machine.kernel.answer(degraded, { allow: true, text: "", by: "golden", raise: { tokens: 1_000_000 } });
+  answer(machine.kernel, degraded, { by: "golden", raise: { tokens: 1_000_000 } });
   await settled(machine, degraded, "parked");
   down = false;
-  machine.kernel.answer(degraded, { allow: true, text: "", by: "golden", raise: null });
+  answer(machine.kernel, degraded, { by: "golden" });
   await machine.kernel.wait(degraded);
   await machine.kernel.wait(machine.spawn({ name: "goes-on" }, "first"));
   const killed = machine.spawn({ name: "killed" }, "asks");

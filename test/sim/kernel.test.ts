@@ -16,6 +16,7 @@ import type { Json } from "../../src/lib/json.ts";
 import { ok, type Awaitable, type Result } from "../../src/lib/result.ts";
 import type { CallPart } from "../../src/abi/message.ts";
 import { calls, finish, handler, manifestOf, rig, say, type Rig } from "../kernel/rig.ts";
+import { answer } from "../kernel/answer.ts";
 
 /** What effects did to the world: how often each call id really happened. */
 class World {
@@ -187,7 +188,7 @@ function thought(plan: Plan, goal: number, step: number, chance: Prng): Awaitabl
 /** The person of the simulation says yes to whatever waits, a little later. */
 function answerWhatParks(machine: Rig): void {
   const yes = (pid: Pid): void => {
-    setImmediate(() => machine.kernel.answer(pid, { allow: true, text: "", by: "simulation", raise: null }));
+    setImmediate(() => answer(machine.kernel, pid));
   };
   machine.kernel.on((entry) => {
     if (entry.kind === "park") yes(entry.pid);

@@ -11,12 +11,12 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import type { Result } from "../../lib/result.ts";
-import { parseJson } from "../../lib/json.ts";
 import { sha256, type Digest } from "../../lib/hash.ts";
-import type { Entry } from "../../abi/entry.ts";
+import type { StoredEntry } from "../../abi/entry.ts";
 import type { SysError } from "../../abi/errno.ts";
 import { limits } from "../../abi/limits.ts";
 import type { BlobDriver, LogRecord } from "../../abi/store.ts";
+import { decode, movedFrom } from "../../kernel/codec.ts";
 import type { Check, Problem } from "../fsck.ts";
 import type { Layout } from "../layout.ts";
 
@@ -51,8 +51,8 @@ export function references(input: ReferencesInput): Check {
           yield problem("journal", "error", "journal", message);
           continue;
         }
-        const entry = parseJson(record.value.text) as Entry | undefined;
-        if (entry === undefined) continue;
+        const entry = decode(record.value.text);
+        if (entry === null) continue;
         if (entry.kind === "spawn") pids.add(entry.pid).add(entry.session);
         for (const reference of referencesOf(entry, record.value.seq))
           if (!found.has(reference.digest)) found.set(reference.digest, reference);
@@ -65,17 +65,31 @@ export function references(input: ReferencesInput): Check {
   };
 }
 
-function referencesOf(entry: Entry, seq: number): readonly Reference[] {
+/** What an entry names, and what was too large to stand in it. */
+function referencesOf(entry: StoredEntry, seq: number): readonly Reference[] {
+  const moved = movedFrom(entry).map((digest) => ({ digest, seq, holds: `a part of entry ${seq}`, checkpoint: false }));
+  return [...namedBy(entry, seq), ...moved];
+}
+
+function namedBy(entry: StoredEntry, seq: number): readonly Reference[] {
   const one = (digest: Digest, holds: string): Reference => ({ digest, seq, holds, checkpoint: entry.kind === "checkpoint" });
   switch (entry.kind) {
     case "spawn":
+    case "exec":
       return [one(entry.manifest, `the manifest of process ${entry.pid}`)];
     case "outcome":
       return entry.blob === undefined ? [] : [one(entry.blob, `the value of call ${entry.id}`)];
     case "evict":
-      return entry.pages.map((page) => one(page.blob, `page ${page.id} of process ${entry.pid}`));
+      return [
+        ...entry.pages.map((page) => one(page.blob, `page ${page.id} of process ${entry.pid}`)),
+        ...(entry.turns ?? []).map((turn) => one(turn.blob, `turn ${turn.step} of process ${entry.pid}`)),
+      ];
     case "files":
       return entry.safety === null ? [] : [one(entry.safety, `the safety copy of process ${entry.pid}'s ${entry.act}`)];
+    case "park":
+      return entry.reason.type === "approval" && entry.reason.frozen !== undefined
+        ? [one(entry.reason.frozen, `what call ${entry.reason.call} asks to do`)]
+        : [];
     case "checkpoint":
       return [one(entry.blob, "a checkpoint")];
     default:

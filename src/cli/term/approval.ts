@@ -5,17 +5,21 @@
  *   TTY-11.2  Values are shown whole, page by page where they are long; yes counts only after the last page.
  *   TTY-11.3  Values are neutralised; one that acts on the world and holds more than ASCII also stands in escaped form.
  *   TTY-11.4  What was typed before the question was shown does not answer it; only `y` or `yes` allows, and an empty answer asks again.
+ *   TTY-11.9  Of a commit the changes themselves stand before the question; where they cannot be read it can be refused and not allowed.
  *   TTY-11.5  An irreversible or external call is allowed by typing the first six digits of its digest, not by a reflex.
  *   TTY-11.6  Without a terminal nothing is asked and nothing is allowed: EAGAIN, with the command that answers.
  *   TTY-11.7  A closed input leaves the call parked.
  */
+import type { Review } from "../../files/review.ts";
 import { ok, type Result } from "../../lib/result.ts";
 import type { Digest } from "../../lib/hash.ts";
 import { fail, type SysError } from "../../abi/errno.ts";
 import type { ArgRole, EffectClass } from "../../abi/call.ts";
-import { neutralise, neutraliseLine } from "./neutralise.ts";
+import { neutraliseLine } from "./neutralise.ts";
+import { escapedRows, quoted } from "./quote.ts";
+import { renderReview } from "./review.ts";
 import { columnsOf, type Palette, type Screen } from "./screen.ts";
-import { chop, wrap } from "./width.ts";
+import { wrap } from "./width.ts";
 
 export interface ApprovalRequest {
   /** The call's id, `PID.STEP.N`. */
@@ -25,12 +29,18 @@ export interface ApprovalRequest {
   readonly call: string;
   readonly effect: EffectClass;
   readonly reversible: boolean;
-  readonly args: readonly { readonly name: string; readonly role: ArgRole; readonly value: string; readonly source: string }[];
+  readonly args: readonly { readonly name: string; readonly role: ArgRole; readonly value: string }[];
+  /** Where the values come from, in the kernel's words. */
+  readonly source: string;
+  /** Texts by others that the process has read, by their names. */
+  readonly untrusted: readonly string[];
+  /** What a commit would do, and the command that shows all of it; null for any other call. */
+  readonly changes: { readonly review: Result<Review, SysError>; readonly more: string } | null;
   /** The rules that ask, each `FILE:LINE text`. */
   readonly rules: readonly string[];
   /** What the agent says about it; null when it says nothing. */
   readonly words: string | null;
-  /** SHA-256 over call and arguments: what is allowed is this and nothing else. */
+  /** SHA-256 over call, arguments and plan: what is allowed is this and nothing else. */
   readonly digest: Digest;
 }
 
@@ -82,33 +92,53 @@ export function renderApproval(request: ApprovalRequest, width: number, colours:
     ),
     ...request.rules.flatMap((rule) => ["asked by", ...quoted(rule, width)]),
   ];
-  for (const { name, role, value, source } of request.args) {
+  for (const { name, role, value } of request.args) {
     const size = value.includes("\n") ? `, ${value.split("\n").length} lines` : "";
-    rows.push(...kernel(`${name} (${role}${size}, from ${source}):`), ...quoted(value, width));
-    if (role !== "content" && role !== "option" && /[^\x20-\x7e\n\t]/.test(value))
-      rows.push(...kernel(`${name}, escaped:`), ...quoted(escaped(value), width));
+    rows.push(...argumentRows(name, `${role}${size}`, width), ...quoted(value, width));
+    const escaped = role === "content" || role === "option" ? [] : escapedRows(value, width);
+    if (escaped.length > 0) rows.push("escaped:", ...escaped);
   }
+  const named = request.untrusted.slice(0, untrustedMax);
+  const others = request.untrusted.length - named.length;
+  rows.push(...kernel(request.source), ...named.flatMap((name) => quoted(neutraliseLine(name), width)));
+  if (others > 0) rows.push(...kernel(`and ${others} more`));
+  if (request.changes !== null) rows.push(...changeRows(request.changes, width, colours));
   if (request.words !== null) rows.push(...kernel("the agent says:"), ...quoted(request.words, width));
   return [...rows, ...kernel(`call ${request.id}, digest ${request.digest}`)];
 }
 
-/** Neutralised, every row behind a bar. */
-function quoted(text: string, width: number): readonly string[] {
-  return neutralise(text)
-    .replaceAll("\t", "→   ")
-    .split("\n")
-    .flatMap((line) => chop(line, width - 2).map((part, index) => `${index === 0 ? "│" : "┆"} ${part}`));
+const untrustedMax = 10;
+
+/** A name that could be more than a name is a value itself. */
+function argumentRows(name: string, about: string, width: number): readonly string[] {
+  if (/^[\w.-]{1,64}$/.test(name)) return wrap(`${name} (${about}):`, width);
+  return [...wrap(`an argument (${about}) of this name:`, width), ...quoted(neutraliseLine(name), width), "is:"];
+}
+
+function changeRows(
+  { review, more }: NonNullable<ApprovalRequest["changes"]>,
+  width: number,
+  colours: Palette,
+): readonly string[] {
+  if (review.ok) return ["what it would do:", ...renderReview(review.value, more, width, colours)];
+  return wrap(neutraliseLine(`what it would do cannot be shown: ${review.error.message}`), width).map((row) =>
+    colours.paint("bad", row),
+  );
 }
 
 async function decide(request: ApprovalRequest, screen: Screen, keyboard: Keyboard): Promise<Result<Answer, SysError>> {
   const final = request.effect === "irreversible" || request.effect === "external";
+  const unseen = request.changes?.review.ok === false;
   const code = request.digest.slice(0, 6);
   await keyboard.drain();
   for (;;) {
-    screen.write(final ? `Type ${code} to allow, n to deny, l to leave it parked: ` : "Allow? y, n, or l to leave it parked: ");
+    if (unseen) screen.write("n to deny, l to leave it parked: ");
+    else
+      screen.write(final ? `Type ${code} to allow, n to deny, l to leave it parked: ` : "Allow? y, n, or l to leave it parked: ");
     const answer = await keyboard.readLine();
     if (answer === null || isWord(answer, "l", "later")) return ok("later");
     if (isWord(answer, "n", "no")) return ok("deny");
+    if (unseen) continue;
     if (final ? answer.trim().toLowerCase() === code : isWord(answer, "y", "yes")) return ok("allow");
   }
 }
@@ -123,8 +153,4 @@ const effects: Readonly<Record<EffectClass, string>> = {
 
 function isWord(answer: string, ...words: readonly string[]): boolean {
   return words.includes(answer.trim().toLowerCase());
-}
-
-function escaped(value: string): string {
-  return value.replaceAll(/[^\x20-\x7e\n]/gu, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
 }

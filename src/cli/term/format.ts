@@ -69,3 +69,8 @@ function rounded(value: number): number {
 function short(value: number): string {
   return value < 100 ? String(Math.round(value * 10) / 10) : String(Math.round(value));
 }
+
+/** `3 pages`, `1 page`. */
+export function many(count: number, one: string, more = `${one}s`): string {
+  return `${formatCount(count)} ${count === 1 ? one : more}`;
+}

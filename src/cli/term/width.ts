@@ -47,19 +47,6 @@ export function wrap(text: string, width: number): readonly string[] {
   return [...lines, rest];
 }
 
-/** Like wrap(), but breaks only where the width ends: for values, whose spaces matter. */
-export function chop(text: string, width: number): readonly string[] {
-  const columns = Math.max(2, width);
-  const lines: string[] = [];
-  let rest = text;
-  while (widthOf(rest) > columns) {
-    const line = head(rest, columns);
-    lines.push(line);
-    rest = rest.slice(line.length);
-  }
-  return [...lines, rest];
-}
-
 const plain = /^[\x20-\x7e]*$/;
 const zero = /^[\p{Mn}\p{Me}\p{Cf}\p{Cc}]+$/u;
 const emoji = /^\p{Emoji_Presentation}|^\p{Extended_Pictographic}\ufe0f|^\p{Regional_Indicator}{2}|\u20e3$/u;

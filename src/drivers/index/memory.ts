@@ -2,7 +2,7 @@
  * Memory index: the index without a database, for tests and small logs. Every query walks all entries.
  *   STO-3.2  Records are indexed once and in order: those below `next` are passed over, a gap is our own bug.
  */
-import type { Entry } from "../../abi/entry.ts";
+import type { StoredEntry } from "../../abi/entry.ts";
 import { emptyHead, type IndexDriver, type IndexQuery, type IndexedEntry, type LogRecord } from "../../abi/store.ts";
 import { assert } from "../../lib/assert.ts";
 import { callKeys, findsNothing, phrases, termsOf, wordsOf, type Terms } from "./terms.ts";
@@ -47,7 +47,7 @@ export function openMemoryIndex(): IndexDriver {
 
 function makeRow(record: LogRecord): Row {
   // The log holds what the kernel serialised, so it is an entry.
-  const entry = JSON.parse(record.text) as Entry;
+  const entry = JSON.parse(record.text) as StoredEntry;
   const terms = termsOf(entry);
   return { seq: record.seq, entry, terms, words: ` ${wordsOf(terms.words).join(" ")} ` };
 }

@@ -6,7 +6,7 @@
  */
 import { rmSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
-import type { Entry } from "../../abi/entry.ts";
+import type { StoredEntry } from "../../abi/entry.ts";
 import { sysError, type SysError } from "../../abi/errno.ts";
 import { emptyHead, type IndexDriver, type IndexQuery, type IndexedEntry, type LogRecord } from "../../abi/store.ts";
 import { assert } from "../../lib/assert.ts";
@@ -141,7 +141,7 @@ function prepareInsert(database: DatabaseSync): Insert {
 
 function insert(statements: Insert, { seq, text, hash }: LogRecord): void {
   // The log holds what the kernel serialised, so it is an entry.
-  const entry = JSON.parse(text) as Entry;
+  const entry = JSON.parse(text) as StoredEntry;
   const terms = termsOf(entry);
   statements.entry.run(seq, entry.at, terms.pid, entry.kind, hash, text);
   for (const call of terms.calls) statements.call.run(call, seq);
@@ -176,7 +176,7 @@ function places(values: readonly unknown[]): string {
 }
 
 function toEntry(row: Record<string, unknown>): IndexedEntry {
-  return { seq: Number(row["seq"]), entry: JSON.parse(String(row["text"])) as Entry };
+  return { seq: Number(row["seq"]), entry: JSON.parse(String(row["text"])) as StoredEntry };
 }
 
 function openDatabase(file: string): DatabaseSync {

@@ -2,7 +2,7 @@
  * Terms: what of an entry can be searched, the same for every index.
  *   STO-3.1  Searched are an entry's strings, not its field names: `kind` finds nothing, a file's name finds what speaks of it.
  */
-import type { Entry } from "../../abi/entry.ts";
+import type { StoredEntry } from "../../abi/entry.ts";
 import type { IndexQuery } from "../../abi/store.ts";
 
 /** What an index keeps of an entry beside its text. */
@@ -13,13 +13,13 @@ export interface Terms {
   readonly words: string;
 }
 
-export function termsOf(entry: Entry): Terms {
+export function termsOf(entry: StoredEntry): Terms {
   const strings: string[] = [];
   collect(entry, strings);
   return { pid: "pid" in entry ? entry.pid : null, calls: [...new Set(callsOf(entry))], words: strings.join("\n") };
 }
 
-function callsOf(entry: Entry): string[] {
+function callsOf(entry: StoredEntry): string[] {
   switch (entry.kind) {
     case "call":
       return [entry.id, entry.name];

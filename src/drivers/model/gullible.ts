@@ -9,7 +9,7 @@ import type { CallPart, Message, Part } from "../../abi/message.ts";
 import type { ModelDriver, ModelRequest } from "../../abi/model.ts";
 import { canonical, isObject, type Json } from "../../lib/json.ts";
 import { ordersIn, type Order } from "./gullible-orders.ts";
-import { answer, reflexDriver, reflexMemo, reflexParts, type ReflexMemo } from "./reflex.ts";
+import { answer, callIdOf, reflexDriver, reflexMemo, reflexParts, type ReflexMemo } from "./reflex.ts";
 
 /** An order and the document it was found in. */
 interface Found {
@@ -55,7 +55,7 @@ function obey(request: ModelRequest, memo: Memo): readonly Part[] {
   if (wishes.length === 0) return own;
   const calls: CallPart[] = wishes.map(({ name, args }, n) => ({
     type: "call",
-    id: `g${request.messages.length}-${n}`,
+    id: callIdOf(request, "g", n),
     name,
     args,
   }));

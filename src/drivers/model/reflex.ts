@@ -92,10 +92,14 @@ function text(words: string): Part {
   return { type: "text", text: words };
 }
 
+/** Unique in the window, which can lose turns but never makes a step twice; in the letters every provider takes. */
+export function callIdOf(request: ModelRequest, letter: string, n: number): string {
+  return `${letter}${request.idempotencyKey.replaceAll(".", "_")}_${n}`;
+}
+
 function caller(request: ModelRequest): (name: string, args: Json) => CallPart {
-  /** Ids are unique in the window: the number of messages grows with every step. */
   let count = 0;
-  return (name, args) => ({ type: "call", id: `r${request.messages.length}-${count++}`, name, args });
+  return (name, args) => ({ type: "call", id: callIdOf(request, "r", count++), name, args });
 }
 
 /** Note what is fresh and ask for what is left; no call among the parts when all is read. */

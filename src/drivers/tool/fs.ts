@@ -4,6 +4,7 @@
  *   FIL-13.2  fs.edit replaces text that occurs exactly once, or every occurrence when told to; otherwise it says how often and where.
  *   FIL-13.3  fs.write refuses an empty text, and a file that is not what the caller last saw when it says what that was.
  *   FIL-13.5  After a crash, writes are verified by digest before anything is done again.
+ *   FIL-13.8  A commit that a person is asked about is worked out before they are, and its plan is what their yes is for.
  *   FIL-13.6  What a file says is untrusted text, whoever asked for it.
  */
 import type { CallContext, CallHandler, CallValue, Verdict } from "../../abi/call.ts";
@@ -21,7 +22,9 @@ export interface FsDeps {
   session(pid: Pid): Awaitable<Result<Session, SysError>>;
   /** The session's changes as a unified diff. */
   diff(session: Session, paths: readonly string[] | null, context: CallContext): Awaitable<Result<string, SysError>>;
-  /** Plans, journals and performs; conflicts are EEXIST or ESTALE with every path named. */
+  /** Works a commit out and keeps the plan; conflicts are ESTALE with every path named. */
+  freeze(session: Session, paths: readonly string[], context: CallContext): Awaitable<Result<Digest, SysError>>;
+  /** Plans, journals and performs; conflicts are ESTALE with every path named, and so is a plan other than `context.frozen`. */
   commit(session: Session, paths: readonly string[], context: CallContext): Awaitable<Result<unknown, SysError>>;
   /** The digests of these paths in the workspace itself; null where nothing is. */
   workspace(paths: readonly string[]): Awaitable<Result<ReadonlyMap<string, Digest | null>, SysError>>;
@@ -88,6 +91,10 @@ export function fsCalls(deps: FsDeps): readonly CallHandler[] {
     },
     {
       spec: fsSpecs.commit,
+      freeze: async (args: CommitArgs, context: CallContext) => {
+        const session = await deps.session(context.pid);
+        return session.ok ? await deps.freeze(session.value, args.paths, context) : session;
+      },
       perform: on(async (session, args: CommitArgs, context) => {
         const done = await deps.commit(session, args.paths, context);
         return done.ok ? ok(committedValue(args)) : done;

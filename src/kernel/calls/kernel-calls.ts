@@ -1,6 +1,7 @@
 /**
  * Kernel calls: those whose effect is the process table itself: processes, memory, the end of a task, a question.
  *   KRN-11.1  proc.spawn performed again for one call id returns the process it made the first time.
+ *   KRN-11.5  A program's name holds nothing but letters, digits and `. _ / -`: it stands beside the kernel's words.
  *   KRN-11.4  proc.exec replaces instructions, calls, contract, goal and window, never widens, and keeps pid, parent, session, label and spend.
  *   KRN-11.2  task.done is refused with the reason when its value does not fit the process's contract.
  *   KRN-11.3  mem.read brings back an evicted page's text, with the source and label it had.

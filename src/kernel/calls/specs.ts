@@ -20,7 +20,8 @@ const limitsSchema = object(
 
 const manifestSchema = object(
   {
-    name: { type: "string", minLength: 1, maxLength: 64 },
+    /** People read it beside the kernel's own words, so it can be nothing but a name. */
+    name: { type: "string", pattern: "^[A-Za-z0-9][A-Za-z0-9._/-]*$", maxLength: 64, description: "Letters, digits and . _ / -" },
     version: { type: "string" },
     kind: { enum: ["agent", "body"] },
     instructions: { type: "string" },

@@ -79,6 +79,13 @@ describe("progress", () => {
     }
   });
 
+  it("TTY-6.2  what is counted without a total is named", () => {
+    const [screen, clock] = [recorder(), new FakeClock(0)];
+    const bar = progress({ screen, clock, host: new FakeHost(), env: {}, colours: none });
+    bar.update([{ key: "1", label: "extract", done: 3, what: "agents done", costUsd: 0 }]);
+    expect(screen.text()).toBe("extract · 3 agents done · $0\n");
+  });
+
   it("TTY-6.3  the cursor comes back at finish, exit and signals, once", () => {
     for (const end of ["finish", "exit", "SIGINT", "SIGTERM", "SIGHUP"]) {
       const { screen, host, bar } = liveProgress();
@@ -200,7 +207,10 @@ const request: ApprovalRequest = {
   call: "shell.run",
   effect: "write",
   reversible: true,
-  args: [{ name: "command", role: "command", value: "ls -la", source: "inbox/a.md" }],
+  args: [{ name: "command", role: "command", value: "ls -la" }],
+  source: "All of it comes from the process, after reading text by others.",
+  untrusted: ["inbox/a.md"],
+  changes: null,
   rules: ["daimon.yaml:4 ask shell.run"],
   words: null,
   digest: sha256("call"),
@@ -227,7 +237,7 @@ async function ask(over: Partial<ApprovalRequest>, answers: readonly (string | n
 }
 
 function argument(value: string, role: "command" | "content" = "command"): Partial<ApprovalRequest> {
-  return { args: [{ name: "command", role, value, source: "inbox/a.md" }] };
+  return { args: [{ name: "command", role, value }] };
 }
 
 describe("approval", () => {
@@ -238,7 +248,7 @@ describe("approval", () => {
     fc.assert(
       fc.property(text, text, text, (value, words, rule) => {
         const rows = renderApproval(
-          { ...request, args: [{ name: "command", role: "content", value, source: "inbox/a.md" }], words, rules: [rule] },
+          { ...request, args: [{ name: "command", role: "content", value }], words, rules: [rule] },
           60,
           none,
         );
@@ -254,7 +264,7 @@ describe("approval", () => {
 
   it("TTY-11.2  a value is shown whole, and yes counts only after the last page", async () => {
     const value = Array.from({ length: 50 }, (_, n) => `echo ${n} ${"x".repeat(70)}`).join("\n");
-    const rows = renderApproval({ ...request, ...argument(value) }, 60, none);
+    const rows = renderApproval({ ...request, ...argument(value), untrusted: [] }, 60, none);
     const shown = rows.filter((row) => /^[│┆] /.test(row)).slice(1);
     expect(
       shown
@@ -265,7 +275,7 @@ describe("approval", () => {
     const long = await ask(argument(value), ["y", "y", "y", "y", "y", "y", "y"]);
     expect(long.answer).toBe("allow");
     expect(long.text).toContain("echo 49");
-    expect(long.text).toContain("page 1 of 6");
+    expect(long.text).toContain("page 1 of 7");
     expect((await ask(argument(value), ["y", "y", "n"])).answer).toBe("deny");
     expect((await ask(argument(value), ["", "l"])).answer).toBe("later");
   });

@@ -17,7 +17,7 @@ import { value } from "../../contract/session.ts";
 
 const top = mkdtempSync(join(tmpdir(), "calls-"));
 afterAll(() => rmSync(top, { recursive: true, force: true }));
-const context: CallContext = { pid: 1, id: "1.0.0", signal: new AbortController().signal, now: 0 };
+const context: CallContext = { pid: 1, id: "1.0.0", signal: new AbortController().signal, now: 0, frozen: null };
 
 function opened(files: Readonly<Record<string, string | Buffer>>, deps: Partial<FsDeps> = {}) {
   const folder = mkdtempSync(join(top, "test-"));
@@ -32,6 +32,7 @@ function opened(files: Readonly<Record<string, string | Buffer>>, deps: Partial<
   const calls = fsCalls({
     session: () => session,
     diff: () => ok(""),
+    freeze: () => fail("ENOSYS", "not here"),
     commit: () => fail("ENOSYS", "not here"),
     workspace: () => ok(new Map()),
     searchable: () => () => true,

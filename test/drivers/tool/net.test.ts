@@ -13,7 +13,7 @@ import type { Result } from "../../../src/lib/result.ts";
 import { schemaCompiler } from "../../../src/lib/schema.ts";
 
 type Handler = (request: IncomingMessage, response: ServerResponse, body: string) => void;
-const context = (signal = new AbortController().signal): CallContext => ({ pid: 1, id: "1.1.0", signal, now: 0 });
+const context = (signal = new AbortController().signal): CallContext => ({ pid: 1, id: "1.1.0", signal, now: 0, frozen: null });
 
 function fetcher(deps: Partial<NetDeps> = {}): CallHandler {
   const [handler] = netCalls({ clock: systemClock(), allowLoopback: true, ...deps });

@@ -7,6 +7,7 @@ import type { Json } from "../../../src/lib/json.ts";
 import { acceptFile } from "../../../src/boot/trust.ts";
 import { put } from "../../boot/folder.ts";
 import { must, outcomes, parked, perform, start, told, up, workspace, type Call, type Workspace } from "../../boot/machine.ts";
+import { answer } from "../../kernel/answer.ts";
 
 const servers: Server[] = [];
 afterEach(() => {
@@ -129,11 +130,11 @@ describe("policy defaults", () => {
     for (const [n, [call, says]] of tries.entries()) expect(told(results[n]), call.join(" ")).toMatch(says);
   });
 
-  for (const [answer, allow] of [
+  for (const [word, allow] of [
     ["yes", true],
     ["no", false],
   ] as const) {
-    it(`an undeclared commit waits for a person, and goes on with their ${answer}`, async () => {
+    it(`an undeclared commit waits for a person, and goes on with their ${word}`, async () => {
       const where = workspace({ "a.txt": "before" });
       const machine = await up(where);
       const pid = await start(machine, [
@@ -145,7 +146,7 @@ describe("policy defaults", () => {
         { park: { type: "approval", question: expect.stringContaining("fs.commit") } },
       ]);
       expect(where.read("a.txt")).toBe("before");
-      must(machine.kernel.answer(pid, { allow, text: "", by: "person", raise: null }));
+      must(answer(machine.kernel, pid, { allow }));
       const [, committed] = outcomes(await machine.kernel.wait(pid));
       expect(told(committed)).toMatch(allow ? /^ok/ : /^EPERM a person refused/);
       expect(where.read("a.txt")).toBe(allow ? "after" : "before");
@@ -182,7 +183,7 @@ describe("policy defaults", () => {
       ["fs.commit", { paths: ["a.txt"] }],
     ]);
     await parked(machine, pid);
-    must(machine.kernel.answer(pid, { allow: false, text: "", by: "person", raise: null }));
+    must(answer(machine.kernel, pid, { allow: false }));
     const [fetched, listed] = outcomes(await machine.kernel.wait(pid));
     expect(told(fetched)).toMatch(/^EPERM .*no rule permits/);
     expect(told(listed)).toMatch(/^EPERM/);

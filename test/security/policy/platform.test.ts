@@ -1,6 +1,7 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parsePolicies } from "../../../src/drivers/policy/cedar.ts";
-import { platformPolicy } from "../../../src/security/policy/platform.ts";
+import { isObeyed, platformPolicy } from "../../../src/security/policy/platform.ts";
 import { engineOf, question, schema, shorthandText } from "./fixture.ts";
 
 const engine = engineOf([platformPolicy]);
@@ -50,18 +51,56 @@ test.each([
   "daimon.cedar",
   ".github/workflows/ci.yml",
   ".envrc",
+  ".husky/pre-commit",
+  "packages/a/.pnpmfile.cjs",
+  ".gitlab-ci.yml",
+  "CODEOWNERS",
+  ".cargo/config.toml",
+  "a/b.code-workspace",
+  "git~1/hooks/post-checkout",
 ])("POL-14.3  %s is never committed, declared or not, but may be read", (path) => {
   expect(commit(path, true).verb).toBe("deny");
   expect(commit(path, true).rules.every((rule) => rule.startsWith("platform.no-commit-of-"))).toBe(true);
   expect(engine.decide(question("fs.read", path)).verb).toBe("allow");
 });
 
-test.each(["gitignore.md", "x.git/a", "agents.md.txt", "git/hooks/a", "mygithub/workflows/ci.yml"])(
-  "POL-14.3  %s is an ordinary file",
-  (path) => {
-    expect(commit(path, true).verb).toBe("allow");
-  },
-);
+test("POL-14.5  isObeyed agrees with the rules on every path", () => {
+  const names = [
+    ".git",
+    "agents.md",
+    "AGENTS.MD",
+    "daimon.yaml",
+    ".github",
+    "workflows",
+    ".config",
+    "fish",
+    "a",
+    "x.md",
+    "ＡＧＥＮＴＳ.md",
+    ".Vscode",
+  ];
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(...names), { minLength: 1, maxLength: 4 }), (parts) => {
+      const path = parts.join("/");
+      const forbidden = commit(path, true).rules.some((rule) => rule.startsWith("platform.no-commit-of-"));
+      expect(isObeyed(path)).toBe(forbidden);
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+test.each([
+  "gitignore.md",
+  "x.git/a",
+  "agents.md.txt",
+  "git/hooks/a",
+  "mygithub/workflows/ci.yml",
+  "Makefile",
+  "package.json",
+  "tests/test_a.py",
+])("POL-14.3  %s is an ordinary file", (path) => {
+  expect(commit(path, true).verb).toBe("allow");
+});
 
 test.each([
   ".env",

@@ -36,8 +36,9 @@ export function goalOf(messages: readonly Message[], memo: GoalMemo): Goal {
   if (first === undefined) return { text: "", input: {}, documents: [], folders: [] };
   const known = memo.get(first);
   if (known !== undefined) return known;
-  const text = first.parts.flatMap((part) => (part.type === "text" ? [part.text] : [])).join("\n");
-  const goal = read(text);
+  /** What stands behind the goal is the kernel's word on what left the window. */
+  const said = first.parts[0];
+  const goal = read(said?.type === "text" ? said.text : "");
   memo.set(first, goal);
   return goal;
 }

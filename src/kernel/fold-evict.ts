@@ -1,0 +1,74 @@
+/**
+ * Fold, evict: pages become stubs, and turns leave whole.
+ *   KRN-15.1  What left the window is known by its page id and brought back by mem.read: a page by `PID.STEP.N`, a reply by `PID.STEP`.
+ *   KRN-15.2  The first message says how many turns left, and how to bring one back.
+ */
+import type { EvictEntry } from "../abi/entry.ts";
+import type { Message } from "../abi/message.ts";
+import type { Page } from "../abi/page.ts";
+import { assert } from "../lib/assert.ts";
+import { estimateTokens } from "../lib/tokens.ts";
+import { procOf, type Proc, type Table } from "./table.ts";
+import { turnsIn } from "./turns.ts";
+import { departed, stub } from "./window.ts";
+
+export function applyEvict(table: Table, entry: EvictEntry): void {
+  const proc = procOf(table, entry.pid);
+  const evicted = new Map(entry.pages.map((page) => [page.id, page]));
+  const stubs = new Map<string, string>();
+  proc.pages = proc.pages.map((page): Page => {
+    const out = evicted.get(page.id);
+    if (out === undefined) return page;
+    stubs.set(page.id, stub(page));
+    proc.windowTokens -= page.tokens - out.stubTokens;
+    return { ...page, resident: false, blob: out.blob };
+  });
+  proc.pagesEvicted += entry.pages.length;
+  proc.messages = proc.messages.map((message) => (message.role === "tool" ? withStubs(message, stubs) : message));
+  if (entry.turns !== undefined) removeTurns(proc, entry.turns);
+}
+
+/** Untouched messages stay the same objects, so that their cached wire bytes stay good. */
+function withStubs(message: Message, stubs: ReadonlyMap<string, string>): Message {
+  if (!message.parts.some((part) => part.type === "result" && stubs.has(part.page))) return message;
+  const parts = message.parts.map((part) => {
+    const text = part.type === "result" ? stubs.get(part.page) : undefined;
+    return text === undefined || part.type !== "result" ? part : { ...part, text };
+  });
+  return { ...message, parts };
+}
+
+/** Each reply goes with its message of results: a provider refuses the one without the other. */
+function removeTurns(proc: Proc, turns: NonNullable<EvictEntry["turns"]>): void {
+  const blobs = new Map(turns.map((turn) => [turn.step, turn.blob]));
+  const leaving = new Set<Message>();
+  for (const turn of turnsIn(proc.messages)) {
+    const blob = blobs.get(turn.step);
+    if (blob === undefined) continue;
+    leaving.add(turn.reply).add(turn.results);
+    proc.windowTokens -= turn.reply.tokens + tokensOf(turn.results);
+    proc.pages = [...proc.pages, replyPage(proc, turn.step, turn.reply.tokens, blob)];
+  }
+  const [goal, ...rest] = proc.messages;
+  assert(goal !== undefined, "a window begins with the goal");
+  const before = goal.parts.length;
+  const last = turns.at(-1)?.step ?? 0;
+  proc.turnsEvicted += turns.length;
+  const text = departed(proc.turnsEvicted, `${proc.pid}.${last}`);
+  const parts = [...goal.parts.slice(0, 1), { type: "text" as const, text }];
+  if (before === 1) proc.windowTokens += estimateTokens(text);
+  proc.messages = [{ ...goal, parts }, ...rest.filter((message) => !leaving.has(message))];
+}
+
+/** All its pages are stubs by now; the rest are refusals and errors. */
+function tokensOf(results: Message): number {
+  let tokens = 0;
+  for (const part of results.parts) if (part.type === "result") tokens += estimateTokens(part.text);
+  return tokens;
+}
+
+function replyPage(proc: Proc, step: number, tokens: number, blob: string): Page {
+  const id = `${proc.pid}.${step}`;
+  const { label } = proc;
+  return { id, source: `turn ${step}`, kind: "reply", tokens, label, pin: "none", resident: false, bornStep: step, blob };
+}
