@@ -7,15 +7,24 @@
  *   FSK-1.4  undo(ID) restores names, contents and modes exactly, also after a crash in the middle of the repair.
  *   FSK-1.5  undo never overwrites: a place that is taken again by other content is refused, named, and everything else stays as it is.
  *   FSK-1.6  After a repair a second run offers no repair; repairing nothing leaves no quarantine folder.
+ *   FSK-1.8  A manifest that the workspace's key did not sign is no repair: it is not listed, and undoing it is EUCLEAN. One that came along with a
+ *            checkout or an archive could put its files anywhere in the workspace.
  *   FSK-1.7  An act outside the workspace, or through a link, is refused.
  */
+import { verify } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { done, ok, type Result } from "../lib/result.ts";
+import { sha256 } from "../lib/hash.ts";
 import { isObject, parseJson, type Json } from "../lib/json.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { Finding } from "../abi/finding.ts";
+import { limits } from "../abi/limits.ts";
+import { syncFolder } from "../drivers/store/disk.ts";
+import type { Sign } from "../drivers/store/signature.ts";
+import { shownKey, signerOf } from "./keys.ts";
 import type { Layout } from "./layout.ts";
+import { readText } from "./read.ts";
 
 /** Paths are relative to the workspace. `create` makes a missing file, `mode` changes permission bits, `move` sets aside. */
 export type Act =
@@ -69,9 +78,11 @@ export function repair(layout: Layout, problems: readonly Problem[], now: number
     const place = locate(layout, act.path);
     if (!place.ok) return place;
   }
+  const sign = signerOf(layout);
+  if (!sign.ok) return sign;
   try {
     const record = { id: makeQuarantine(layout, now), at: now, repairs };
-    writeManifest(layout, record);
+    writeManifest(layout, record, sign.value);
     repairs.flatMap((one) => one.acts).forEach((act, index) => perform(layout, record.id, act, index));
     return ok(record);
   } catch (cause) {
@@ -146,12 +157,25 @@ function makeQuarantine(layout: Layout, now: number): string {
   }
 }
 
-function writeManifest(layout: Layout, record: RepairRecord): void {
-  const file = path.join(layout.quarantine, record.id, "manifest.json");
-  fs.writeFileSync(file, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600, flush: true, flag: "wx" });
-  const folder = fs.openSync(path.dirname(file), "r");
-  fs.fsyncSync(folder);
-  fs.closeSync(folder);
+/** The signature comes first: a manifest that is there has one. */
+function writeManifest(layout: Layout, record: RepairRecord, sign: Sign): void {
+  const folder = path.join(layout.quarantine, record.id);
+  const text = `${JSON.stringify(record, null, 2)}\n`;
+  const signature = sign(signedText(record.id, text)).toString("base64");
+  fs.writeFileSync(path.join(folder, "manifest.sig"), `${signature}\n`, { mode: 0o600, flush: true, flag: "wx" });
+  fs.writeFileSync(path.join(folder, "manifest.json"), text, { mode: 0o600, flush: true, flag: "wx" });
+  syncFolder(folder);
+}
+
+/** Says what it is and of which folder, so that no signature of a journal, and none of another repair, fits. */
+function signedText(id: string, text: string): Buffer {
+  return Buffer.from(`daimon repair 1\n${id}\n${sha256(text)}\n`);
+}
+
+function isSigned(layout: Layout, id: string, text: string): boolean {
+  const signature = readText(path.join(layout.quarantine, id, "manifest.sig"), limits.keyBytesMax);
+  const key = shownKey(layout);
+  return key.ok && signature.ok && verify(null, signedText(id, text), key.value, Buffer.from(signature.value.text, "base64"));
 }
 
 function perform(layout: Layout, id: string, act: Act, index: number): void {
@@ -227,18 +251,18 @@ function readManifest(layout: Layout, id: string): Result<RepairRecord, SysError
     `there is no repair \`${id.slice(0, 64)}\`; \`daimon fsck --list\` names those that can be undone`,
   );
   if (!/^\d{8}T\d{6}Z-\d+$/.test(id)) return unknown;
-  try {
-    const json = parseJson(fs.readFileSync(path.join(layout.quarantine, id, "manifest.json"), "utf8"));
+  const text = readText(path.join(layout.quarantine, id, "manifest.json"), limits.recordBytesMax);
+  if (!text.ok) return unknown;
+  if (isSigned(layout, id, text.value.text)) {
+    const json = parseJson(text.value.text);
     const repairs = isObject(json) && Array.isArray(json["repairs"]) ? json["repairs"].map(repairOf) : [null];
     const at = isObject(json) && typeof json["at"] === "number" ? json["at"] : 0;
     if (repairs.every((one) => one !== null)) return ok({ id, at, repairs });
-    return fail(
-      "EUCLEAN",
-      `the manifest of repair ${id} is damaged; its files lie in .daimon/quarantine/${id}, move them back by hand`,
-    );
-  } catch {
-    return unknown;
   }
+  return fail(
+    "EUCLEAN",
+    `the manifest of repair ${id} is damaged, or not of this workspace; its files lie in .daimon/quarantine/${id}, look at them and move them by hand`,
+  );
 }
 
 function repairOf(json: Json): Repair | null {

@@ -11,23 +11,18 @@
  *   BOO-21.5  Where the user's folder cannot be written a new workspace works once, and a finding says that it will not be known again.
  *   BOO-21.6  Adopting is a person's act: it records what is there as it is, closes it to others, and makes the key where nothing has run yet.
  */
-import { generateKeyPairSync } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { Finding } from "../abi/finding.ts";
-import { limits } from "../abi/limits.ts";
 import { fsCode, fsError, syncFolder } from "../drivers/store/disk.ts";
-import { sha256, type Digest } from "../lib/hash.ts";
 import { ok, type Result } from "../lib/result.ts";
+import { keyDigest, keyFiles, makeKey } from "./keys.ts";
 import { checkFolder, checkPlaces, checkRoot, checkUserFolder, folderName, prepare, type Layout } from "./layout.ts";
-import { readBytes } from "./read.ts";
 import { addRecord, dropRecord, isRecorded, recordsOf, type Fingerprint, type WorkspaceRecord } from "./records.ts";
 
 /** What stands in the place of `.daimon`. */
 export type Standing = "absent" | "own";
-
-export const keyFiles = { secret: "journal.pem", shown: "journal.pub.pem" } as const;
 
 /** For whoever is about to use a workspace, to run it or to look at it. */
 export function checkWorkspace(layout: Layout): Result<Standing, SysError> {
@@ -140,30 +135,12 @@ function cannotMake(why: string): Result<never, SysError> {
   return fail("EIO", `cannot create ${folderName} in the workspace: ${why}; ${next}`);
 }
 
-/** Ed25519; the public half lies beside it for `daimon log verify` and for others. */
-function makeKey(folder: string): void {
-  fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const { privateKey, publicKey } = generateKeyPairSync("ed25519");
-  const shown = publicKey.export({ type: "spki", format: "pem" });
-  const secret = privateKey.export({ type: "pkcs8", format: "pem" });
-  fs.writeFileSync(path.join(folder, keyFiles.shown), shown, { mode: 0o600, flag: "wx", flush: true });
-  fs.writeFileSync(path.join(folder, keyFiles.secret), secret, { mode: 0o600, flag: "wx", flush: true });
-  syncFolder(folder);
-}
-
 /** Null where there is no key. `folder` is `.daimon`, or what is about to become it. */
 export function fingerprintOf(layout: Layout, folder: string): Fingerprint | null {
-  const key = keyOf(path.join(folder, path.basename(layout.keys)));
+  const key = keyDigest(path.join(folder, path.basename(layout.keys)));
   const stat = fs.lstatSync(folder, { bigint: true, throwIfNoEntry: false });
   if (key === null || stat === undefined) return null;
   return { root: fs.realpathSync(layout.root), inode: String(stat.ino), born: String(stat.birthtimeNs), key };
-}
-
-/** Both halves: who can exchange the public one alone must not be able to pass a journal off as signed. */
-function keyOf(folder: string): Digest | null {
-  const secret = readBytes(path.join(folder, keyFiles.secret), limits.keyBytesMax);
-  const shown = readBytes(path.join(folder, keyFiles.shown), limits.keyBytesMax);
-  return secret.ok && shown.ok ? sha256(`${sha256(secret.value)} ${sha256(shown.value)}`) : null;
 }
 
 /**

@@ -5,18 +5,18 @@
  *   BOO-22.2  A reader of a workspace that is not ours gets EUCLEAN, and of one where nothing has run ENOENT.
  *   BOO-22.3  A journal that is gone while sessions are there is EUCLEAN for both: no new one begins over what the old one knew.
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { createPrivateKey, createPublicKey, sign as signBytes, type KeyObject } from "node:crypto";
 import type { Clock } from "../abi/clock.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { BlobDriver } from "../abi/store.ts";
 import { openFileBlobs } from "../drivers/store/file-blobs.ts";
 import { openSegmentLog, type SegmentLog } from "../drivers/store/segment-log.ts";
-import { isSigned, type Sign, type SignatureNote } from "../drivers/store/signature.ts";
+import { isSigned, type SignatureNote } from "../drivers/store/signature.ts";
 import { done, ok, type Result } from "../lib/result.ts";
+import { shownKey, signerOf } from "./keys.ts";
 import type { Layout } from "./layout.ts";
-import { checkWorkspace, keyFiles } from "./provenance.ts";
+import { checkWorkspace } from "./provenance.ts";
 import { withUnflushed } from "./unflushed.ts";
 
 export interface Stores {
@@ -28,10 +28,14 @@ export interface Stores {
 export function openStores(layout: Layout, clock: Clock): Result<Stores, SysError> {
   const whole = checkLost(layout);
   if (!whole.ok) return whole;
-  const key = keyIn(layout, "secret");
-  if (!key.ok) return key;
-  const sign: Sign = (head) => signBytes(null, head, key.value);
-  const log = openSegmentLog({ dir: layout.journal, now: () => clock.now(), sign, accept: (by) => checkSigner(by, layout) });
+  const sign = signerOf(layout);
+  if (!sign.ok) return sign;
+  const log = openSegmentLog({
+    dir: layout.journal,
+    now: () => clock.now(),
+    sign: sign.value,
+    accept: (by) => checkSigner(by, layout),
+  });
   if (!log.ok) return log;
   const blobs = openFileBlobs({ dir: layout.blobs });
   return blobs.ok ? ok({ log: log.value, blobs: blobs.value }) : blobs;
@@ -73,18 +77,9 @@ export function readUnproven(layout: Layout, clock: Clock): Result<Stores, SysEr
   return blobs.ok ? ok({ log: log.value, blobs: withUnflushed(blobs.value, layout.blobs) }) : blobs;
 }
 
-function keyIn(layout: Layout, name: "secret" | "shown"): Result<KeyObject, SysError> {
-  try {
-    const text = readFileSync(join(layout.keys, keyFiles[name]));
-    return ok(name === "secret" ? createPrivateKey(text) : createPublicKey(text));
-  } catch {
-    return fail("EIO", "the journal's key in .daimon/keys cannot be read; restore it from a backup, or look with daimon fsck");
-  }
-}
-
 /** A log with records begins with a signature, so the newest one is there; and whoever does not hold the key cannot have made it. */
 function checkSigner(signature: SignatureNote | null, layout: Layout): Result<void, SysError> {
-  const key = keyIn(layout, "shown");
+  const key = shownKey(layout);
   if (!key.ok) return key;
   if (signature !== null && isSigned(signature, key.value)) return done;
   const next = "restore .daimon/journal from a backup, or move .daimon away to begin anew";

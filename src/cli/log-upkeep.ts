@@ -4,12 +4,10 @@
  *   CLI-19.2  reindex makes the search index anew; the journal itself is never written.
  *   CLI-19.3  archive takes the workspace's lock, so it never meets a kernel at work.
  */
-import { createPublicKey, randomBytes } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { randomBytes } from "node:crypto";
 import type { SysError } from "../abi/errno.ts";
+import { keyFiles, shownKey } from "../boot/keys.ts";
 import { acquireLock, readIdentity } from "../boot/lock.ts";
-import { keyFiles } from "../boot/provenance.ts";
 import { checkJournal, readStores } from "../boot/stores.ts";
 import { archiveSegments } from "../drivers/store/archive.ts";
 import { verifyLog } from "../drivers/store/verify.ts";
@@ -22,15 +20,15 @@ export function verify(io: Io): Result<number, SysError> {
   const layout = layoutHere(io);
   const there = checkJournal(layout);
   if (!there.ok) return there;
-  const keyFile = join(layout.keys, keyFiles.shown);
-  const key = existsSync(keyFile) ? createPublicKey(readFileSync(keyFile)) : null;
+  const key = shownKey(layout);
+  if (!key.ok) return key;
   const since = performance.now();
-  const report = verifyLog(layout.journal, key);
+  const report = verifyLog(layout.journal, key.value);
   if (!report.ok) return report;
   const ms = performance.now() - since;
   const { findings, records, signedRecords, signatures, head, segments, tornBytes } = report.value;
   const sound = !findings.some((finding) => finding.severity === "error");
-  if (io.json) printJson(io, { sound, ...report.value, key: key === null ? null : keyFiles.shown, ms });
+  if (io.json) printJson(io, { sound, ...report.value, key: keyFiles.shown, ms });
   else {
     for (const finding of findings) printFinding(io, finding);
     const tail = tornBytes === 0 ? "" : `, and ${formatBytes(tornBytes)} of an unfinished write`;
@@ -38,10 +36,7 @@ export function verify(io: Io): Result<number, SysError> {
       io,
       `${sound ? "sound" : "NOT sound"}: ${records} records in ${many(segments, "segment")}, chained from the first on${tail}`,
     );
-    print(
-      io,
-      `signed: ${signedRecords} records under ${many(signatures, "signature")}${key === null ? ", which nobody could check: there is no key" : ""}`,
-    );
+    print(io, `signed: ${signedRecords} records under ${many(signatures, "signature")}`);
     print(io, `head: ${head}\nin ${formatDuration(ms)}`);
   }
   return ok(sound ? 0 : 1);

@@ -214,6 +214,50 @@ describe("fsck", () => {
     }
     expect(snapshot(layout.root)).toEqual(before);
   });
+
+  it("FSK-1.8  a repair that came along with other files is not listed, and undoing it changes nothing", () => {
+    /** As an attacker would have it: undone, it puts a file of theirs where git runs it. */
+    const planted = (layout: Layout): string => {
+      put(path.join(layout.root, ".git/hooks/post-checkout"), "evil\n");
+      const record = must(repair(layout, [problem({ act: "move", path: ".git/hooks/post-checkout" })], now));
+      return record?.id ?? "";
+    };
+    const theirs = freshLayout();
+    const id = planted(theirs);
+    const own = freshLayout();
+    const other = planted(own);
+    expect(other).toBe(id);
+    const ways: readonly (readonly [string, (layout: Layout) => string])[] = [
+      ["unsigned", (layout) => (fs.rmSync(path.join(layout.quarantine, id, "manifest.sig")), id)],
+      ["signed by its maker", () => id],
+      [
+        "under another's signature",
+        (layout) => {
+          fs.copyFileSync(path.join(own.quarantine, id, "manifest.sig"), path.join(layout.quarantine, id, "manifest.sig"));
+          return id;
+        },
+      ],
+    ];
+    for (const [name, change] of ways) {
+      const layout = freshLayout();
+      fs.cpSync(path.join(theirs.quarantine, id), path.join(layout.quarantine, id), { recursive: true });
+      const named = change(layout);
+      const before = snapshot(layout.root);
+      expect(listRepairs(layout), name).toEqual([]);
+      expect(undo(layout, named), name).toMatchObject({ ok: false, error: { errno: "EUCLEAN" } });
+      expect(snapshot(layout.root), name).toEqual(before);
+    }
+    const manifest = path.join(own.quarantine, id, "manifest.json");
+    const text = fs.readFileSync(manifest, "utf8");
+    fs.writeFileSync(manifest, text.replace("post-checkout", "pre-commit"));
+    expect(undo(own, id)).toMatchObject({ ok: false, error: { errno: "EUCLEAN" } });
+    fs.writeFileSync(manifest, text);
+    fs.renameSync(path.join(own.quarantine, id), path.join(own.quarantine, "20250101T000000Z-1"));
+    expect(undo(own, "20250101T000000Z-1"), "under another name").toMatchObject({ ok: false, error: { errno: "EUCLEAN" } });
+    fs.renameSync(path.join(own.quarantine, "20250101T000000Z-1"), path.join(own.quarantine, id));
+    expect(undo(own, id).ok).toBe(true);
+    expect(fs.readFileSync(path.join(own.root, ".git/hooks/post-checkout"), "utf8")).toBe("evil\n");
+  });
 });
 
 describe("check boot-integrity", () => {

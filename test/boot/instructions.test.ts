@@ -184,6 +184,15 @@ describe("trust", () => {
       expect(fs.readFileSync(layout.user.trust, "utf8")).toBe(text);
     }
   });
+
+  it("BOO-6.4  a trust file that others could have written trusts nothing", () => {
+    const layout = freshLayout();
+    put(path.join(layout.root, "a.md"), "a");
+    expect(acceptFile(layout, "a.md", 1).ok).toBe(true);
+    fs.chmodSync(layout.user.folder, 0o777);
+    expect(readTrust(layout)).toMatchObject({ ok: false, error: { errno: "EUCLEAN" } });
+    expect(acceptFile(layout, "a.md", 1).ok).toBe(false);
+  });
 });
 
 describe("measure", () => {

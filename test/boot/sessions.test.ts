@@ -98,6 +98,12 @@ describe("sessions", () => {
         error: { errno: "EUCLEAN", message: expect.stringContaining("belongs to user") },
       });
       await foreign.close();
+      if (layout.uid !== 0) continue;
+      fs.chownSync(path.join(home, "upper"), 1, 1);
+      const given = openSessions(layout, mode, options.blobs);
+      const refused = { errno: "EUCLEAN", message: expect.stringContaining("upper belongs to user 1") };
+      expect(await given.open(1)).toMatchObject({ ok: false, error: refused });
+      await given.close();
     }
     await helper.close();
   });

@@ -3,6 +3,7 @@ import * as path from "node:path";
 import { describe, expect, it } from "vitest";
 import { openStores, readStores } from "../../src/boot/stores.ts";
 import { systemClock } from "../../src/drivers/clock/system.ts";
+import { openSegmentLog } from "../../src/drivers/store/segment-log.ts";
 import { freshLayout, snapshot } from "./folder.ts";
 import { down, must, refusedBoot, up, workspace } from "./machine.ts";
 import { planted } from "./planted.ts";
@@ -31,6 +32,17 @@ describe("stores", () => {
       });
       expect(snapshot(ours.layout.journal), name).toEqual(before);
     }
+  });
+
+  it("BOO-22.1  a journal that nobody signed is refused", async () => {
+    const ours = workspace();
+    await down(await up(ours));
+    fs.rmSync(ours.layout.journal, { recursive: true });
+    const log = must(openSegmentLog({ dir: ours.layout.journal, now: () => 1 }));
+    log.append(JSON.stringify({ kind: "weight", at: 1, pid: 1, weight: 1 }));
+    await log.close();
+    expect(await refusedBoot(ours)).toMatchObject({ errno: "EKEYREJECTED" });
+    expect(readStores(ours.layout, clock)).toMatchObject({ ok: false, error: { errno: "EKEYREJECTED" } });
   });
 
   it("BOO-22.1  our own is accepted, also where a kill came before its end was signed, and when it goes on in a new segment", async () => {

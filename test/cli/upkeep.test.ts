@@ -153,7 +153,7 @@ describe("fsck", () => {
   beforeAll(() => {
     documents(here);
     expect(here.run("run", "brief", "inbox", "--quiet").code).toBe(0);
-  });
+  }, 60_000);
 
   it("CLI-24.1  a sound workspace is clean, and --yes alone answers nothing", () => {
     expect(here.run("fsck", "--yes")).toMatchObject({ code: 64 });

@@ -1,6 +1,7 @@
 /**
  * Verify: read a whole log, every segment from the first, and say what is wrong with it; and read what can be read of a damaged one.
- *   STO-1.20  Verification finds a changed, missing, reordered or cut record, and a signature that does not fit its key.
+ *   STO-1.20  Verification finds a changed, missing, reordered or cut record,, a signature that does not fit its key, and a segment
+ *            that does not begin with one.
  *   STO-1.21  Salvage reads on after a damage: it yields each gap, then the records behind it, saying whether the chain holds for them.
  */
 import type { KeyObject } from "node:crypto";
@@ -67,14 +68,18 @@ function verifySegment(dir: string, segment: SegmentFile, key: KeyObject | null,
   const { cursor } = opened.value;
   try {
     if (cursor.head !== tally.head) return broken(0, "it does not continue the chain");
+    let signed = false;
     for (;;) {
       const step = cursor.next();
       if (step.found === "end") return null;
       if (step.found !== "record") return broken(step.offset, step.why);
       if (step.kind === "entry") {
+        if (!signed && key !== null) tally.findings.push(unsignedFinding(`${name}:${step.offset}`));
+        signed = true;
         tally.records++;
         tally.head = step.hash;
       } else if (step.text.startsWith('{"note":"signature"')) {
+        signed = true;
         verifySignature(`${name}:${step.offset}`, step.text, key, tally);
       }
     }
@@ -93,6 +98,12 @@ function verifySignature(where: string, text: string, key: KeyObject | null, tal
     const message = `the signature over the first ${tally.records} records does not fit; someone else signed, or the key is another one`;
     tally.findings.push({ rule: "STO-1.20", severity: "error", where, message });
   }
+}
+
+/** The signature that stands in front of a segment's records says whose they are, also where the end was not signed in time. */
+function unsignedFinding(where: string): Finding {
+  const message = "no signature stands before the records of this segment; they are not of this key's holder";
+  return { rule: "STO-1.20", severity: "error", where, message };
 }
 
 function damageFinding(where: string, { error: { message } }: Err<SysError>): Finding {

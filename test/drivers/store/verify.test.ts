@@ -60,6 +60,12 @@ describe("verify", () => {
     expect(report.findings[0]?.where).toMatch(/^000000000010\.log:\d+$/);
   });
 
+  test("STO-1.20 a log that nobody signed is found where there is a key to ask for", () => {
+    const dir = writeLog(5);
+    expect(verify(dir, false)).toMatchObject({ records: 5, findings: [] });
+    expect(verify(dir)).toMatchObject({ records: 5, signedRecords: 0, findings: [{ rule: "STO-1.20", severity: "error" }] });
+  });
+
   test("STO-1.6 a missing, swapped or foreign segment is found", async () => {
     const missing = writeThree();
     unlinkSync(segmentPath(missing, 10));
@@ -201,7 +207,7 @@ describe("setting aside", () => {
       expect(aside).toEqual({ ok: true, value: { records, folder: `damaged-${records}` } });
       expect(readFileSync(segmentPath(join(dir, `damaged-${records}`), first)).equals(damaged)).toBe(true);
       expect(existsSync(segmentPath(dir, first))).toBe(kept);
-      const log = openLog(dir);
+      const log = openLog(dir, { sign: signWith });
       expect(log.next).toBe(records);
       log.append(entryText(records));
       await log.close();
