@@ -85,9 +85,15 @@ function ask(job: Job, call: PendingCall, reason: ParkReason): Awaitable<void> {
   if (reason.type !== "approval" || handler?.freeze === undefined) return park(job, reason);
   return freeze(job, call, handler).then((plan) => {
     if (!mayAct(job)) return;
-    if (plan.ok) park(job, { ...reason, frozen: plan.value });
-    else recordOutcome(job, call, plan);
+    return plan.ok ? park(job, { ...reason, frozen: plan.value }) : recordBehind(job, call, plan);
   });
+}
+
+/** Recovery takes the outcome of an effect for a proof that the disk had what stands before it, so this one, too, waits for the disk. */
+async function recordBehind(job: Job, call: PendingCall, result: Result<never, SysError>): Promise<void> {
+  const durable = await job.core.recorder.barrier(false);
+  if (!durable.ok) throw new Halted(durable.error);
+  if (mayAct(job)) recordOutcome(job, call, result);
 }
 
 async function freeze({ core, running }: Job, call: PendingCall, handler: CallHandler): Promise<Result<Digest, SysError>> {
@@ -139,10 +145,19 @@ function performAll(job: Job, batch: readonly PendingCall[]): Awaitable<void> {
   if (batch.length === 1 && only !== undefined) return performOne(job, only);
   const waits: Promise<void>[] = [];
   for (const call of batch) {
-    const wait = performOne(job, call);
+    const wait = started(job, call);
     if (wait instanceof Promise) waits.push(wait);
   }
   return waits.length === 0 ? undefined : Promise.all(waits).then(() => undefined);
+}
+
+/** One that breaks off at once does not leave the others, which are under way, to themselves. */
+function started(job: Job, call: PendingCall): Awaitable<void> {
+  try {
+    return performOne(job, call);
+  } catch (error) {
+    return Promise.reject(error);
+  }
 }
 
 function performOne(job: Job, call: PendingCall): Awaitable<void> {
