@@ -10,10 +10,12 @@ import type { Session, SessionDriver } from "../src/abi/files.ts";
 import type { SysError } from "../src/abi/errno.ts";
 import { copySessions } from "../src/drivers/files/copy.ts";
 import { overlaySessions } from "../src/drivers/files/overlay.ts";
+import { Secrets } from "../src/drivers/files/secrets.ts";
 import { ZygoteClient } from "../src/drivers/sandbox/zygote-client.ts";
 import { openMemoryBlobs } from "../src/drivers/store/memory-blobs.ts";
 import type { Result } from "../src/lib/result.ts";
 import { atMost, median, told, type BenchOptions, type Measure } from "./measure.ts";
+import { isSecret } from "../src/security/policy/names.ts";
 
 export const seconds = 30;
 
@@ -24,12 +26,13 @@ export async function run(options: BenchOptions): Promise<Measure[]> {
   const folder = mkdtempSync(join(options.data ?? tmpdir(), "daimon-cow-"));
   const helper = new ZygoteClient();
   const blobs = openMemoryBlobs();
-  const overlay = overlaySessions({ helper, blobs, hide: [".daimon"] });
+  const overlay = overlaySessions({ helper, blobs, hide: [".daimon"], isSecret });
   const available = await overlay.available();
   try {
     const driver = available.ok ? overlay : copySessions({ blobs, hide: [".daimon"] });
     const small = await measure(driver, workspace(folder, 1_000), folder);
     const large = await measure(driver, workspace(folder, 10_000), folder);
+    const looks = await look(join(folder, "files-10000"));
     const copied = Array.from({ length: copies }, (_, index) =>
       copyTime(join(folder, "files-10000"), join(folder, `copy-${index}`)),
     );
@@ -37,6 +40,8 @@ export async function run(options: BenchOptions): Promise<Measure[]> {
       atMost(`open over 10,000 files (${driver.name}), p50`, median(large.open), "ms", 15, "8"),
       told("open over 1,000 files, p50", median(small.open), "ms"),
       atMost("open, 10,000 files over 1,000", median(large.open) / median(small.open), "times", 1.5),
+      told("first look for secret files, 10,000 files, p50", median(looks.first), "ms"),
+      told("later look for them, p50", median(looks.later), "ms"),
       told("first write, p50", median(large.write), "ms"),
       told("changes after one write, p50", median(large.changes), "ms"),
       told("discard, p50", median(large.discard), "ms"),
@@ -68,6 +73,20 @@ async function measure(driver: SessionDriver, lower: string, folder: string): Pr
     value(await timed("discard", () => session.discard()));
     await timed("close", () => session.close());
     rmSync(home, { recursive: true, force: true });
+  }
+  return times;
+}
+
+/** What the first command of a kernel, and each later one, waits for. */
+async function look(lower: string): Promise<Record<"first" | "later", number[]>> {
+  const times: Record<"first" | "later", number[]> = { first: [], later: [] };
+  for (let round = 0; round < rounds; round += 1) {
+    const secrets = new Secrets(lower, isSecret, [], () => Number.MAX_SAFE_INTEGER);
+    for (const phase of ["first", "later"] as const) {
+      const start = performance.now();
+      value(await secrets.look());
+      times[phase].push(performance.now() - start);
+    }
   }
   return times;
 }

@@ -3,7 +3,7 @@
  * side by side with bubblewrap started by the kernel's own process.
  */
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bwrapSandbox } from "../src/drivers/sandbox/bwrap.ts";
@@ -21,6 +21,8 @@ const pauseMs = 30;
 
 export async function run(options: BenchOptions): Promise<Measure[]> {
   const folder = mkdtempSync(join(options.data ?? tmpdir(), "daimon-sandbox-"));
+  mkdirSync(join(folder, ".aws"));
+  for (const name of [".env", "server.key"]) writeFileSync(join(folder, name), "");
   const driver = bwrapSandbox({ helper: new ZygoteClient() });
   const ballast = fill(heapBytes);
   try {
@@ -90,17 +92,20 @@ function watchLoop(): () => number {
   };
 }
 
+/** What a workspace usually has of it; closed to the command. */
+const closed = [".env", ".aws", "server.key"];
+
 const memoryBytesMax = 256 * 1024 * 1024;
 
 function trueIn(root: string) {
   const bounds = { timeoutMs: 10_000, memoryBytesMax, processesMax: 64, outputBytesMax: 4_096 };
-  return { argv: ["true"], root, cwd: ".", env: {}, stdin: "", ...bounds };
+  return { argv: ["true"], root, closed, growth: null, cwd: ".", env: {}, stdin: "", ...bounds };
 }
 
 /** The same walls and no helper: what a kernel without one would do. */
 function spawnPlain(root: string): Promise<number> {
   const start = performance.now();
-  const args = profile({ root, memoryBytesMax, etc: "/etc", seccomp: false });
+  const args = profile({ root, memoryBytesMax, closed: [], etc: "/etc", covers: "/", seccomp: false });
   const made = args.slice(0, args.indexOf("--")).filter((_, index, all) => !isOwnFile(all, index));
   const child = spawn("bwrap", [...made, "--", "true"], { stdio: ["ignore", "pipe", "pipe"] });
   return new Promise((resolve) => child.once("close", () => resolve(performance.now() - start)));

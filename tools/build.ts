@@ -1,6 +1,7 @@
 /**
  * Build: what the published package runs: the sources bundled into few files, so that a command does not open a hundred of them, and the
  * declarations beside them. `node tools/build.ts [FOLDER]`; the folder is `dist` when none is named.
+ *   TOOL-8.1  What package.json publishes works from any folder, without the sources, and nobody can pack it unbuilt.
  */
 import { execFileSync } from "node:child_process";
 import { rmSync } from "node:fs";

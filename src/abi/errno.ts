@@ -18,7 +18,7 @@ interface ErrnoRow {
 const table = {
   EPERM: { text: "policy denies the call", retry: "after-change", exit: 77, http: 403, rpc: -32001 },
   EACCES: { text: "capability not held", retry: "after-change", exit: 13, http: 403, rpc: -32003 },
-  EDQUOT: { text: "budget spent", retry: "after-change", exit: 22, http: 402, rpc: -32004 },
+  EDQUOT: { text: "budget or quota spent", retry: "after-change", exit: 22, http: 402, rpc: -32004 },
   ENOMEM: { text: "only pinned pages are left in the window", retry: "after-change", exit: 12, http: 413, rpc: -32005 },
   E2BIG: { text: "too large", retry: "after-change", exit: 7, http: 413, rpc: -32006 },
   ENOENT: { text: "not found", retry: "after-change", exit: 66, http: 404, rpc: -32007 },

@@ -3,6 +3,7 @@ import type { Awaitable, Result } from "../lib/result.ts";
 import type { Digest } from "../lib/hash.ts";
 import type { SysError } from "./errno.ts";
 import type { Pid } from "./process.ts";
+import type { SandboxCommand } from "./sandbox.ts";
 
 export interface FileStat {
   readonly path: string;
@@ -58,14 +59,17 @@ export type FileStep =
   | { readonly op: "mkdir"; readonly path: string }
   | { readonly op: "rmdir"; readonly path: string };
 
+/** The part of a sandboxed command that its session decides. */
+export type Stage = Pick<SandboxCommand, "root" | "closed" | "growth">;
+
 /**
  * A live session. Every path is walked one component at a time without following a link out of the root,
  * so a link planted by a command cannot move a read or write elsewhere.
  */
 export interface Session {
   readonly pid: Pid;
-  /** The merged view a sandbox binds, as a path through the sandbox helper's `/proc/PID/root`; null where the driver has none: commands are refused. */
-  readonly root: string | null;
+  /** What a command is given to run on; ENOSYS where the driver has no merged view: commands are refused. */
+  stage(): Awaitable<Result<Stage, SysError>>;
   read(path: string): Awaitable<Result<Buffer, SysError>>;
   /** Creates missing folders. `expect` is the digest the caller saw: a mismatch is ESTALE; null means "must not exist"; undefined does not check. */
   write(path: string, data: Uint8Array, expect?: Digest | null): Awaitable<Result<Digest, SysError>>;

@@ -32,6 +32,14 @@ export const limits = {
   shellMemoryBytesMax: 1024 * 1024 * 1024,
   shellProcessesMax: 256,
   shellOutputBytesMax: 1024 * 1024,
+  /** Files and folders that a command of a session cannot open, because they look like secrets. */
+  closedPathsMax: 256,
+  /** What the changes of one session may take of the disk. */
+  sessionBytesMax: 4 * 1024 * 1024 * 1024,
+  sessionFilesMax: 200_000,
+  /** The lesser of the two stays free on the disk of the sessions, which is the journal's. */
+  diskFreeBytesMin: 256 * 1024 * 1024,
+  diskFreeShareMin: 0.02,
   fetchTimeoutMs: 30_000,
   fetchBytesMax: 4 * 1024 * 1024,
   /** Retries of one model request after a transient failure. */
@@ -66,6 +74,8 @@ export const limits = {
   mcpTextBytesMax: 1024 * 1024,
   mcpConnectTimeoutMs: 30_000,
   mcpCallTimeoutMs: 120_000,
+  /** How long a closed server may take to end by itself, and again after it was told to. */
+  mcpCloseTimeoutMs: 1_000,
   /** What a server of ours may write in one message. */
   mcpMessageBytesMax: 8 * 1024 * 1024,
   /** What the question of a commit shows; the rest is counted, and `daimon diff PID:N` shows it. */
@@ -80,11 +90,19 @@ export const limits = {
   configAliasesMax: 32,
   /** A file of instructions (AGENTS.md and its like). */
   instructionBytesMax: 256 * 1024,
+  /** A half of a workspace's key, as text. */
+  keyBytesMax: 4_096,
+  /** What is told of files that have no place in a `.daimon` somebody else made. */
+  surveyFindingsMax: 20,
+  /** Parsed policy sets in the user's cache; the oldest go first. */
+  policyCacheFilesMax: 64,
   /** A holder of the workspace's lock that cannot be looked up counts as gone after this without a heartbeat. */
   lockHeartbeatMs: 5_000,
   lockStaleMs: 20_000,
   /** A temporary file older than this was left behind by a crash. */
   leftoverAgeMs: 3_600_000,
+  /** The smallest window that can be asked for; less than that holds no task at all. */
+  windowTokensMin: 256,
   /** Share of the window at which pages leave, and down to which they leave. */
   windowHighShare: 0.8,
   windowLowShare: 0.5,

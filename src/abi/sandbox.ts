@@ -2,10 +2,36 @@
 import type { Awaitable, Result } from "../lib/result.ts";
 import type { SysError } from "./errno.ts";
 
+/** What a folder takes of the disk. */
+export interface Usage {
+  readonly bytes: number;
+  readonly files: number;
+}
+
+/** How far a session may grow. */
+export interface Growth {
+  /** The host folder in which the root keeps what is written. */
+  readonly folder: string;
+  /** Of all that the folder holds in the end, not of one command. */
+  readonly bytesMax: number;
+  readonly filesMax: number;
+  /** With less free on its disk than this, the disk counts as full. */
+  readonly freeBytesMin: number;
+}
+
+export type Full = "session" | "disk";
+
 export interface SandboxCommand {
   readonly argv: readonly string[];
-  /** The folder shown as the workspace, read-write: a session's `root`, or a host folder. */
+  /**
+   * The folder shown as the workspace, read-write: a host folder, or a session's merged view, which is a path through the sandbox helper's
+   * `/proc/PID/root`.
+   */
   readonly root: string;
+  /** Files and folders of the root that the command can neither read nor change; what is not there, and a link, is passed over. */
+  readonly closed: readonly string[];
+  /** null where nobody counts what the command writes: its root is no session's. */
+  readonly growth: Growth | null;
   /** Relative to the workspace. */
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
@@ -25,6 +51,8 @@ export interface SandboxResult {
   readonly stderr: string;
   /** Output beyond the limit was dropped. */
   readonly truncated: boolean;
+  /** With a signal: what was full, so that the command was ended. Without: what was full before it, so that it could not write. */
+  readonly full: Full | null;
   readonly ms: number;
 }
 

@@ -1,6 +1,6 @@
 /**
  * Boot: bring a workspace up. The one place where drivers meet the kernel.
- * Load order: layout · lock · log and blobs · trust · configuration · calls · policies · instructions · CPUs · programs · kernel.
+ * Load order: layout · provenance · lock · log and blobs · trust · configuration · calls · policies · instructions · CPUs · programs · kernel.
  *   BOO-1.1  Each step is measured; the same inputs give the same boot digest; it is journaled before any process runs.
  *   BOO-1.2  A step that fails refuses the boot, leaves nothing half done, and gives the lock back.
  *   BOO-1.3  A second kernel on a workspace is refused with EBUSY.
@@ -31,11 +31,12 @@ import { serveControl } from "./control.ts";
 import { openCpus, type Cpus } from "./cpus.ts";
 import { connectServers } from "./servers.ts";
 import { loadInstructions, type Instruction } from "./instructions.ts";
-import { findRoot, layoutOf, prepare, type Layout, type Surroundings } from "./layout.ts";
-import { acquireLock, readIdentity, type Lock } from "./lock.ts";
+import { findRoot, layoutOf, type Layout, type Surroundings } from "./layout.ts";
+import { acquireLock, readIdentity } from "./lock.ts";
 import { bootStep, measureBoot } from "./measure.ts";
 import { loadPolicies, type LoadedPolicies } from "./policies.ts";
 import { openPrograms, type Programs } from "./programs.ts";
+import { openWorkspace } from "./provenance.ts";
 import { openSessions, type Sessions } from "./sessions.ts";
 import { openStores, type Stores } from "./stores.ts";
 import { readTrust } from "./trust.ts";
@@ -103,7 +104,9 @@ async function unwind(undo: Undo): Promise<void> {
 async function assemble(options: BootOptions, undo: Undo): Promise<Result<Machine, SysError>> {
   const { world, clock } = options;
   const layout = layoutOf(findRoot(world.cwd), world);
-  const locked = await lock(layout, options);
+  const workspace = openWorkspace(layout, clock.now());
+  if (!workspace.ok) return workspace;
+  const locked = await acquireLock(layout.lock, readIdentity(process.pid), clock, () => randomBytes(4).toString("hex"));
   if (!locked.ok) return locked;
   undo.push(() => locked.value.release());
   const stores = openStores(layout, clock);
@@ -131,16 +134,11 @@ async function assemble(options: BootOptions, undo: Undo): Promise<Result<Machin
   if (!control.ok) return control;
   undo.push(() => control.value.close());
   const { config, programs, instructions } = inputs.value;
-  const findings = [...inputs.value.findings, ...policies.findings, ...parts.value.findings, ...ready.value, ...unfinished];
+  const loaded = [...inputs.value.findings, ...policies.findings, ...parts.value.findings];
+  const findings = [...workspace.value, ...loaded, ...ready.value, ...unfinished];
   const resumed = options.processes === "leave" ? [] : kernel.resume();
   const machine = { layout, config, kernel, policy, cpus, programs, sessions, instructions, ...stores.value, digest, steps };
   return ok({ ...machine, findings, resumed, close: () => unwind(undo) });
-}
-
-async function lock(layout: Layout, { world, clock }: BootOptions): Promise<Result<Lock, SysError>> {
-  const prepared = prepare(layout, world.uid);
-  if (!prepared.ok) return prepared;
-  return await acquireLock(layout.lock, readIdentity(process.pid), clock, () => randomBytes(4).toString("hex"));
 }
 
 export interface Inputs {

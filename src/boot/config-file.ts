@@ -64,8 +64,8 @@ export const numberKeys = {
     section: null,
     key: "window",
     parse: parseCount,
-    min: 256,
-    example: "a count of tokens from 256 on, like `32_000`",
+    min: limits.windowTokensMin,
+    example: `a count of tokens from ${limits.windowTokensMin} on, like \`32_000\``,
   },
   "sandbox.timeoutMs": { section: "sandbox", key: "timeout", parse: parseDuration, min: 1, example: "a duration like `2m`" },
   "sandbox.memoryBytesMax": {

@@ -114,7 +114,10 @@ export async function loadConfig(sources: readonly ConfigSource[]): Promise<Resu
     files.push({ source, file });
   }
   if (problems.length > 0)
-    return fail("EINVAL", `the configuration has errors; correct them and start again:\n${problems.join("\n")}`);
+    return fail(
+      "EINVAL",
+      `the configuration has errors; correct the lines that are named, then start again\n${problems.join("\n")}`,
+    );
   const mcpSource = ordered.find((source) => source.format === "mcp");
   return ok(merge(files, foreign, mcpSource === undefined ? [] : [mcpSource], findings));
 }

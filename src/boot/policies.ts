@@ -1,10 +1,8 @@
 /**
  * Policies: gather the policy of every scope, have Cedar check it, and compile it.
  *   BOO-10.1  A policy file with an error refuses the boot, with file, line and what to do.
- *   BOO-10.2  What Cedar parsed is cached by a digest of all sources, the schema and Cedar's version; a cache that does not fit is made anew.
  *   BOO-10.3  Of a project that nobody trusted only forbids count.
  */
-import { renameSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import type { BootStep } from "../abi/entry.ts";
 import type { CallSpec } from "../abi/call.ts";
@@ -12,8 +10,8 @@ import { sysError, type SysError } from "../abi/errno.ts";
 import type { Finding } from "../abi/finding.ts";
 import { limits } from "../abi/limits.ts";
 import type { PolicyEngine, PolicySet, PolicyText } from "../abi/policy.ts";
-import { sha256, type Digest } from "../lib/hash.ts";
-import { isObject, parseJson, type JsonObject } from "../lib/json.ts";
+import { sha256 } from "../lib/hash.ts";
+import type { JsonObject } from "../lib/json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { compilePolicies } from "../security/policy/engine.ts";
 import { platformPolicy } from "../security/policy/platform.ts";
@@ -22,6 +20,7 @@ import { shorthandToCedar, type ShorthandEntry } from "../security/policy/shorth
 import type { Config, FromFile, PolicyFile } from "./config.ts";
 import type { Layout } from "./layout.ts";
 import { bootStep } from "./measure.ts";
+import { readPolicyCache, writePolicyCache } from "./policy-cache.ts";
 import { readText } from "./read.ts";
 
 export interface PolicyRequestOptions {
@@ -122,36 +121,10 @@ async function parsed(
   schema: JsonObject,
 ): Promise<Result<PolicySet, SysError>> {
   const { policyKey } = await import("../drivers/policy/key.ts");
-  const key = policyKey(texts, schema);
-  const file = join(options.layout.cache, `policy-${key}.json`);
-  const cached = readCache(file, key);
+  const cached = readPolicyCache(options.layout, policyKey(texts, schema));
   if (cached !== null) return ok(cached);
   const { parsePolicies } = await import("../drivers/policy/cedar.ts");
   const set = parsePolicies(texts, schema);
-  if (set.ok) writeCache(file, set.value);
+  if (set.ok) writePolicyCache(options.layout, set.value);
   return set;
-}
-
-interface Sealed {
-  readonly digest: Digest;
-  readonly set: PolicySet;
-}
-
-/** The cache lies where only the user writes; the digest is against accident, the key against age. */
-function readCache(file: string, key: string): PolicySet | null {
-  const read = readText(file, limits.recordBytesMax);
-  const sealed = read.ok ? parseJson(read.value.text) : undefined;
-  if (!isObject(sealed) || !isObject(sealed["set"]) || sealed["digest"] !== sha256(JSON.stringify(sealed["set"]))) return null;
-  return sealed["set"]["key"] === key ? (sealed["set"] as unknown as PolicySet) : null;
-}
-
-/** A cache that cannot be written costs the next boot its time and nothing else. */
-function writeCache(file: string, set: PolicySet): void {
-  const sealed: Sealed = { digest: sha256(JSON.stringify(set)), set };
-  try {
-    writeFileSync(`${file}.new`, JSON.stringify(sealed), { mode: 0o600 });
-    renameSync(`${file}.new`, file);
-  } catch {
-    return;
-  }
 }

@@ -89,9 +89,14 @@ export function openPrograms(layout: Layout, trust: Trust, tick: () => number): 
   };
 }
 
+/** Whether a program is named by where it lies, not by its own name. */
+export function isProgramPath(name: string): boolean {
+  return name.includes("/") || /\.(?:md|[cm]?[jt]s)$/.test(name);
+}
+
 /** `daimon:NAME` is shipped; anything else is relative to the workspace. */
 function placesOf(name: string): readonly string[] {
-  return name.includes("/") || /\.(?:md|[cm]?[jt]s)$/.test(name) ? [name] : [`daimon:${name}`, `programs/${name}`];
+  return isProgramPath(name) ? [name] : [`daimon:${name}`, `programs/${name}`];
 }
 
 function fileOf(layout: Layout, place: string): string {

@@ -38,7 +38,7 @@ export async function connectServers(config: Config, layout: Layout): Promise<Se
     steps: servers.map((server) => bootStep(`mcp:${server.name}`, server.digest, 0, 0)),
     findings: [...findings, ...servers.flatMap((server) => server.findings)],
     close: async () => {
-      for (const server of servers) await server.close();
+      await Promise.all(servers.map((server) => server.close()));
     },
   };
 }

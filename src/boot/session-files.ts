@@ -1,5 +1,6 @@
 /**
  * Session files: the copy-on-write sessions of a workspace without a kernel, for a command that only looks at them.
+ *   BOO-18.2  It opens nothing of a workspace that is not ours.
  *   BOO-18.1  It holds the workspace's lock as long as it is open, so that no kernel changes what is looked at.
  */
 import { randomBytes } from "node:crypto";
@@ -11,6 +12,7 @@ import { openFileBlobs } from "../drivers/store/file-blobs.ts";
 import { ok, type Result } from "../lib/result.ts";
 import type { Layout } from "./layout.ts";
 import { acquireLock, readIdentity } from "./lock.ts";
+import { checkWorkspace } from "./provenance.ts";
 import { openSessions, type Sessions } from "./sessions.ts";
 
 export interface SessionFiles {
@@ -20,6 +22,8 @@ export interface SessionFiles {
 }
 
 export async function openSessionFiles(layout: Layout, clock: Clock): Promise<Result<SessionFiles, SysError>> {
+  const standing = checkWorkspace(layout);
+  if (!standing.ok) return standing;
   const lock = await acquireLock(layout.lock, readIdentity(process.pid), clock, () => randomBytes(4).toString("hex"));
   if (!lock.ok) return lock;
   const blobs = openFileBlobs({ dir: layout.blobs });

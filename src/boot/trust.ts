@@ -3,7 +3,7 @@
  *   BOO-6.1  An acceptance names workspace, path, digest and time; it holds for that workspace alone.
  *   BOO-6.2  A configuration file stays trusted while the person edits it; a version that a process wrote needs its own acceptance.
  *   BOO-6.3  Instructions are accepted by digest: a changed file asks again.
- *   BOO-6.4  A damaged trust file trusts nothing and says so; writing replaces the file whole or not at all.
+ *   BOO-6.4  A damaged trust file trusts nothing and says so, and so does one that others can write; writing replaces the file whole or not at all.
  */
 import * as fs from "node:fs";
 import * as path from "node:path";
@@ -13,7 +13,7 @@ import type { Digest } from "../lib/hash.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import { limits } from "../abi/limits.ts";
 import { readText } from "./read.ts";
-import type { Layout } from "./layout.ts";
+import { checkUserFolder, type Layout } from "./layout.ts";
 
 export interface Acceptance {
   readonly workspace: string;
@@ -33,6 +33,8 @@ export interface Trust {
 }
 
 export function readTrust(layout: Layout): Result<Trust, SysError> {
+  const sound = checkUserFolder(layout);
+  if (!sound.ok) return sound;
   const text = readText(layout.user.trust, limits.configBytesMax);
   if (!text.ok) return text.error.errno === "ENOENT" ? ok(trustOf([], layout.root)) : text;
   const json = parseJson(text.value.text);

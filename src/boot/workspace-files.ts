@@ -14,7 +14,7 @@ import { limits } from "../abi/limits.ts";
 import type { Pid } from "../abi/process.ts";
 import type { BlobDriver } from "../abi/store.ts";
 import { apply, discardSafely, gather, keepContents, keepManifest, readManifest } from "../drivers/files/commit.ts";
-import { planCommit, selected, type CommitPlan, type Conflict } from "../files/commit.ts";
+import { linkedPath, linkTarget, planCommit, selected, type CommitPlan, type Conflict } from "../files/commit.ts";
 import { unifiedDiff } from "../files/diff.ts";
 import { review, type Review, type ReviewBounds } from "../files/review.ts";
 import { planRollback, safetyOf, type Safety } from "../files/rollback.ts";
@@ -82,7 +82,7 @@ export async function diffSession(
     const after = await contentNow(session, change, blobs);
     files.push({
       path: change.path,
-      before: change.base === null ? null : contentOf(blobs, change.base),
+      before: change.base === null ? null : shown(contentOf(blobs, change.base)),
       after,
       executableBefore: change.wasExecutable,
       executableAfter: change.executable,
@@ -94,9 +94,14 @@ export async function diffSession(
 /** A link is shown as what it points to, never followed; what cannot be read is shown as binary. */
 async function contentNow(session: Session, change: Change, blobs: BlobDriver): Promise<Uint8Array | null> {
   if (change.now === null) return null;
-  if (change.type !== "file") return contentOf(blobs, change.now);
+  if (change.type !== "file") return shown(contentOf(blobs, change.now));
   const read = await session.read(change.path);
   return read.ok ? read.value : new Uint8Array([0]);
+}
+
+function shown(content: Uint8Array | null): Uint8Array | null {
+  const target = content === null ? null : linkTarget(content);
+  return target === null ? content : Buffer.from(`link to ${target}\n`);
 }
 
 /** A commit worked out against the workspace as it is; nothing of it is written. */
@@ -154,7 +159,7 @@ async function planned(session: Session, options: CommitOptions, deps: FilesDeps
   const chosen = changes.value.filter((change) => isChosen(change, options.paths));
   const missing = unknownPath(options.paths, changes.value);
   if (missing !== null) return fail("ENOENT", `${missing} is not changed in this session; "daimon diff" shows what is`);
-  const refused = firstRefusal(chosen, options.reach);
+  const refused = firstRefusal(chosen, options.reach, deps.blobs);
   if (refused !== null) return err(refused);
   const kept = await keepContents(session, chosen, deps.blobs);
   if (!kept.ok) return kept;
@@ -217,10 +222,11 @@ function unknownPath(paths: readonly string[] | null, changes: readonly Change[]
   return paths?.find((path) => !changes.some((change) => selected(change.path, [path]))) ?? null;
 }
 
-function firstRefusal(changes: readonly Change[], reach: Reach | undefined): SysError | null {
+function firstRefusal(changes: readonly Change[], reach: Reach | undefined, blobs: BlobDriver): SysError | null {
   if (reach === undefined) return null;
   for (const change of changes) {
-    const refused = reach(change.path);
+    const link = change.type === "link" && change.now !== null ? contentOf(blobs, change.now) : null;
+    const refused = link === null ? reach(change.path) : reach(change.path, linkedPath(change.path, link));
     if (refused !== null) return refused;
   }
   return null;

@@ -2,6 +2,7 @@
  * Commands: the table of the command line: names, words and options. Help, completion, the reference page and the dispatcher read it.
  *   CLI-1.1  The table holds words alone: what a command does is loaded when it is called.
  */
+import { limits } from "../abi/limits.ts";
 import type { Io } from "./io.ts";
 import { defineCommand, usageOf, type Command, type OptionTable } from "./term/args.ts";
 
@@ -38,7 +39,7 @@ export const runOptions = {
   tokens: { type: "count", summary: "use at most this many tokens" },
   calls: { type: "count", summary: "make at most this many calls" },
   time: { type: "duration", summary: "work at most this long" },
-  window: { type: "count", summary: "give it a context window of this many tokens" },
+  window: { type: "count", min: limits.windowTokensMin, summary: "give it a context window of this many tokens" },
   input: { type: "text", value: "JSON", summary: "the program's inputs by name, as a JSON object" },
   resume: { type: "flag", summary: "start nothing new: go on with what is unfinished, or with process PROGRAM alone" },
 } as const satisfies OptionTable;
@@ -103,7 +104,10 @@ const nice = defineCommand({
   name: "nice",
   summary: "give a process a larger or smaller share of the CPU",
   options: {},
-  positionals: [pid, { name: "weight", summary: "from 1 to 10000; 100 is the default, 200 is twice as much" }],
+  positionals: [
+    pid,
+    { name: "weight", summary: "a whole number from 1 to 10000, where 100 is the default and 200 is twice as much" },
+  ],
   run: async (input, io: Io) => (await import("./nice.ts")).run(input.positionals, io),
 });
 
@@ -229,7 +233,8 @@ const rollback = defineCommand({
 
 export const fsckOptions = {
   repair: { type: "flag", summary: "mend what can be mended; asks first" },
-  yes: { type: "flag", short: "y", summary: "repair without asking" },
+  adopt: { type: "flag", summary: "take over a .daimon that was moved, copied or restored; tells what is in it and asks first" },
+  yes: { type: "flag", short: "y", summary: "repair or take over without asking" },
   undo: { type: "text", value: "ID", summary: "put a repair back" },
   list: { type: "flag", summary: "list the repairs that can be undone" },
 } as const satisfies OptionTable;

@@ -8,12 +8,14 @@ import { relative, resolve } from "node:path";
 import { fail, type SysError } from "../abi/errno.ts";
 import { effective, loadConfig } from "../boot/config.ts";
 import { readConfigSources } from "../boot/config-read.ts";
+import type { numberKeys } from "../boot/config-file.ts";
 import { configName } from "../boot/layout.ts";
 import { didYouMean } from "../boot/suggest.ts";
 import { acceptFile, readTrust, withdrawTrust } from "../boot/trust.ts";
 import type { Digest } from "../lib/hash.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { note, print, printFinding, printJson, type Io } from "./io.ts";
+import { formatBytes, formatDuration } from "./term/format.ts";
 import { columnsOf } from "./term/screen.ts";
 import { table } from "./term/table.ts";
 import { layoutHere, look } from "./workspace.ts";
@@ -46,11 +48,26 @@ async function show(io: Io): Promise<Result<number, SysError>> {
   }
   for (const finding of loaded.value.findings) printFinding(io, finding);
   const columns = [{ title: "SETTING" }, { title: "VALUE", flexMin: 12 }, { title: "FROM", flexMin: 10 }];
-  const rows = settings.map(({ key, value, origin }) => [key, value, { text: origin, tone: "dim" } as const]);
+  const { numberKeys } = await import("../boot/config-file.ts");
+  const rows = settings.map(({ key, value, origin }) => {
+    const [name, shown] = asWritten(key, value, numberKeys);
+    return [name, shown, { text: origin, tone: "dim" } as const];
+  });
   io.out.write(table(rows, columns, columnsOf(io.out), io.colours));
   if (files.length === 0)
     note(io, `no configuration file: these are the defaults; \`daimon init\` makes a ${configName} to edit`);
   return ok(0);
+}
+
+/** The key as a person writes it into the file, and its value with its unit. JSON has the unit in the key instead. */
+function asWritten(key: string, value: string, keys: typeof numberKeys): readonly [string, string] {
+  const spec = Object.entries(keys).find(([name]) => name === key)?.[1];
+  if (key === "cpu" && value === "none") return [key, "chosen by each run; `daimon doctor` shows which"];
+  if (spec === undefined) return [key, value];
+  const name = spec.section === null ? spec.key : `${spec.section}.${spec.key}`;
+  if (value === "none") return [name, value];
+  if (key.endsWith("Ms")) return [name, formatDuration(Number(value))];
+  return [name, key.includes("Bytes") ? formatBytes(Number(value)) : value];
 }
 
 /** What processes wrote into the workspace: a settings file among it needs its own acceptance. */

@@ -9,8 +9,9 @@ import { availableParallelism, freemem, totalmem } from "node:os";
 import { delimiter, join } from "node:path";
 import type { SysError } from "../abi/errno.ts";
 import { openCpus } from "../boot/cpus.ts";
-import { configName } from "../boot/layout.ts";
+import { checkRoot, configName } from "../boot/layout.ts";
 import { preview, type Preview } from "../boot/preview.ts";
+import { checkWorkspace } from "../boot/provenance.ts";
 import { overlaySessions } from "../drivers/files/overlay.ts";
 import { bwrapSandbox } from "../drivers/sandbox/bwrap.ts";
 import { ZygoteClient } from "../drivers/sandbox/zygote-client.ts";
@@ -85,7 +86,7 @@ async function isolation(): Promise<readonly Health[]> {
   const helper = new ZygoteClient();
   try {
     const sandbox = await bwrapSandbox({ helper }).available();
-    const overlays = await overlaySessions({ blobs: openMemoryBlobs(), hide: [], helper }).available();
+    const overlays = await overlaySessions({ blobs: openMemoryBlobs(), hide: [], isSecret: () => false, helper }).available();
     const started = await helper.start();
     const limits = started.ok ? started.value.limits : "rlimit";
     const limited =
@@ -197,6 +198,12 @@ function configuration(seen: Result<Preview, SysError>): readonly Health[] {
 
 async function workspace(io: Io): Promise<Health> {
   const layout = layoutHere(io);
+  const standing = checkWorkspace(layout);
+  const root = standing.ok ? checkRoot(layout) : standing;
+  if (!root.ok) {
+    const [detail = "", next = null] = root.error.message.split("; ", 2);
+    return { name: "workspace", state: "missing", detail: `${layout.root}: ${detail}`, next };
+  }
   const running = (await isRunning(layout)) ? "a kernel runs in it" : "no kernel runs in it";
   const kind = existsSync(layout.journal) ? "has a journal" : existsSync(layout.config) ? `has a ${configName}` : "is new here";
   try {

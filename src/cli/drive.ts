@@ -14,6 +14,7 @@ import type { Interrupt } from "./interrupt.ts";
 import { unless } from "./interrupt.ts";
 import { isInteractive, type Io } from "./io.ts";
 import { openKeyboard } from "./term/keyboard.ts";
+import { many } from "./term/format.ts";
 import { progress, type Progress, type ProgressLine } from "./term/progress.ts";
 import { treeOf } from "./workspace.ts";
 
@@ -147,8 +148,8 @@ function liveLines(table: Table, root: Pid): readonly ProgressLine[] {
   const words = [
     `${head.manifest.name} (pid ${root})`,
     ...stageOf(table, root),
-    ...(tree.length > 1 ? [`${tree.length - 1} agents`] : []),
-    ...(evicted > 0 ? [`${evicted} pages out`] : []),
+    ...(tree.length > 1 ? [many(tree.length - 1, "agent")] : []),
+    ...(evicted > 0 ? [`${many(evicted, "page")} out`] : []),
     ...(refused > 0 ? [`${refused} refused`] : []),
   ];
   const own: ProgressLine = { key: String(root), label: words.join(" · "), costUsd: head.spend.costUsd };
@@ -198,5 +199,5 @@ function plainLine(table: Table, root: Pid): ProgressLine {
   const costUsd = head?.spend.costUsd ?? 0;
   if (tree.length === 1) return { key: String(root), label: name, costUsd };
   const done = tree.slice(1).filter((proc) => proc.state === "zombie").length;
-  return { key: String(root), label: [name, ...stageOf(table, root), "agents done"].join(" · "), done, costUsd };
+  return { key: String(root), label: [name, ...stageOf(table, root)].join(" · "), done, what: "agents done", costUsd };
 }

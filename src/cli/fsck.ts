@@ -1,6 +1,6 @@
 /**
  * daimon fsck: the workspace's invariants, with repairs that can be undone.
- *   CLI-24.1  Looking takes no lock and changes nothing; exit 1 where a check found an error.
+ *   CLI-24.1  Looking takes no lock and changes nothing; exit 1 where a check found an error, ENOENT where there is nothing to check.
  *   CLI-24.2  --repair takes the workspace's lock, tells what it will do and asks; --yes answers, and without a terminal it is needed.
  *   CLI-24.3  --undo ID puts a repair back, --list names those that can be.
  *   CLI-24.4  A damaged journal is set aside from the damage on, every byte kept, so that the workspace boots again with what is whole.
@@ -15,8 +15,9 @@ import { layoutCheck } from "../boot/checks/layout.ts";
 import { references } from "../boot/checks/references.ts";
 import { storeSeparation } from "../boot/checks/stores.ts";
 import { listRepairs, repair, runChecks, undo, type Check, type Problem } from "../boot/fsck.ts";
-import type { Layout } from "../boot/layout.ts";
+import { checkFolder, type Layout } from "../boot/layout.ts";
 import { acquireLock, readIdentity } from "../boot/lock.ts";
+import { checkWorkspace, standingOf } from "../boot/provenance.ts";
 import { readStores } from "../boot/stores.ts";
 import { setAside } from "../drivers/store/archive.ts";
 import { decode } from "../kernel/codec.ts";
@@ -24,17 +25,28 @@ import { recoverTable } from "../kernel/recover.ts";
 import { emptyTable } from "../kernel/table.ts";
 import { ok, type Result } from "../lib/result.ts";
 import type { fsckOptions } from "./commands.ts";
-import { isInteractive, note, print, printFinding, printJson, type Io } from "./io.ts";
+import { confirm } from "./confirm.ts";
+import { note, print, printFinding, printJson, type Io } from "./io.ts";
 import type { Input } from "./term/args.ts";
-import { openKeyboard } from "./term/keyboard.ts";
 import { neutralise } from "./term/neutralise.ts";
 import { layoutHere } from "./workspace.ts";
 
 export async function run(input: Input<typeof fsckOptions>, io: Io): Promise<Result<number, SysError>> {
   const { options } = input;
   const layout = layoutHere(io);
-  if ([options.repair, options.list, options.undo !== undefined].filter(Boolean).length > 1)
-    return fail("EINVAL", "--repair, --undo and --list are three different things; give one of them");
+  if ([options.repair, options.list, options.adopt, options.undo !== undefined].filter(Boolean).length > 1)
+    return fail("EINVAL", "--repair, --undo, --list and --adopt are different things; give one of them");
+  if (options.yes && !options.repair && !options.adopt)
+    return fail("EINVAL", "--yes answers what --repair or --adopt asks; give both");
+  // Where there is nothing, nothing is proved.
+  if (!existsSync(layout.folder) && !existsSync(layout.config))
+    return fail("ENOENT", "there is no workspace here to check; start with: daimon run brief FOLDER");
+  if (options.adopt) return await (await import("./adopt.ts")).run(layout, options.yes, io);
+  const standing = standingOf(layout);
+  if (!standing.ok) {
+    if (options.repair || options.list || options.undo !== undefined) return standing;
+    return await (await import("./adopt.ts")).tell(layout, standing.error, io);
+  }
   if (options.list) return list(layout, io);
   if (options.undo !== undefined) {
     const id = options.undo;
@@ -45,8 +57,8 @@ export async function run(input: Input<typeof fsckOptions>, io: Io): Promise<Res
 }
 
 async function check(layout: Layout, io: Io): Promise<readonly Problem[]> {
-  const checks: Check[] = [layoutCheck(layout, io.world.uid)];
-  const stores = existsSync(layout.journal) ? readStores(layout, io.clock) : null;
+  const checks: Check[] = [layoutCheck(layout)];
+  const stores = checkWorkspace(layout).ok && existsSync(layout.journal) ? readStores(layout, io.clock) : null;
   const table = stores?.ok === true ? recoverTable(stores.value.log, stores.value.blobs) : null;
   const { preview } = await import("../boot/preview.ts");
   const now = await preview(layout, table?.ok === true ? table.value.table : emptyTable());
@@ -57,7 +69,11 @@ async function check(layout: Layout, io: Io): Promise<readonly Problem[]> {
     checks.push(
       storeSeparation(now.value.findings.filter(({ rule }) => rule.startsWith("BOO-7.") || rule === "store-separation")),
     );
-  if (stores !== null && !stores.ok) problems.push(problemOf("journal", stores.error.message));
+  if (stores !== null && !stores.ok) {
+    // Setting the end aside mends damage; who signed it is another matter.
+    const where = stores.error.errno === "EKEYREJECTED" ? ".daimon/journal" : "journal";
+    problems.push(problemOf(where, stores.error.message));
+  }
   if (stores?.ok === true) {
     const { log, blobs } = stores.value;
     if (now.ok && failed === null) checks.push(bootIntegrity(boots(log.read(0), now.value.steps), now.value.steps));
@@ -113,7 +129,7 @@ async function mend(layout: Layout, yes: boolean, io: Io): Promise<Result<number
     for (const { explain } of repairs) print(io, `will ${explain}`);
     if (journal) print(io, "will set the journal aside from its damage on; what comes before it stays");
   }
-  const agreed = yes ? ok(true) : await ask(io);
+  const agreed = yes ? ok(true) : await confirm("Go on? y or n: ", "a repair", io);
   if (!agreed.ok) return agreed;
   if (!agreed.value) {
     note(io, "nothing was changed");
@@ -140,16 +156,6 @@ async function mend(layout: Layout, yes: boolean, io: Io): Promise<Result<number
   return ok(left.some(({ finding }) => finding.severity === "error") ? 1 : 0);
 }
 
-async function ask(io: Io): Promise<Result<boolean, SysError>> {
-  if (!isInteractive(io)) return fail("EAGAIN", "a repair needs a person's yes and there is no terminal; add --yes");
-  const keyboard = openKeyboard(io.input);
-  await keyboard.drain();
-  io.err.write("Go on? y or n: ");
-  const line = await keyboard.readLine();
-  keyboard.close();
-  return ok(/^y(?:es)?$/i.test(line?.trim() ?? ""));
-}
-
 function list(layout: Layout, io: Io): Result<number, SysError> {
   const repairs = listRepairs(layout);
   if (io.json) printJson(io, { repairs });
@@ -170,6 +176,10 @@ function putBack(layout: Layout, id: string, io: Io): Result<number, SysError> {
 
 /** A repair under a running kernel would pull the floor from under it. */
 async function locked(layout: Layout, io: Io, work: () => Promise<Result<number, SysError>>): Promise<Result<number, SysError>> {
+  for (const folder of [layout.folder, layout.run, layout.lock]) {
+    const sound = checkFolder(folder, layout.uid);
+    if (!sound.ok) return sound;
+  }
   if (!existsSync(layout.lock)) return await work();
   const lock = await acquireLock(layout.lock, readIdentity(process.pid), io.clock, () => randomBytes(4).toString("hex"));
   if (!lock.ok) return lock;

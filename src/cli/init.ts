@@ -6,10 +6,11 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { fail, type SysError } from "../abi/errno.ts";
-import { configName, layoutOf, prepare } from "../boot/layout.ts";
+import { configName, layoutOf } from "../boot/layout.ts";
+import { openWorkspace } from "../boot/provenance.ts";
 import { acceptFile } from "../boot/trust.ts";
 import { ok, type Result } from "../lib/result.ts";
-import { print, printJson, type Io } from "./io.ts";
+import { print, printFinding, printJson, type Io } from "./io.ts";
 
 export function run(folder: string | undefined, io: Io): Result<number, SysError> {
   const root = resolve(io.world.cwd, folder ?? ".");
@@ -24,8 +25,9 @@ export function run(folder: string | undefined, io: Io): Result<number, SysError
   } catch {
     return fail("EIO", `the folder \`${folder ?? "."}\` cannot be made; name another`);
   }
-  const prepared = prepare(layout, io.world.uid);
-  if (!prepared.ok) return prepared;
+  const made = openWorkspace(layout, io.clock.now());
+  if (!made.ok) return made;
+  for (const finding of made.value) printFinding(io, finding);
   try {
     writeFileSync(layout.config, template, { flag: "wx" });
   } catch {

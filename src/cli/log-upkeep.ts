@@ -9,18 +9,21 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fail, type SysError } from "../abi/errno.ts";
 import { acquireLock, readIdentity } from "../boot/lock.ts";
+import { checkWorkspace, keyFiles } from "../boot/provenance.ts";
 import { readStores } from "../boot/stores.ts";
 import { archiveSegments } from "../drivers/store/archive.ts";
 import { verifyLog } from "../drivers/store/verify.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { print, printFinding, printJson, type Io } from "./io.ts";
-import { formatBytes, formatDuration } from "./term/format.ts";
+import { formatBytes, formatDuration, many } from "./term/format.ts";
 import { layoutHere } from "./workspace.ts";
 
 export function verify(io: Io): Result<number, SysError> {
   const layout = layoutHere(io);
+  const standing = checkWorkspace(layout);
+  if (!standing.ok) return standing;
   if (!existsSync(layout.journal)) return nothing;
-  const keyFile = join(layout.keys, "journal.pub.pem");
+  const keyFile = join(layout.keys, keyFiles.shown);
   const key = existsSync(keyFile) ? createPublicKey(readFileSync(keyFile)) : null;
   const since = performance.now();
   const report = verifyLog(layout.journal, key);
@@ -28,14 +31,17 @@ export function verify(io: Io): Result<number, SysError> {
   const ms = performance.now() - since;
   const { findings, records, signedRecords, signatures, head, segments, tornBytes } = report.value;
   const sound = !findings.some((finding) => finding.severity === "error");
-  if (io.json) printJson(io, { sound, ...report.value, key: key === null ? null : "journal.pub.pem", ms });
+  if (io.json) printJson(io, { sound, ...report.value, key: key === null ? null : keyFiles.shown, ms });
   else {
     for (const finding of findings) printFinding(io, finding);
     const tail = tornBytes === 0 ? "" : `, and ${formatBytes(tornBytes)} of an unfinished write`;
-    print(io, `${sound ? "sound" : "NOT sound"}: ${records} records in ${segments} segments, chained from the first on${tail}`);
     print(
       io,
-      `signed: ${signedRecords} records under ${signatures} signatures${key === null ? ", which nobody could check: there is no key" : ""}`,
+      `${sound ? "sound" : "NOT sound"}: ${records} records in ${many(segments, "segment")}, chained from the first on${tail}`,
+    );
+    print(
+      io,
+      `signed: ${signedRecords} records under ${many(signatures, "signature")}${key === null ? ", which nobody could check: there is no key" : ""}`,
     );
     print(io, `head: ${head}\nin ${formatDuration(ms)}`);
   }
@@ -62,6 +68,8 @@ export async function reindex(io: Io): Promise<Result<number, SysError>> {
 
 export async function archive(io: Io): Promise<Result<number, SysError>> {
   const layout = layoutHere(io);
+  const standing = checkWorkspace(layout);
+  if (!standing.ok) return standing;
   if (!existsSync(layout.journal)) return nothing;
   const lock = await acquireLock(layout.lock, readIdentity(process.pid), io.clock, () => randomBytes(4).toString("hex"));
   if (!lock.ok) return lock;
@@ -71,7 +79,7 @@ export async function archive(io: Io): Promise<Result<number, SysError>> {
   const { segments, bytesBefore, bytesAfter } = archived.value;
   if (io.json) printJson(io, archived.value);
   else if (segments.length === 0) print(io, "nothing to archive: only closed segments are, and there is none that is not yet");
-  else print(io, `archived ${segments.length} segments: ${formatBytes(bytesBefore)} are now ${formatBytes(bytesAfter)}`);
+  else print(io, `archived ${many(segments.length, "segment")}: ${formatBytes(bytesBefore)} are now ${formatBytes(bytesAfter)}`);
   return ok(0);
 }
 

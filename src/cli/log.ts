@@ -23,22 +23,24 @@ import { layoutHere, parsePid } from "./workspace.ts";
 const forms = ["verify", "reindex", "archive"] as const;
 const followMs = 200;
 
-const kinds: readonly Entry["kind"][] = [
-  "boot",
-  "spawn",
-  "think",
-  "turn",
-  "call",
-  "outcome",
-  "evict",
-  "park",
-  "answer",
-  "signal",
-  "weight",
-  "exit",
-  "files",
-  "checkpoint",
-];
+/** A record, so that a kind nobody listed here does not compile. */
+export const entryKinds = Object.keys({
+  boot: true,
+  spawn: true,
+  exec: true,
+  think: true,
+  turn: true,
+  call: true,
+  outcome: true,
+  evict: true,
+  park: true,
+  answer: true,
+  signal: true,
+  weight: true,
+  exit: true,
+  files: true,
+  checkpoint: true,
+} satisfies Record<Entry["kind"], true>);
 
 export async function run(input: Input<typeof logOptions>, io: Io): Promise<Result<number, SysError>> {
   const [what] = input.positionals;
@@ -68,11 +70,11 @@ function filterOf(what: string | undefined, options: Input<typeof logOptions>["o
       ? pid
       : fail("EINVAL", `\`${(what ?? "").slice(0, 64)}\` is neither a process's number nor a form of this command${hint}`);
   }
-  const wrong = options.kind.find((kind) => !kinds.some((known) => known === kind));
+  const wrong = options.kind.find((kind) => !entryKinds.includes(kind));
   if (wrong !== undefined)
     return fail(
       "EINVAL",
-      `there is no kind of entry \`${wrong.slice(0, 64)}\`${didYouMean(wrong, kinds) || `; they are ${kinds.join(", ")}`}`,
+      `there is no kind of entry \`${wrong.slice(0, 64)}\`${didYouMean(wrong, entryKinds) || `; they are ${entryKinds.join(", ")}`}`,
     );
   return ok({
     ...(pid.value === undefined ? {} : { pid: pid.value }),

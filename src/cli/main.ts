@@ -10,6 +10,7 @@ import { realpathSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { resolve } from "node:path";
 import { fail, type SysError } from "../abi/errno.ts";
+import { didYouMean } from "../boot/suggest.ts";
 import { systemClock } from "../drivers/clock/system.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { commands, type Listed } from "./commands.ts";
@@ -50,7 +51,7 @@ async function dispatch(argv: readonly string[], streams: Streams): Promise<Resu
   const words = reorder(argv);
   const [name, ...rest] = words.length === 0 || words[0] === "--help" || words[0] === "-h" ? ["help", ...words.slice(1)] : words;
   const found = findCommand(commands, name === "--version" || name === "-V" ? "version" : (name ?? "help"));
-  if (!found.ok) return found;
+  if (!found.ok) return name?.startsWith("-") === true ? strayOption(name) : found;
   const input = parseArgs(found.value, rest);
   if (!input.ok) return input;
   const { options } = input.value;
@@ -86,6 +87,14 @@ function reorder(argv: readonly string[]): readonly string[] {
   }
   const [command, ...rest] = argv.slice(at);
   return command === undefined ? (ahead.length === 0 ? [] : ["help", ...ahead]) : [command, ...ahead, ...rest];
+}
+
+/** What stands before the command and is no option of every command. */
+function strayOption(word: string): Result<never, SysError> {
+  const known = [...Object.keys(sharedOptions), "version"].map((name) => `--${name}`);
+  const hint =
+    didYouMean(word.replace(/=.*/s, ""), known) || "; a command's own options follow its name, `daimon help` lists the commands";
+  return fail("EINVAL", `\`${word.slice(0, 64)}\` is no option that can stand before a command${hint}`);
 }
 
 function folderOf(cwd: string | undefined): Result<string, SysError> {

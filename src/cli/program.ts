@@ -1,14 +1,15 @@
 /**
  * Program: from the words behind `daimon run PROGRAM` to the program's inputs.
  *   CLI-6.1  The words fill the program's inputs in order: the required ones first, then the others as they are declared; --input names them.
- *   CLI-6.2  An input that names documents is a path as the person sees it from the working folder, and must lie inside the workspace.
+ *   CLI-6.2  A program's file, and an input that names documents, are paths as the person sees them from the working folder, and must lie
+ *             inside the workspace.
  *   CLI-6.3  A missing, surplus, unknown or misfit input is EINVAL with the program's own usage line, before anything starts.
  */
 import { existsSync, realpathSync } from "node:fs";
 import { isAbsolute, relative, resolve, sep } from "node:path";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { Program } from "../abi/program.ts";
-import { openPrograms, type FoundProgram } from "../boot/programs.ts";
+import { isProgramPath, openPrograms, type FoundProgram } from "../boot/programs.ts";
 import { readTrust } from "../boot/trust.ts";
 import { isObject, parseJson, type Json, type JsonObject, type JsonSchema } from "../lib/json.ts";
 import { ok, type Result } from "../lib/result.ts";
@@ -19,7 +20,7 @@ export async function findProgram(name: string, io: Io): Promise<Result<FoundPro
   const layout = layoutHere(io);
   const trust = readTrust(layout);
   if (!trust.ok) return trust;
-  const place = isPath(name) ? inside(name, layout.root, io.world.cwd) : ok(name);
+  const place = isProgramPath(name) ? inside(name, layout.root, io.world.cwd) : ok(name);
   if (!place.ok) return place;
   const found = await openPrograms(layout, trust.value, () => performance.now()).find(place.value);
   return found.ok ? ok({ ...found.value, place: place.value }) : found;
@@ -149,7 +150,7 @@ function inside(typed: string, root: string, cwd: string): Result<string, SysErr
   if (real !== ".." && !real.startsWith(`..${sep}`) && !isAbsolute(real)) return ok(real === "" ? "." : real);
   return fail(
     "EINVAL",
-    `\`${typed}\` lies outside the workspace, whose root is the nearest folder above with .daimon or daimon.yaml; go there first, or name the folder with --cwd`,
+    `\`${typed}\` lies outside the workspace ${root}; go to a folder that holds it, or name that folder with --cwd`,
   );
 }
 
@@ -159,8 +160,4 @@ function realOf(path: string): string {
   } catch {
     return path;
   }
-}
-
-function isPath(name: string): boolean {
-  return name.includes("/") || name.endsWith(".md") || name.endsWith(".ts");
 }

@@ -30,7 +30,7 @@ export async function run(input: Input<typeof psOptions>, io: Io): Promise<Resul
   }
   io.out.write(processTable(rows, running, io.clock.now(), columnsOf(io.out), io.colours));
   const parked = rows.filter(({ summary }) => summary.state === "parked").length;
-  if (parked > 0) note(io, `${parked} wait for a person: daimon approve`);
+  if (parked > 0) note(io, `${parked} ${parked === 1 ? "waits" : "wait"} for a person: daimon approve`);
   if (rows.some(({ summary }) => stateOf(summary, running) === "unfinished"))
     note(io, "no kernel runs here; go on with them: daimon run --resume");
   return ok(0);

@@ -19,12 +19,14 @@ import { entryLine } from "./entry.ts";
 import { print, printFinding, printJson, type Io } from "./io.ts";
 import { stateOf } from "./processes.ts";
 import type { Input } from "./term/args.ts";
-import { formatCount, formatDuration } from "./term/format.ts";
+import { formatCount, formatDuration, many } from "./term/format.ts";
 import { columnsOf } from "./term/screen.ts";
 import { look, parsePid, procOf } from "./workspace.ts";
 
 export async function run(input: Input<typeof replayOptions>, io: Io): Promise<Result<number, SysError>> {
   const [word] = input.positionals;
+  if (input.options.entries && io.json)
+    return fail("EINVAL", "--entries prints for people, and --json is one document; `daimon log --json` has the entries");
   const pid = word === undefined ? ok(null) : parsePid(word);
   if (!pid.ok) return pid;
   const seen = await look(io);
@@ -43,7 +45,7 @@ async function perform(
   const { log, blobs, table } = seen;
   const known = pid === null ? ok(null) : procOf(table, pid);
   if (!known.ok) return known;
-  if (entries && !io.json) printEntries(seen, pid, until ?? Infinity, io);
+  if (entries) printEntries(seen, pid, until ?? Infinity, io);
   const since = performance.now();
   const report = replay({ log, blobs, until: until ?? null, pid });
   if (!report.ok) return report;
@@ -117,7 +119,7 @@ function show({ report, pid, findings, bodies, ms }: Replayed, io: Io): void {
   for (const finding of findings) printFinding(io, finding);
   const verdict = findings.length === 0 ? io.colours.paint("good", "equal") : io.colours.paint("bad", "DIFFERENT");
   io.out.write(
-    `${verdict}: ${entries} entries folded again, ${proved} recorded digests proved, ${bodies} program bodies executed again\n`,
+    `${verdict}: ${entries} entries folded again, ${many(proved, "recorded digest")} proved, ${many(bodies, "program body", "program bodies")} executed again\n`,
   );
   print(io, `${formatCount(entriesPerSecond)} entries/s, ${formatDuration(ms)}; state digest ${digest}`);
   if (process === null) return;

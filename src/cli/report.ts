@@ -3,18 +3,21 @@
  *   CLI-12.1  Every number comes from the journal and the process table of this workspace, and every command named works as it stands.
  *   CLI-12.2  The exit code is 0 for a run that ended well, the errno's for one that failed, 75 while it waits for a person, 128 and the
  *             signal's number after an interrupt.
+ *   CLI-12.3  A link that stands where an output should be is not followed: nothing of what it leads to is shown or measured.
  */
-import { readFileSync, statSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { errnos } from "../abi/errno.ts";
+import { limits } from "../abi/limits.ts";
 import type { ExitStatus, Pid } from "../abi/process.ts";
 import type { Machine } from "../boot/boot.ts";
 import { summaryOf } from "../kernel/summary.ts";
+import { readBytes } from "../boot/read.ts";
 import { sha256, type Digest } from "../lib/hash.ts";
 import { entryOf } from "./entries.ts";
 import { lookupOf } from "./answer.ts";
 import { subjectOf, type Driven } from "./drive.ts";
-import { printField } from "./field.ts";
+import { hanging, printField } from "./field.ts";
 import { note, print, printJson, type Io } from "./io.ts";
 import { argsLine, refusalsBy, type Refusal } from "./refusals.ts";
 import { formatBytes, formatCount, formatDuration, formatUsd, many } from "./term/format.ts";
@@ -92,9 +95,10 @@ export function reportOf(machine: Machine, pid: Pid, driven: Driven, { resumed }
 function deliveredBy(told: Told, outputs: readonly string[], root: string): Report["delivered"] {
   const changed = told.delivered.map(({ path, digest }) => ({ path, digest, bytes: sizeOf(join(root, path)), changed: true }));
   const same = outputs.flatMap((path) => {
-    const file = join(root, path);
-    if (told.delivered.some((one) => one.path === path) || sizeOf(file) === 0) return [];
-    return [{ path, digest: sha256(readFileSync(file)), bytes: sizeOf(file), changed: false }];
+    if (told.delivered.some((one) => one.path === path)) return [];
+    const read = readBytes(join(root, path), limits.fileBytesMax);
+    if (!read.ok || read.value.length === 0) return [];
+    return [{ path, digest: sha256(read.value), bytes: read.value.length, changed: false }];
   });
   return [...changed, ...same];
 }
@@ -196,13 +200,14 @@ export function printReport(report: Report, interrupted: number | null, io: Io):
     [
       [
         "cost",
-        `${formatUsd(cost.usd)} · ${formatCount(cost.tokens)} tokens · ${formatCount(cost.calls)} calls · ${many(report.processes, "process", "processes")} · ${formatDuration(cost.timeMs)} · on ${report.cpu}`,
+        `${formatUsd(cost.usd)} · ${formatCount(cost.tokens)} tokens · ${many(cost.calls, "call")} · ${many(report.processes, "process", "processes")} · ${formatDuration(cost.timeMs)} · on ${report.cpu}`,
       ],
       ["journal", `${report.journal.entries} entries, head ${report.journal.head}`],
       ["boot", report.boot.digest],
     ],
     io,
   );
+  if (io.quiet) return code;
   print(io, "\nnext:");
   for (const command of report.next) io.out.write(`  ${io.colours.paint("name", neutraliseLine(command))}\n`);
   return code;
@@ -243,7 +248,10 @@ function printHead(report: Report, interrupted: number | null, io: Io): void {
 }
 
 function printExcerpt(file: string, name: string, io: Io): void {
-  const lines = readFileSync(file, "utf8").trimEnd().split("\n");
+  // Whatever stands there now: a link is not followed to show what it leads to.
+  const read = readBytes(file, limits.fileBytesMax);
+  if (!read.ok) return;
+  const lines = read.value.toString("utf8").trimEnd().split("\n");
   io.out.write(`${io.colours.paint("dim", `── ${neutraliseLine(name)} ──`)}\n`);
   const width = columnsOf(io.out);
   // On a terminal a link's target is in the way: its text names the line already.
@@ -259,13 +267,11 @@ function printExcerpt(file: string, name: string, io: Io): void {
 function printRefusal(refusal: Report["refused"][number], io: Io): void {
   const about = refusal.about === "" ? "" : ` reading ${refusal.about}`;
   printField(io, "", neutraliseLine(`${refusal.call}  ${refusal.name} ${argsLine(refusal.args)}`));
-  printField(
-    io,
-    "",
-    neutraliseLine(`  ${refusal.process}${about} · ${refusal.stage} · ${refusal.error.errno}: ${refusal.error.message}`),
-  );
-  for (const rule of refusal.rules.slice(0, 2))
-    printField(io, "", neutraliseLine(`  rule ${rule.file}:${rule.line}${rule.reason === null ? "" : ` ${rule.reason}`}`));
+  const why = `${refusal.process}${about} · ${refusal.stage} · ${refusal.error.errno}: ${refusal.error.message}`;
+  const rules = refusal.rules
+    .slice(0, 2)
+    .map(({ file, line, reason }) => `rule ${file}:${line}${reason === null ? "" : ` ${reason}`}`);
+  for (const text of [why, ...rules]) io.out.write(`${" ".repeat(14)}${hanging(io, neutraliseLine(text), 14)}\n`);
 }
 
 function printRows(rows: readonly (readonly [string, string])[], io: Io): void {
@@ -279,7 +285,7 @@ export function exitOf(report: Pick<Report, "status">, interrupted: number | nul
 }
 
 function sizeOf(file: string): number {
-  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  return lstatSync(file, { throwIfNoEntry: false })?.size ?? 0;
 }
 
 /** A line for each other process that was gone on with. */

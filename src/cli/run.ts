@@ -5,7 +5,8 @@
  *   CLI-13.2  The same program with the same inputs goes on where an unfinished run of it stands; nothing is done twice.
  *   CLI-13.3  Processes that an earlier kernel left unfinished go on too, and it is told.
  *   CLI-13.4  Options only tighten: the lower of the program's, the configuration's and the option's limit is in force.
- *   CLI-13.5  --resume starts nothing new.
+ *   CLI-13.5  --resume starts nothing new, and refuses what only a new run can take.
+ *   CLI-13.6  Where an unfinished run is gone on with, each option that changes nothing on it is named.
  */
 import type { Limits } from "../abi/budget.ts";
 import { fail, type SysError } from "../abi/errno.ts";
@@ -29,7 +30,7 @@ type Options = Input<typeof runOptions>["options"];
 
 export async function run(input: Input<typeof runOptions>, io: Io): Promise<Result<number, SysError>> {
   const [name, ...words] = input.positionals;
-  if (input.options.resume) return await resume(name, input.options, io);
+  if (input.options.resume) return await resume(input.positionals, input.options, io);
   if (name === undefined)
     return fail(
       "EINVAL",
@@ -85,10 +86,23 @@ async function perform(machine: Machine, place: string, goal: JsonObject, settin
 }
 
 /** What it was started with stays: a run half on one CPU and half on another would be neither. */
-function noteResumed(machine: Machine, pid: Pid, { cpu }: Options, io: Io): void {
+function noteResumed(machine: Machine, pid: Pid, options: Options, io: Io): void {
   const own = machine.kernel.recorder.table.procs.get(pid)?.cpu ?? "";
-  const kept = cpu === undefined || cpu === own ? "" : ` on ${own}; to begin anew on ${cpu}, end it first: daimon kill ${pid}`;
+  const idle = forNewRuns(options).filter((name) => name !== "input" && !(name === "cpu" && options.cpu === own));
+  const kept =
+    idle.length === 0
+      ? ""
+      : ` on ${own}, and ${flags(idle)} ${idle.length === 1 ? "changes" : "change"} nothing; to begin anew, end it first: daimon kill ${pid}`;
   note(io, `process ${pid} is an unfinished run of this; it goes on where it stood${kept}`);
+}
+
+/** The options given that a process takes when it starts, and never again. */
+function forNewRuns(options: Options): readonly (keyof Options)[] {
+  return (["cpu", "budget", "tokens", "calls", "time", "window", "input"] as const).filter((name) => options[name] !== undefined);
+}
+
+function flags(names: readonly string[]): string {
+  return names.map((name) => `--${name}`).join(", ");
 }
 
 /** A log that failed under the run is the error, not the report. */
@@ -144,13 +158,25 @@ function degraded(machine: Machine, io: Io): void {
   if (finding !== null) printFinding(io, finding);
 }
 
-async function resume(name: string | undefined, options: Options, io: Io): Promise<Result<number, SysError>> {
+async function resume(words: readonly string[], options: Options, io: Io): Promise<Result<number, SysError>> {
+  const [name, surplus] = words;
   const only = name === undefined ? ok(null) : parsePid(name);
   if (!only.ok) return only;
+  if (surplus !== undefined)
+    return fail(
+      "EINVAL",
+      `--resume goes on with one process or with all, not with \`${surplus.slice(0, 64)}\` too; leave it out`,
+    );
+  const idle = forNewRuns(options);
+  if (idle.length > 0)
+    return fail(
+      "EINVAL",
+      `--resume starts nothing new, and ${flags(idle)} can only be given to a new run; leave it out, raise a spent limit with \`daimon approve PID --raise\`, or end the run with \`daimon kill PID\` and begin anew`,
+    );
   const { existsSync } = await import("node:fs");
   if (!existsSync(layoutHere(io).journal)) return fail("ENOENT", "nothing has run here yet; start with: daimon run brief FOLDER");
   const interrupt = interrupts(io.host);
-  const reports = await withMachine(io, { cpu: options.cpu, processes: "resume" }, async (machine) => {
+  const reports = await withMachine(io, { policyEngine: options["policy-engine"], processes: "resume" }, async (machine) => {
     const waiting = only.value === null ? ok(unfinished(machine)) : rootOf(machine, only.value);
     if (!waiting.ok) return waiting;
     const pids = waiting.value;

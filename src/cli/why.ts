@@ -195,8 +195,13 @@ function printRule(rule: ShownRule, io: Io): void {
 
 function argument(name: string, value: unknown, io: Io): void {
   const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
-  io.out.write(`${io.colours.paint("dim", neutraliseLine(name).padEnd(10))}\n`);
-  for (const line of neutralise(text).split("\n")) io.out.write(`            ${io.colours.paint("dim", "│")} ${line}\n`);
+  const lines = neutralise(text).split("\n");
+  // A value that is one line stands beside its name; the bar says in either case that these words are not daimon's.
+  const beside = lines.length === 1 && name.length <= 10;
+  io.out.write(
+    `${io.colours.paint("dim", beside ? neutraliseLine(name).padEnd(12) : neutraliseLine(name))}${beside ? "" : "\n"}`,
+  );
+  for (const line of lines) io.out.write(`${beside ? "" : " ".repeat(12)}${io.colours.paint("dim", "│")} ${line}\n`);
 }
 
 function row(name: string, text: string, io: Io): void {

@@ -2,6 +2,7 @@
  * Workspace: how commands reach one: by looking, through the kernel that runs it, or by starting one for a while.
  *   CLI-5.1  A command that looks takes no lock and starts nothing.
  *   CLI-5.2  A kernel that a command started is closed before the command ends, however it ends.
+ *   CLI-5.4  Nobody is asked through a socket of a workspace that is not ours.
  *   CLI-5.3  A process is named by its number; anything else is EINVAL, and a number without a process ENOENT.
  */
 import { userInfo } from "node:os";
@@ -11,6 +12,7 @@ import type { Machine } from "../boot/boot.ts";
 import { askKernel, type ControlRequest } from "../boot/control.ts";
 import type { Inspection } from "../boot/inspect.ts";
 import { findRoot, layoutOf, type Layout } from "../boot/layout.ts";
+import { checkWorkspace } from "../boot/provenance.ts";
 import type { Proc, Table } from "../kernel/table.ts";
 import type { Json } from "../lib/json.ts";
 import { ok, type Result } from "../lib/result.ts";
@@ -68,6 +70,8 @@ export async function steer(
   alone: (machine: Machine) => Result<void, SysError>,
 ): Promise<Result<Json, SysError>> {
   const layout = layoutHere(io);
+  const standing = checkWorkspace(layout);
+  if (!standing.ok) return standing;
   const asked = await askKernel(layout.socket, request);
   if (asked.ok || asked.error.errno !== "ENOENT" || (await isRunning(layout))) return asked;
   const { existsSync } = await import("node:fs");

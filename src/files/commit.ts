@@ -116,7 +116,7 @@ function decide(change: Change, workspace: Version | null, content: CommitReques
   if (workspace?.digest === change.now && workspace.executable === change.executable) return { kind: "skip" };
   const data = content(change.now);
   if (data === null) return refuse(change, workspace, "too-large");
-  if (change.type === "link" && leaves(change.path, data)) return refuse(change, workspace, "link-leaves-workspace");
+  if (change.type === "link" && linkedPath(change.path, data) === null) return refuse(change, workspace, "link-leaves-workspace");
   const executable = workspace !== null && change.executable === change.wasExecutable ? workspace.executable : change.executable;
   if ((workspace?.digest ?? null) === change.base) return { kind: "step", step: { ...step, executable } };
   if (workspace?.digest === change.now) return { kind: "step", step: { ...step, executable } };
@@ -208,17 +208,22 @@ function refuse(change: Change, workspace: Version | null, reason: ConflictReaso
 /** What a link's content begins with, so that a link and a file never share a digest. */
 export const linkMark = "\0link\0";
 
-/** Whether a link at `path` points out of the root, by its text alone. */
-function leaves(path: string, data: Uint8Array): boolean {
-  const target = Buffer.from(data).toString("utf8").slice(linkMark.length);
-  if (target.startsWith("/")) return true;
-  let depth = path.split("/").length - 1;
+/** What a link's content says it points to; null for the content of a file. */
+export function linkTarget(content: Uint8Array): string | null {
+  const text = Buffer.from(content).toString("utf8");
+  return text.startsWith(linkMark) ? text.slice(linkMark.length) : null;
+}
+
+/** The path that a link at `path` stands for, by its text alone; null where that leads out of the root. */
+export function linkedPath(path: string, content: Uint8Array): string | null {
+  const target = linkTarget(content) ?? "";
+  if (target.startsWith("/")) return null;
+  const segments = path.split("/").slice(0, -1);
   for (const segment of target.split("/")) {
-    if (segment === "..") depth -= 1;
-    else if (segment !== "" && segment !== ".") depth += 1;
-    if (depth < 0) return true;
+    if (segment === ".." && segments.pop() === undefined) return null;
+    if (segment !== "" && segment !== "." && segment !== "..") segments.push(segment);
   }
-  return false;
+  return segments.join("/") || ".";
 }
 
 /** Removals first and deepest first, so that a folder can become a file; then folders and files, outermost first. */

@@ -10,6 +10,7 @@ import type { Label } from "../abi/label.ts";
 import { limits } from "../abi/limits.ts";
 import type { EntityRef, PolicyEntity, PolicyRequest } from "../abi/policy.ts";
 import type { Json, JsonObject } from "../lib/json.ts";
+import { foldPath } from "../lib/fold.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { isSimpleCommand, subCommands } from "./policy/command.ts";
 
@@ -86,7 +87,7 @@ function staysInSession(spec: CallSpec): boolean {
 }
 
 function pathContext(path: string, outputs: readonly string[]): JsonObject {
-  return { path, pathFolded: path.normalize("NFKC").toLowerCase(), declared: outputs.includes(path) };
+  return { path, pathFolded: foldPath(path), declared: outputs.includes(path) };
 }
 
 function entity(type: string, id: string): PolicyEntity {

@@ -95,8 +95,11 @@ describe("boot", () => {
       says: /control socket/,
     },
     "the journal's key": {
-      spoil: (where) => put(path.join(where.layout.keys, "journal.pem"), "no key"),
-      mend: (where) => fs.rmSync(path.join(where.layout.keys, "journal.pem")),
+      spoil: (where) => {
+        fs.renameSync(path.join(where.layout.keys, "journal.pem"), path.join(where.layout.keys, "kept.pem"));
+        put(path.join(where.layout.keys, "journal.pem"), "no key");
+      },
+      mend: (where) => fs.renameSync(path.join(where.layout.keys, "kept.pem"), path.join(where.layout.keys, "journal.pem")),
       says: /key in \.daimon\/keys/,
     },
   };

@@ -3,10 +3,11 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { afterAll } from "vitest";
-import { layoutOf, prepare, type Layout, type Surroundings } from "../../src/boot/layout.ts";
+import { layoutOf, type Layout, type Surroundings } from "../../src/boot/layout.ts";
+import { openWorkspace } from "../../src/boot/provenance.ts";
 
 const base = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), "daimon-boot-"));
-afterAll(() => fs.rmSync(base, { recursive: true, force: true }));
+afterAll(() => fs.rmSync(base, { recursive: true, force: true }), 60_000);
 
 let count = 0;
 
@@ -26,13 +27,14 @@ export function freshLayout(): Layout {
   fs.mkdirSync(path.join(folder, "work"));
   fs.mkdirSync(path.join(folder, "home"));
   const layout = layoutOf(path.join(folder, "work"), surroundings(folder));
-  const made = prepare(layout, process.getuid?.() ?? 0);
+  const made = openWorkspace(layout, 0);
   if (!made.ok) throw new Error(made.error.message);
   return layout;
 }
 
+/** Its folders are closed to others' writes, whatever the mask of whoever runs the tests. */
 export function put(file: string, text: string | Uint8Array): void {
-  fs.mkdirSync(path.dirname(file), { recursive: true });
+  fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o755 });
   fs.writeFileSync(file, text);
 }
 

@@ -16,7 +16,6 @@ import { sha256, type Digest } from "../../src/lib/hash.ts";
 import { ok } from "../../src/lib/result.ts";
 import { freshLayout, put, snapshot } from "./folder.ts";
 
-const uid = process.getuid?.() ?? 0;
 const now = Date.UTC(2026, 10, 21, 12, 0, 0);
 
 const place = (layout: Layout, digest: Digest): string => path.join(layout.blobs, digest.slice(0, 2), digest.slice(2));
@@ -87,7 +86,7 @@ describe("fsck", () => {
     const layout = freshLayout();
     put(path.join(layout.folder, "stray"), "x");
     const before = snapshot(layout.root);
-    await runChecks([layoutCheck(layout, uid), check(layout, [spawned(1, sha256("m"))])]);
+    await runChecks([layoutCheck(layout), check(layout, [spawned(1, sha256("m"))])]);
     expect(snapshot(layout.root)).toEqual(before);
   });
 
@@ -185,7 +184,7 @@ describe("fsck", () => {
     put(path.join(layout.root, "AGENTS.md"), "x");
     const separation = { rule: "store-separation", severity: "error", where: "AGENTS.md", message: "m" } as const;
     const checks = (): readonly ReturnType<typeof layoutCheck>[] => [
-      layoutCheck(layout, uid),
+      layoutCheck(layout),
       check(layout, [spawned(1, good), outcome("1.1.0", sha256("never here"))]),
       storeSeparation(fs.existsSync(path.join(layout.root, "AGENTS.md")) ? [separation] : []),
     ];
@@ -314,8 +313,13 @@ describe("check references", () => {
     const [old, young] = [path.join(layout.blobs, "x.tmp-1"), path.join(layout.blobs, "y.tmp-1")];
     put(old, "");
     put(young, "");
+    const draft = path.join(layout.root, ".daimon-new-aB3dEf");
+    fs.mkdirSync(draft);
+    fs.mkdirSync(path.join(layout.root, ".daimon-newer"));
     for (const [file, at] of [
       [old, now - 3_600_001],
+      [draft, now - 3_600_001],
+      [path.join(layout.root, ".daimon-newer"), 1],
       [young, now - 1000],
       [path.join(layout.sessions, "1/upper/file.tmp"), 1],
     ] as const)
@@ -325,9 +329,11 @@ describe("check references", () => {
       ".daimon/sessions/7",
       ".daimon/sessions/backup",
       ".daimon/blobs/x.tmp-1",
+      ".daimon-new-aB3dEf",
     ]);
     must(repair(layout, problems, now));
     expect(fs.readdirSync(layout.sessions)).toEqual(["1"]);
+    expect(fs.readdirSync(layout.root).toSorted()).toEqual([".daimon", ".daimon-newer"]);
   });
 
   it("FSK-3.5  a journal that breaks is one error; no session is judged by the part that cannot be read", async () => {
@@ -401,7 +407,7 @@ describe("check layout", () => {
     fs.renameSync(layout.folder, `${layout.folder}-real`);
     put(path.join(`${layout.folder}-real`, "stray"), "x");
     fs.symlinkSync(".daimon-real", layout.folder);
-    expect(await runChecks([layoutCheck(layout, uid)])).toMatchObject([
+    expect(await runChecks([layoutCheck(layout)])).toMatchObject([
       { finding: { severity: "error", where: ".daimon" }, repair: null },
     ]);
   });
@@ -413,7 +419,7 @@ describe("check layout", () => {
     fs.chmodSync(path.join(layout.keys, "deep"), 0o700);
     fs.chmodSync(path.join(layout.keys, "deep/key"), 0o644);
     put(path.join(layout.blobs, "b"), "a file in a closed folder");
-    const problems = await runChecks([layoutCheck(layout, uid)]);
+    const problems = await runChecks([layoutCheck(layout)]);
     expect(problems.map((one) => `${one.finding.severity} ${one.finding.where}`)).toEqual([
       "error .daimon/journal",
       "error .daimon/keys/deep/key",
@@ -424,12 +430,12 @@ describe("check layout", () => {
 
   it("FSK-5.3  links and strange files are set aside", async () => {
     const layout = freshLayout();
-    fs.symlinkSync("/etc", path.join(layout.cache, "etc"));
+    fs.symlinkSync("/etc", path.join(layout.blobs, "etc"));
     put(path.join(layout.folder, "notes.txt"), "mine?");
     for (const suffix of ["", "-wal", "-shm"]) put(layout.index + suffix, "");
-    const problems = await runChecks([layoutCheck(layout, uid)]);
+    const problems = await runChecks([layoutCheck(layout)]);
     expect(problems.map((one) => `${one.finding.severity} ${one.finding.where}`)).toEqual([
-      "error .daimon/cache/etc",
+      "error .daimon/blobs/etc",
       "warning .daimon/notes.txt",
     ]);
   });
@@ -437,15 +443,15 @@ describe("check layout", () => {
   it("FSK-5.4  a missing .gitignore is made again; a stricter one is left alone", async () => {
     const layout = freshLayout();
     fs.writeFileSync(layout.gitignore, "# all of it\n*\n");
-    expect(await runChecks([layoutCheck(layout, uid)])).toEqual([]);
+    expect(await runChecks([layoutCheck(layout)])).toEqual([]);
     fs.writeFileSync(layout.gitignore, "cache\n");
-    const problems = await runChecks([layoutCheck(layout, uid)]);
+    const problems = await runChecks([layoutCheck(layout)]);
     const record = must(repair(layout, problems, now));
     expect(fs.readFileSync(layout.gitignore, "utf8")).toBe("*\n");
     must(undo(layout, record?.id ?? ""));
     expect(fs.readFileSync(layout.gitignore, "utf8")).toBe("cache\n");
     fs.rmSync(layout.gitignore);
-    must(repair(layout, await runChecks([layoutCheck(layout, uid)]), now + 1000));
+    must(repair(layout, await runChecks([layoutCheck(layout)]), now + 1000));
     expect(fs.readFileSync(layout.gitignore, "utf8")).toBe("*\n");
   });
 
@@ -454,13 +460,13 @@ describe("check layout", () => {
     fs.mkdirSync(path.join(layout.sessions, "1"));
     fs.symlinkSync("/etc", path.join(layout.sessions, "1/link"));
     fs.symlinkSync("/etc", path.join(layout.quarantine, "link"));
-    expect(await runChecks([layoutCheck(layout, uid)])).toEqual([]);
+    expect(await runChecks([layoutCheck(layout)])).toEqual([]);
   });
 
   it("FSK-5.6  a workspace without .daimon is clean", async () => {
     const layout = freshLayout();
     fs.rmSync(layout.folder, { recursive: true });
-    expect(await runChecks([layoutCheck(layout, uid)])).toEqual([]);
+    expect(await runChecks([layoutCheck(layout)])).toEqual([]);
   });
 });
 

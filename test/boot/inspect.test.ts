@@ -53,7 +53,6 @@ describe("preview", () => {
       path.join(where.layout.user.folder, "config.yaml"),
       `mcp:\n  servers:\n    mark:\n      command: touch\n      args: ["${where.root}/started"]\n`,
     );
-    fs.mkdirSync(where.layout.cache, { recursive: true });
     const seen = must(await preview(where.layout, emptyTable()));
     expect(Object.keys(seen.config.mcp)).toEqual(["mark"]);
     expect(where.has("started")).toBe(false);
@@ -71,6 +70,16 @@ describe("preview", () => {
 });
 
 describe("session files", () => {
+  it("BOO-18.2  of a workspace that came from elsewhere nothing is opened and no lock is taken", async () => {
+    const where = workspace();
+    await down(await up(where));
+    const other = workspace();
+    fs.cpSync(where.layout.folder, other.layout.folder, { recursive: true });
+    const before = snapshot(other.root);
+    expect(await openSessionFiles(other.layout, systemClock())).toMatchObject({ ok: false, error: { errno: "EUCLEAN" } });
+    expect(snapshot(other.root)).toEqual(before);
+  });
+
   it("BOO-18.1  they hold the lock while they are open: no kernel comes up, and under a kernel they do not open", async () => {
     const where = workspace({ "a.txt": "before" });
     const machine = await up(where);

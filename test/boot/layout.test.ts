@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { createServer } from "node:net";
 import { describe, expect, it } from "vitest";
-import { findRoot, foldersOf, layoutOf, prepare } from "../../src/boot/layout.ts";
+import { checkPlaces, checkRoot, checkUserFolder, findRoot, foldersOf, layoutOf, prepare } from "../../src/boot/layout.ts";
 import { readText } from "../../src/boot/read.ts";
 import { freshFolder, freshLayout, put, surroundings } from "./folder.ts";
 
@@ -24,7 +24,7 @@ describe("layout", () => {
     const layout = freshLayout();
     for (const folder of [layout.folder, ...foldersOf(layout)]) expect(fs.statSync(folder).mode & 0o777, folder).toBe(0o700);
     fs.chmodSync(layout.folder, 0o755);
-    expect(prepare(layout, uid).ok).toBe(true);
+    expect(prepare(layout).ok).toBe(true);
     expect(fs.statSync(layout.folder).mode & 0o777).toBe(0o700);
   });
 
@@ -32,38 +32,44 @@ describe("layout", () => {
     const folder = freshFolder();
     const elsewhere = freshFolder();
     const layout = layoutOf(folder, surroundings(folder));
+    expect(checkPlaces(layout).ok).toBe(true);
     fs.symlinkSync(elsewhere, layout.folder);
-    expect(prepare(layout, uid)).toMatchObject({
+    expect(checkPlaces(layout)).toMatchObject({
       ok: false,
       error: { errno: "EUCLEAN", message: expect.stringContaining("is a link") },
     });
     expect(fs.readdirSync(elsewhere)).toEqual([]);
     fs.rmSync(layout.folder);
     put(layout.folder, "text");
-    expect(prepare(layout, uid)).toMatchObject({
+    expect(checkPlaces(layout)).toMatchObject({
       ok: false,
       error: { errno: "EUCLEAN", message: expect.stringContaining("not a folder") },
     });
     fs.rmSync(layout.folder);
     fs.mkdirSync(layout.folder);
-    const foreign = prepare(layout, uid + 1);
-    expect(foreign).toMatchObject({
+    expect(checkPlaces(layout).ok).toBe(true);
+    expect(checkPlaces({ ...layout, uid: uid + 1 })).toMatchObject({
       ok: false,
       error: { errno: "EUCLEAN", message: expect.stringContaining(`belongs to user ${uid}`) },
     });
-    fs.symlinkSync(elsewhere, layout.journal);
-    expect(prepare(layout, uid)).toMatchObject({
-      ok: false,
-      error: { message: expect.stringContaining(".daimon/journal is a link") },
-    });
-    expect(fs.readdirSync(layout.folder)).toEqual(["journal"]);
+    for (const place of [...foldersOf(layout), layout.index, path.join(layout.folder, "unknown")]) {
+      fs.mkdirSync(path.dirname(place), { recursive: true });
+      fs.symlinkSync(elsewhere, place);
+      const name = path.relative(layout.root, place);
+      expect(checkPlaces(layout), name).toMatchObject({
+        ok: false,
+        error: { errno: "EUCLEAN", message: expect.stringContaining(`${name} is a link`) },
+      });
+      fs.rmSync(place);
+    }
+    expect(checkPlaces(layout).ok).toBe(true);
   });
 
   it("BOO-2.4  .gitignore ignores everything and is never overwritten", () => {
     const layout = freshLayout();
     expect(fs.readFileSync(layout.gitignore, "utf8")).toBe("*\n");
     fs.writeFileSync(layout.gitignore, "*\n!policy\n");
-    prepare(layout, uid);
+    prepare(layout);
     expect(fs.readFileSync(layout.gitignore, "utf8")).toBe("*\n!policy\n");
   });
 
@@ -75,7 +81,7 @@ describe("layout", () => {
     fs.mkdirSync(runtime, { mode: 0o700 });
     const layout = layoutOf(root, { ...surroundings(folder), env: { XDG_RUNTIME_DIR: runtime } });
     expect(layout.socket.startsWith(runtime)).toBe(true);
-    expect(prepare(layout, uid).ok).toBe(true);
+    expect(prepare(layout).ok).toBe(true);
     expect(fs.statSync(path.dirname(layout.socket)).mode & 0o777).toBe(0o700);
     const server = createServer();
     await new Promise<void>((resolve, reject) => server.once("error", reject).listen(layout.socket, resolve));
@@ -89,6 +95,59 @@ describe("layout", () => {
     expect(layoutOf("/w", world).user.config).toBe("/x/home/.config/daimon/config.yaml");
     expect(layoutOf("/w", { ...world, env: { XDG_CONFIG_HOME: "/cfg" } }).user.config).toBe("/cfg/daimon/config.yaml");
     expect(layoutOf("/w", { ...world, env: { XDG_CONFIG_HOME: "cfg" } }).user.config).toBe("/x/home/.config/daimon/config.yaml");
+  });
+
+  it("BOO-2.6  the user's cache follows XDG_CACHE_HOME where it is absolute", () => {
+    const world = surroundings("/x");
+    expect(layoutOf("/w", world).user.cache).toBe("/x/home/.cache/daimon");
+    expect(layoutOf("/w", { ...world, env: { XDG_CACHE_HOME: "/c" } }).user.cache).toBe("/c/daimon");
+    expect(layoutOf("/w", { ...world, env: { XDG_CACHE_HOME: "c" } }).user.cache).toBe("/x/home/.cache/daimon");
+  });
+
+  it("BOO-2.8  a workspace in another user's folder is refused, and says what to do", () => {
+    const layout = freshLayout();
+    expect(checkRoot(layout).ok).toBe(true);
+    expect(checkRoot({ ...layout, uid: uid + 1 })).toMatchObject({
+      ok: false,
+      error: {
+        errno: "EUCLEAN",
+        message: expect.stringMatching(`belongs to user ${uid} and you are user ${uid + 1}.*; run as its owner`),
+      },
+    });
+  });
+
+  it("BOO-2.9  a user folder that others can write, or of another user, is refused; a missing one is not, nor a link to a sound one", () => {
+    const layout = layoutOf(freshFolder(), surroundings(freshFolder()));
+    const { folder, workspaces } = layout.user;
+    expect(checkUserFolder(layout).ok).toBe(true);
+    fs.mkdirSync(workspaces, { recursive: true, mode: 0o700 });
+    const refusal = (as = layout): string => {
+      const checked = checkUserFolder(as);
+      return checked.ok ? "sound" : `${checked.error.errno} ${checked.error.message}`;
+    };
+    for (const place of [folder, workspaces]) {
+      for (const mode of [0o720, 0o702, 0o777]) {
+        fs.chmodSync(place, mode);
+        expect(refusal()).toMatch(/^EUCLEAN .*can be written by other users.*chmod go-w/);
+      }
+      fs.chmodSync(place, 0o755);
+      expect(refusal()).toBe("sound");
+    }
+    if (uid !== 0) expect(refusal({ ...layout, uid: uid + 1 })).toMatch(/^EUCLEAN .*belongs to user/);
+    else {
+      // What root made is trusted, as with any other program; what a third user made is not.
+      expect(refusal({ ...layout, uid: 1 })).toBe("sound");
+      fs.chownSync(workspaces, 2, 2);
+      expect(refusal({ ...layout, uid: 1 })).toMatch(/^EUCLEAN .*workspaces belongs to user 2/);
+      expect(refusal()).toMatch(/^EUCLEAN .*workspaces belongs to user 2/);
+      fs.chownSync(workspaces, 0, 0);
+    }
+    fs.renameSync(folder, `${folder}-real`);
+    fs.symlinkSync(`${folder}-real`, folder);
+    expect(refusal()).toBe("sound");
+    fs.renameSync(workspaces, `${workspaces}-real`);
+    fs.symlinkSync(`${workspaces}-real`, workspaces);
+    expect(refusal()).toMatch(/^EUCLEAN .*workspaces is no folder/);
   });
 
   it("BOO-2.7  only a plain UTF-8 file within its bound is read", () => {

@@ -2,18 +2,10 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { describe, expect, it } from "vitest";
 import { acceptFile } from "../../src/boot/trust.ts";
-import { sha256 } from "../../src/lib/hash.ts";
 import { put } from "./folder.ts";
 import { down, must, perform, refusedBoot, told, up, workspace, type Workspace } from "./machine.ts";
 
 const fetchLocal = ["net.fetch", { url: "http://127.0.0.1:9/" }] as const;
-
-function cacheFiles(where: Workspace): readonly string[] {
-  return fs
-    .readdirSync(where.layout.cache)
-    .filter((name) => name.startsWith("policy-"))
-    .map((name) => path.join(where.layout.cache, name));
-}
 
 describe("policies", () => {
   it("BOO-10.1  an error refuses the boot with file, line and what to do, in every way policy is written", async () => {
@@ -83,50 +75,6 @@ describe("policies", () => {
       ["fs.write", { path: "c", text: "a" }],
     ]);
     expect(results.map((result) => told(result).split(" ")[0])).toEqual(["EPERM", "EPERM", "ok"]);
-  });
-
-  it("BOO-10.2  what was parsed is cached; a cache that was changed, is old or is no cache is made anew", async () => {
-    const where = workspace();
-    put(path.join(where.layout.user.folder, "policy.cedar"), 'forbid(principal, action == Action::"fs.write", resource);\n');
-    const denied = async (): Promise<string> => {
-      const machine = await up(where);
-      const [result] = await perform(machine, [["fs.write", { path: "a", text: "a" }]]);
-      await down(machine);
-      return told(result);
-    };
-    expect(await denied()).toMatch(/^EPERM/);
-    const [file = ""] = cacheFiles(where);
-    const whole = fs.readFileSync(file, "utf8");
-    const since = fs.statSync(file).mtimeMs;
-    expect(await denied()).toMatch(/^EPERM/);
-    expect(fs.statSync(file).mtimeMs).toBe(since);
-    /** Without its forbids the set is well-formed, and not what its digest says. */
-    const sealed = JSON.parse(whole) as {
-      readonly set: { readonly rules: readonly { readonly effect: string }[]; readonly key: string };
-    };
-    const rules = sealed.set.rules.filter((rule) => rule.effect === "permit");
-    for (const forged of [JSON.stringify({ ...sealed, set: { ...sealed.set, rules } }), "{", "", whole.slice(0, -9)]) {
-      fs.writeFileSync(file, forged);
-      expect(await denied()).toMatch(/^EPERM/);
-      expect(fs.readFileSync(file, "utf8")).toBe(whole);
-    }
-    const old = { ...sealed.set, rules, key: "another" };
-    fs.writeFileSync(file, JSON.stringify({ digest: sha256(JSON.stringify(old)), set: old }));
-    expect(await denied()).toMatch(/^EPERM/);
-    put(path.join(where.layout.user.folder, "policy.cedar"), 'forbid(principal, action == Action::"fs.list", resource);\n');
-    expect(await denied()).toMatch(/^ok/);
-    expect(cacheFiles(where)).toHaveLength(2);
-  });
-
-  it("BOO-10.2  a cache that cannot be written costs nothing but time", async () => {
-    const where = workspace();
-    await down(await up(where));
-    for (const file of cacheFiles(where)) {
-      fs.rmSync(file);
-      fs.mkdirSync(`${file}.new`);
-    }
-    await up(where);
-    expect(cacheFiles(where).filter((name) => name.endsWith(".json"))).toEqual([]);
   });
 
   it("BOO-10.3  of a project that nobody trusted only forbids count, in files and in lists; once trusted, its permits do too", async () => {

@@ -1,3 +1,4 @@
+import * as fs from "node:fs";
 import * as path from "node:path";
 import { describe, expect, it } from "vitest";
 import { outcomes, parked, perform, start, told, up, workspace, type Call } from "./machine.ts";
@@ -17,9 +18,9 @@ describe("reach", () => {
   it("BOO-19.1  a diff of everything leaves out what the call could not name", async ({ skip }) => {
     const machine = await up(workspace({ ".env": "TOKEN=hunter2\n", "a.txt": "before\n" }));
     const calls: Call[] = [
-      ["shell.run", { command: "echo TOKEN=hunter3 > .env; echo after > a.txt" }],
+      ["shell.run", { command: "mkdir made; echo TOKEN=hunter3 > made/.env; echo after > a.txt" }],
       ["fs.diff", {}],
-      ["fs.diff", { paths: [".env"] }],
+      ["fs.diff", { paths: ["made/.env"] }],
     ];
     const [ran, all, named] = await perform(machine, calls);
     if (told(ran).startsWith("ENOSYS")) skip(told(ran));
@@ -94,5 +95,55 @@ describe("reach", () => {
     expect(where.read("out/deep/a.txt")).toBe("a");
     expect(told(refused)).toMatch(/^EPERM .*no-commit-of-instructions/);
     expect(where.has("out/AGENTS.md")).toBe(false);
+  });
+
+  for (const target of ["/etc/passwd", ".env", "a.txt", "../../..", "nowhere"]) {
+    it(`BOO-19.4  a link to ${target} left as a declared output is neither read through nor committed, and a file in its place is`, async ({
+      skip,
+    }) => {
+      const where = workspace({ ".env": "TOKEN=hunter2\n", "a.txt": "a\n" });
+      const machine = await up(where);
+      const calls: Call[] = [
+        ["shell.run", { command: `mkdir out; ln -s ${target} out/brief.md; ln -s ${target} brief.md` }],
+        ["fs.read", { path: "brief.md" }],
+        ["fs.commit", { paths: ["brief.md"] }],
+        ["fs.commit", { paths: ["out"] }],
+        ["fs.diff", { paths: ["brief.md"] }],
+        ["shell.run", { command: "rm brief.md; echo brief > brief.md" }],
+        ["fs.commit", { paths: ["brief.md"] }],
+      ];
+      const [ran, read, commit, folder, diff, , file] = await perform(machine, calls, { outputs: ["brief.md", "out"] });
+      if (told(ran).startsWith("ENOSYS")) skip(told(ran));
+      expect(told(read)).toMatch(/^EPERM .*link/);
+      expect(told(commit)).toMatch(/^EPERM .*brief\.md.*link.*fs\.write/);
+      expect(told(folder)).toMatch(/^EPERM .*out\/brief\.md.*link/);
+      expect(told(diff)).toContain(`+link to ${target}`);
+      expect(told(file)).toMatch(/^ok/);
+      expect(where.read("brief.md")).toBe("brief\n");
+      expect(where.has("out")).toBe(false);
+    });
+  }
+
+  it("BOO-19.4  a link that a person said yes to is committed as a link, unless it stands for what the process may not read", async ({
+    skip,
+  }) => {
+    const where = workspace({ ".env": "TOKEN=hunter2\n", "a.txt": "a\n" });
+    const machine = await up(where);
+    const pid = await start(machine, [
+      ["shell.run", { command: "ln -s a.txt fine; mkdir d; ln -s ../.env d/notes.txt" }],
+      ["fs.commit", { paths: ["fine"] }],
+      ["fs.commit", { paths: ["d/notes.txt"] }],
+    ]);
+    const ended = machine.kernel.wait(pid);
+    for (let asked = 0; asked < 2; asked += 1) {
+      await Promise.race([parked(machine, pid), ended]);
+      if (machine.kernel.processes()[0]?.state === "parked") answer(machine.kernel, pid);
+    }
+    const [ran, fine, secret] = outcomes(await ended);
+    if (told(ran).startsWith("ENOSYS")) skip(told(ran));
+    expect(told(fine)).toMatch(/^ok/);
+    expect(fs.readlinkSync(path.join(where.root, "fine"))).toBe("a.txt");
+    expect(told(secret)).toMatch(/^EPERM .*d\/notes\.txt.*\.env/);
+    expect(where.has("d")).toBe(false);
   });
 });

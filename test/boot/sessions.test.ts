@@ -6,8 +6,9 @@ import { copySessions } from "../../src/drivers/files/copy.ts";
 import { overlaySessions } from "../../src/drivers/files/overlay.ts";
 import { ZygoteClient } from "../../src/drivers/sandbox/zygote-client.ts";
 import { openMemoryBlobs } from "../../src/drivers/store/memory-blobs.ts";
-import { freshLayout, put, snapshot } from "./folder.ts";
+import { freshFolder, freshLayout, put, snapshot } from "./folder.ts";
 import { must, perform, told, up, workspace } from "./machine.ts";
+import { isSecret } from "../../src/security/policy/names.ts";
 
 const options = { blobs: openMemoryBlobs(), hide: [".daimon"], links: "refuse" } as const;
 
@@ -16,17 +17,17 @@ describe("sessions", () => {
     const layout = freshLayout();
     put(path.join(layout.root, "a.txt"), "lower");
     const helper = new ZygoteClient();
-    const overlay = await overlaySessions({ ...options, helper }).available();
+    const overlay = await overlaySessions({ ...options, isSecret, helper }).available();
     const mounted = openSessions(layout, helper, options.blobs);
     const first = must(await mounted.open(1));
-    expect(first.root !== null).toBe(overlay.ok);
+    expect((await first.stage()).ok).toBe(overlay.ok);
     expect(mounted.degraded === null).toBe(overlay.ok);
     await mounted.close();
     await helper.close();
     /** A helper that was closed cannot mount: the same as a machine without user namespaces. */
     const copied = openSessions(layout, helper, options.blobs);
     const second = must(await copied.open(2));
-    expect(second.root).toBeNull();
+    expect(await second.stage()).toMatchObject({ ok: false, error: { errno: "ENOSYS" } });
     expect(copied.degraded).toMatchObject({ rule: "BOO-12.1", severity: "warning", where: "sessions" });
     must(await second.write("a.txt", Buffer.from("upper")));
     expect(must(await second.read("a.txt")).toString()).toBe("upper");
@@ -44,6 +45,61 @@ describe("sessions", () => {
     await machine.sessions.release(9);
     const [first] = opened.map((one) => must(one));
     expect(must(await machine.sessions.open(9))).not.toBe(first);
+  });
+
+  it("BOO-12.4  a link in a session's folder, but for the overlay's own, is refused in both modes, and nothing is written through it", async () => {
+    const layout = freshLayout();
+    put(path.join(layout.root, "a.txt"), "lower");
+    const elsewhere = freshFolder();
+    put(path.join(elsewhere, "victim"), "as it was");
+    const helper = new ZygoteClient();
+    const closed = new ZygoteClient();
+    await closed.close();
+    const home = path.join(layout.sessions, "1");
+    const names = [
+      "",
+      "upper",
+      "work",
+      "view",
+      "base.jsonl",
+      "base.jsonl.next",
+      "gone.jsonl",
+      "gone.jsonl.next",
+      "mounted",
+      "mounted.next",
+    ];
+    for (const mode of [helper, closed]) {
+      for (const name of names) {
+        fs.rmSync(layout.sessions, { recursive: true });
+        fs.mkdirSync(name === "" ? layout.sessions : home, { recursive: true });
+        const isFolder = ["", "upper", "work", "view"].includes(name);
+        fs.symlinkSync(isFolder ? elsewhere : path.join(elsewhere, "victim"), path.join(home, name));
+        const sessions = openSessions(layout, mode, options.blobs);
+        const opened = await sessions.open(1);
+        expect(opened, name).toMatchObject({
+          ok: false,
+          error: { errno: "EUCLEAN", message: expect.stringContaining("is a link") },
+        });
+        await sessions.close();
+        expect(fs.readdirSync(elsewhere)).toEqual(["victim"]);
+        expect(fs.readFileSync(path.join(elsewhere, "victim"), "utf8")).toBe("as it was");
+      }
+      fs.rmSync(layout.sessions, { recursive: true });
+      fs.mkdirSync(layout.sessions);
+      const sessions = openSessions(layout, mode, options.blobs);
+      for (let time = 0; time < 2; time++) {
+        must(await must(await sessions.open(1)).write("a.txt", Buffer.from("upper")));
+        await sessions.release(1);
+      }
+      await sessions.close();
+      const foreign = openSessions({ ...layout, uid: layout.uid + 1 }, mode, options.blobs);
+      expect(await foreign.open(1)).toMatchObject({
+        ok: false,
+        error: { errno: "EUCLEAN", message: expect.stringContaining("belongs to user") },
+      });
+      await foreign.close();
+    }
+    await helper.close();
   });
 
   it("BOO-12.3  a file call does not follow a link inside the workspace, and names the path it stands for", async () => {
@@ -68,7 +124,7 @@ describe("sessions", () => {
 
   for (const [name, make] of [
     ["copy", () => copySessions(options)],
-    ["overlay", (helper: ZygoteClient) => overlaySessions({ ...options, helper })],
+    ["overlay", (helper: ZygoteClient) => overlaySessions({ ...options, isSecret, helper })],
   ] as const) {
     it(`FIL-6.6  ${name}: every operation meets a link as EPERM with the real path, and nothing is made on the way`, async ({
       skip,

@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
 import * as path from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Finding } from "../../src/abi/finding.ts";
@@ -19,6 +20,24 @@ class FakeHost extends EventEmitter {
   readonly pid = 7;
   kill(): void {}
 }
+
+describe("the report of a run", () => {
+  it("CLI-12.3  does not follow a link that stands where an output should be", () => {
+    const where = place();
+    fs.writeFileSync(path.join(where.home, "secret"), "hunter2\n");
+    fs.symlinkSync(path.join(where.home, "secret"), path.join(where.folder, "out.md"));
+    where.put(
+      "made.ts",
+      `export default { name: "made", version: "1.0.0", summary: "Make nothing.", input: { type: "object" }, calls: [], outputs: ["out.md"],
+        body: async () => ({ ok: true, value: "well" }) };`,
+    );
+    expect(where.run("config", "trust", "made.ts").code).toBe(0);
+    const ran = where.run("run", "made.ts");
+    expect(ran.out).toContain("made (pid 1) is done");
+    expect(ran.out).not.toContain("hunter2");
+    expect(ran.out).not.toContain("out.md");
+  });
+});
 
 describe("the table of commands", () => {
   it("CLI-1.1  a command's code is loaded when it is called: version loads no kernel, boot or driver", () => {
@@ -59,6 +78,10 @@ describe("main", () => {
     const option = here.run("ps", "--al");
     expect(option.code).toBe(64);
     expect(option.err).toContain("--all");
+    const ahead = here.run("--jsn", "ps");
+    expect(ahead.code).toBe(64);
+    expect(ahead.err).toContain("did you mean `--json`?");
+    expect(here.run("--all", "ps").err).toContain("a command's own options follow its name");
   });
 
   it("CLI-1.2  nothing at all, help and --help explain, with exit 0", () => {

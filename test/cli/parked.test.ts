@@ -34,6 +34,7 @@ describe("a run that needs a person, without a terminal", () => {
     }
     expect(here.run("run").err).toContain("PROGRAM is missing");
     expect(here.run("run", "probe", "x", "--budget", "lots").code).toBe(64);
+    expect(here.run("run", "probe", "x", "--window", "255").err).toContain("`--window` needs a count of 256 or more");
     expect(here.has(".daimon")).toBe(false);
   });
 
@@ -54,15 +55,17 @@ describe("a run that needs a person, without a terminal", () => {
     }
   });
 
-  it("CLI-6.2  a folder is meant as the person sees it, and lies inside the workspace", () => {
+  it("CLI-6.2  a folder or a program is meant as the person sees it, and lies inside the workspace", () => {
     here.put("docs/a.md", "The plan was approved on 3 May 2026.\n");
     here.put("daimon.yaml", "");
-    expect(here.run("run", "brief", "/etc").err).toContain("outside the workspace");
+    expect(here.run("run", "brief", "/etc").err).toContain(`outside the workspace ${here.folder}`);
     expect(here.run("run", "brief", "..", "--cwd", "docs").code).not.toBe(64);
     const inner = here.json("run", "brief", ".", "--cwd", "docs");
     expect(inner.status.value.documents).toBe(1);
     expect(here.has("docs/.daimon")).toBe(false);
     expect(here.read("BRIEF.md")).toContain("docs/a.md");
+    here.put("docs/own.mjs", "export default {};\n");
+    expect(here.run("run", "own.mjs", "--cwd", "docs").err).toContain("config trust docs/own.mjs");
   });
 
   it("CLI-7.2  without a terminal it is left parked with exit 75, and how to answer is told", () => {
@@ -107,9 +110,17 @@ describe("a run that needs a person, without a terminal", () => {
     const { pid } = parked();
     const again = here.json("run", "probe", "hello");
     expect(again).toMatchObject({ pid, resumed: true, status: null, exit: 75 });
-    const other = here.run("run", "probe", "hello", "--cpu", "gullible");
-    expect(other.err).toContain(`goes on where it stood on reflex; to begin anew on gullible, end it first: daimon kill ${pid}`);
     expect(here.json("ps").processes).toHaveLength(1);
+  });
+
+  it("CLI-13.6  options that change nothing on an unfinished run are named", () => {
+    const { pid } = parked();
+    const other = here.run("run", "probe", "hello", "--cpu", "gullible", "--budget", "1", "--tokens", "2M");
+    expect(other.err).toContain(
+      `goes on where it stood on reflex, and --cpu, --budget, --tokens change nothing; to begin anew, end it first: daimon kill ${pid}`,
+    );
+    const same = here.run("run", "probe", "hello", "--cpu", "reflex");
+    expect(same.err).toContain("goes on where it stood\n");
   });
 
   it("CLI-13.5  --resume starts nothing new, and of what has ended or never was it says so", () => {
@@ -118,6 +129,10 @@ describe("a run that needs a person, without a terminal", () => {
     expect(here.run("run", "--resume", "999")).toMatchObject({ code: 66 });
     expect(here.run("run", "--resume", "1")).toMatchObject({ code: 66 });
     expect(here.run("run", "--resume", "x")).toMatchObject({ code: 64 });
+    const idle = here.run("run", "--resume", String(pid), "--budget", "1", "--window", "4000");
+    expect(idle).toMatchObject({ code: 64 });
+    expect(idle.err).toContain("--budget, --window can only be given to a new run");
+    expect(here.run("run", "--resume", String(pid), "more")).toMatchObject({ code: 64 });
   });
 
   it("CLI-10.4  what does not wait cannot be answered, and answers that contradict are EINVAL", () => {

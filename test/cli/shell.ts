@@ -10,7 +10,7 @@ import type { Machine } from "../../src/boot/boot.ts";
 
 const bin = path.resolve(import.meta.dirname, "../../bin/daimon.mjs");
 const base = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), "daimon-cli-"));
-afterAll(() => fs.rmSync(base, { recursive: true, force: true }));
+afterAll(() => fs.rmSync(base, { recursive: true, force: true }), 60_000);
 
 export interface Ran {
   readonly code: number | null;

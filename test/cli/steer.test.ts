@@ -95,7 +95,7 @@ describe("while a kernel runs in another terminal", () => {
     expect(fs.readdirSync(path.join(here.folder, ".daimon/blobs/new")).length).toBe(before.length + 1);
     const look = `import { inspect } from ${JSON.stringify(path.resolve("src/boot/inspect.ts"))};
       import { systemClock } from ${JSON.stringify(path.resolve("src/drivers/clock/system.ts"))};
-      const seen = inspect({ cwd: ${JSON.stringify(here.folder)}, env: {}, home: "/nowhere", uid: ${uid} }, systemClock());
+      const seen = inspect({ cwd: ${JSON.stringify(here.folder)}, env: {}, home: ${JSON.stringify(here.home)}, uid: ${uid} }, systemClock());
       const blob = seen.value.blobs.get("${digest}");
       console.log(blob.ok && blob.value.toString() === ${JSON.stringify(text)}, seen.value.blobs.has("${digest}"), seen.value.blobs.has("${"0".repeat(64)}"));`;
     const ran = spawnSync(process.execPath, ["--input-type=module", "-e", look], { encoding: "utf8" });

@@ -30,13 +30,13 @@ describe("a fresh folder", () => {
       ["approve"],
       ["kill", "1"],
       ["run", "--resume"],
+      ["fsck"],
     ]) {
       const ran = here.run(...args);
       expect([args[0], ran.code]).toEqual([args[0], 66]);
       expect(ran.err).toContain("daimon run brief FOLDER");
     }
-    for (const args of [["doctor"], ["config"], ["fsck"], ["help"]])
-      expect([args[0], here.run(...args).code]).toEqual([args[0], 0]);
+    for (const args of [["doctor"], ["config"], ["help"]]) expect([args[0], here.run(...args).code]).toEqual([args[0], 0]);
     expect(fs.readdirSync(here.folder)).toEqual([]);
   });
 
@@ -83,6 +83,8 @@ describe("a fresh folder", () => {
     expect(row("budget.calls")).toEqual({ key: "budget.calls", value: "7", origin: "project daimon.yaml:3" });
     const { out } = here.run("config");
     expect(out).toContain("project daimon.yaml:3");
+    for (const row of [/^sandbox\.timeout +2 min +default$/m, /^sandbox\.memory +1 GiB +default$/m, /^window +none +default$/m])
+      expect(out).toMatch(row);
     here.put(".mcp.json", JSON.stringify({ mcpServers: { mail: { command: "mail", env: { TOKEN: "hunter2hunter2" } } } }));
     here.run("config", "trust", ".mcp.json");
     const shown = here.run("config");
@@ -109,6 +111,7 @@ describe("a fresh folder", () => {
       expect(ran.code).toBe(64);
       expect(ran.err).toContain("daimon.yaml:1");
       expect(ran.err).toContain("budget");
+      expect(ran.err).toContain("next: correct the lines that are named, then start again\n");
     }
     expect(here.run("doctor")).toMatchObject({ code: 1, out: expect.stringContaining("daimon.yaml:1") });
     here.put("daimon.yaml", "");
@@ -152,7 +155,8 @@ describe("fsck", () => {
     expect(here.run("run", "brief", "inbox", "--quiet").code).toBe(0);
   });
 
-  it("CLI-24.1  a sound workspace is clean", () => {
+  it("CLI-24.1  a sound workspace is clean, and --yes alone answers nothing", () => {
+    expect(here.run("fsck", "--yes")).toMatchObject({ code: 64 });
     expect(here.json("fsck")).toEqual({ clean: true, findings: [] });
     expect(here.run("fsck", "--repair", "--yes")).toMatchObject({ code: 0 });
     expect(here.json("fsck", "--list")).toEqual({ repairs: [] });

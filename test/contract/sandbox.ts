@@ -1,5 +1,5 @@
 /** The contract of every sandbox driver. */
-import { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createServer } from "node:net";
 import { expect, test } from "vitest";
@@ -22,6 +22,8 @@ export function testSandbox(name: string, harness: SandboxHarness): void {
   const command = (script: string, root: string, more: Partial<SandboxCommand> = {}): SandboxCommand => ({
     argv: ["bash", "-c", script],
     root,
+    closed: [],
+    growth: null,
     cwd: ".",
     env: {},
     stdin: "",
@@ -80,6 +82,60 @@ export function testSandbox(name: string, harness: SandboxHarness): void {
       server.close();
     }
   });
+
+  rule("SBX-3.6 @: what is closed can be neither read, changed, moved, linked nor removed, by whatever path", async () => {
+    const root = harness.folder();
+    mkdirSync(join(root, "conf/.aws"), { recursive: true });
+    for (const path of [".env", "conf/.env", "conf/.aws/credentials"]) writeFileSync(join(root, path), "hunter2");
+    symlinkSync(".env", join(root, "way"));
+    symlinkSync("/etc/passwd", join(root, "elsewhere"));
+    const closed = [".env", "conf/.env", "conf/.aws", "not-there", "elsewhere", "conf/.aws/credentials", "conf/.aws"];
+    const tricks = [
+      "cat .env conf/.env conf/.aws/credentials way /proc/self/cwd/.env /proc/1/root/work/.env",
+      "ls conf/.aws",
+      "mv .env e; cat e",
+      "ln .env e; cat e",
+      "ln -s .env s; cat s",
+      "cp .env e; cp -r conf c2; tar cf - . | tr -d '\\0'",
+      "mv conf c3; cat c3/.env c3/.aws/credentials; mv c3 conf",
+      "chmod 777 .env conf/.aws; cat .env; ls conf/.aws",
+      "umount .env; umount -l conf/.aws; cat .env",
+      "mkdir m; mount --bind . m; cat m/.env",
+      "unshare -Urm cat .env",
+      "exec 7<.env; cat <&7",
+      "rm -rf conf; rm -f .env",
+      "echo changed > .env; echo changed > conf/.aws/credentials; touch conf/.aws/x",
+      "git init -q . && git add -A && git show :.env",
+    ];
+    for (const trick of tricks) {
+      const result = await run(`(${trick}) 2>&1; true`, root, { closed });
+      expect(result.exitCode, trick).toBe(0);
+      expect(result.stdout, trick).not.toContain("hunter2");
+    }
+    expect((await run("cat .env", root, { closed })).stderr).toContain("Permission denied");
+    expect((await run("cat conf/.aws/credentials conf/.env; head -c4 elsewhere", root, { closed })).stdout).toBe("root");
+    for (const path of [".env", "conf/.env", "conf/.aws/credentials"])
+      expect(readFileSync(join(root, path), "utf8")).toBe("hunter2");
+    expect(readdirSync(join(root, "conf/.aws"))).toEqual(["credentials"]);
+    expect(existsSync(join(root, "not-there"))).toBe(false);
+  });
+
+  rule(
+    "SBX-3.6 @: what is closed to one command and not to the next is what each was told, also in a cell made ahead",
+    async () => {
+      const root = harness.folder();
+      writeFileSync(join(root, ".env"), "hunter2");
+      for (const closed of [[".env"], [], [".env"], [".env"], []]) {
+        const { stdout } = await run("cat .env", root, { closed });
+        expect(stdout).toBe(closed.length === 0 ? "hunter2" : "");
+        await run("sleep 0.05", root, { closed });
+      }
+      rmSync(join(root, ".env"));
+      expect((await run("ls -A", root, { closed: [".env"] })).stdout).toBe("");
+      writeFileSync(join(root, ".env"), "hunter3");
+      expect((await run("cat .env", root, { closed: [".env"] })).stdout).toBe("");
+    },
+  );
 
   rule("SBX-3.4 @: the environment is built from nothing but what the caller gives", async () => {
     process.env["DAIMON_TEST_SECRET"] = "leak";
@@ -231,6 +287,8 @@ export function testSandbox(name: string, harness: SandboxHarness): void {
       { cwd: ".." },
       { cwd: "/etc" },
       { root: "relative" },
+      { closed: ["../x"] },
+      { closed: ["a\0b"] },
     ];
     for (const more of bad)
       expect(errno(await driver.run(command("true", root, more), new AbortController().signal))).toBe("EINVAL");

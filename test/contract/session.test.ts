@@ -8,12 +8,13 @@ import { overlaySessions } from "../../src/drivers/files/overlay.ts";
 import { ZygoteClient } from "../../src/drivers/sandbox/zygote-client.ts";
 import { openMemoryBlobs } from "../../src/drivers/store/memory-blobs.ts";
 import { testSession } from "./session.ts";
+import { isSecret } from "../../src/security/policy/names.ts";
 
 const top = mkdtempSync(join(tmpdir(), "session-"));
 const folder = (): string => mkdtempSync(join(top, "test-"));
 const helper = new ZygoteClient();
 const options = { blobs: openMemoryBlobs(), hide: [".daimon"] };
-const overlay = overlaySessions({ ...options, helper });
+const overlay = overlaySessions({ ...options, isSecret, helper });
 const available = await overlay.available();
 
 afterAll(async () => {
@@ -25,6 +26,7 @@ afterAll(async () => {
 describe("overlay", () => {
   testSession("overlay", {
     driver: overlay,
+    bounded: (quota) => overlaySessions({ ...options, quota, isSecret, helper }),
     blobs: options.blobs,
     folder,
     missing: available.ok ? null : available.error.message,
@@ -32,5 +34,11 @@ describe("overlay", () => {
 });
 
 describe("copy", () => {
-  testSession("copy", { driver: copySessions(options), blobs: options.blobs, folder, missing: null });
+  testSession("copy", {
+    driver: copySessions(options),
+    bounded: (quota) => copySessions({ ...options, quota }),
+    blobs: options.blobs,
+    folder,
+    missing: null,
+  });
 });

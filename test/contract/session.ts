@@ -15,18 +15,23 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Change, Session, SessionDriver } from "../../src/abi/files.ts";
 import type { BlobDriver } from "../../src/abi/store.ts";
+import type { QuotaBounds } from "../../src/drivers/files/quota.ts";
 import { sha256 } from "../../src/lib/hash.ts";
 import type { Result } from "../../src/lib/result.ts";
 import type { SysError } from "../../src/abi/errno.ts";
 
 export interface SessionHarness {
   readonly driver: SessionDriver;
+  /** The same kind, with another bound on what a session takes of the disk. */
+  bounded(quota: QuotaBounds): SessionDriver;
   readonly blobs: BlobDriver;
   /** Why its tests cannot run here; null where they can. */
   readonly missing: string | null;
   /** An empty folder of this test. */
   folder(): string;
 }
+
+const MiB = 1024 * 1024;
 
 export function value<T>(result: Result<T, SysError>): T {
   if (!result.ok) throw new Error(`${result.error.errno}: ${result.error.message} ${result.error.cause ?? ""}`);
@@ -224,6 +229,55 @@ export function testSession(name: string, harness: SessionHarness): void {
     value(await session.write("a", Buffer.from("again")));
     expect((await changes(session))[0]).toMatchObject({ path: "a", base: sha256("committed"), now: sha256("again") });
     await session.close();
+  });
+
+  rule(
+    "FIL-16.1 @: a write beyond the session's bound is EDQUOT and loses nothing; what is deleted makes room again",
+    async () => {
+      const small = harness.bounded({ bytesMax: 2 * MiB, filesMax: 6 });
+      const folder = harness.folder();
+      const [lower, home] = [join(folder, "w"), join(folder, "h")];
+      mkdirSync(lower);
+      writeFileSync(join(lower, "large"), Buffer.alloc(8 * MiB, 1));
+      const session = value(await small.open({ pid: 7, lower, home }));
+      value(await session.write("a", Buffer.alloc(MiB, 1)));
+      const refused = await session.write("b", Buffer.alloc(1.5 * MiB, 1));
+      expect(refused).toMatchObject({
+        ok: false,
+        error: { errno: "EDQUOT", message: expect.stringMatching(/2 MiB.*is kept: delete/) as string },
+      });
+      expect(errno(await session.read("b"))).toBe("ENOENT");
+      expect(value(await session.read("a")).length).toBe(MiB);
+      expect(value(await session.read("large")).length).toBe(8 * MiB);
+      value(await session.remove("a"));
+      value(await session.write("b", Buffer.alloc(1.5 * MiB, 1)));
+      for (const name of ["1", "2", "3", "4", "5"]) await session.write(name, Buffer.from("x"));
+      expect(errno(await session.write("6", Buffer.from("x")))).toBe("EDQUOT");
+      expect((await changes(session)).map((change) => change.path)).toEqual(["1", "2", "3", "4", "5", "b"]);
+      await session.close();
+      await small.close();
+    },
+  );
+
+  rule("FIL-16.2 @: writing one file again and again takes the room of one file", async () => {
+    const small = harness.bounded({ bytesMax: 3 * MiB, filesMax: 4 });
+    const folder = harness.folder();
+    mkdirSync(join(folder, "w"));
+    const session = value(await small.open({ pid: 7, lower: join(folder, "w"), home: join(folder, "h") }));
+    for (let turn = 0; turn < 20; turn += 1) value(await session.write("a", Buffer.alloc(MiB, turn)));
+    await session.close();
+    await small.close();
+  });
+
+  rule("FIL-16.3 @: with too little free on the disk a write is ENOSPC before it is tried", async () => {
+    const full = harness.bounded({ bytesMax: 2 ** 30, filesMax: 100, freeBytesMin: Number.MAX_SAFE_INTEGER });
+    const folder = harness.folder();
+    mkdirSync(join(folder, "w"));
+    const session = value(await full.open({ pid: 7, lower: join(folder, "w"), home: join(folder, "h") }));
+    expect(await session.write("a", Buffer.from("x"))).toMatchObject({ ok: false, error: { errno: "ENOSPC" } });
+    expect(await changes(session)).toEqual([]);
+    await session.close();
+    await full.close();
   });
 
   rule("FIL-8.2 @: what others add to the workspace is never reported as deleted", async () => {

@@ -3,6 +3,7 @@ import * as path from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { errnos } from "../../src/abi/errno.ts";
 import { commands } from "../../src/cli/commands.ts";
+import { entryKinds } from "../../src/cli/log.ts";
 import { firstMissing, markdownPages, readPage, root, scratch, valueOf, type Scratch } from "./scratch.ts";
 
 const pages = markdownPages();
@@ -86,6 +87,11 @@ describe("words", () => {
     const settings = readPage("docs/configuration.md").blocks[0]?.text ?? "";
     for (const key of [...Object.values(numberKeys).map((spec) => spec.key), ...policyKeys])
       expect(settings).toMatch(new RegExp(`^ *${key}:`, "m"));
+  });
+
+  it("journal names every kind of entry", () => {
+    const { prose } = readPage("docs/journal.md");
+    for (const kind of entryKinds) expect(prose).toMatch(new RegExp(`^\\| .*\`${kind}\`.* \\|`, "m"));
   });
 
   it("models gives the days of the price table", async () => {

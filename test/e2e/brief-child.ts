@@ -1,13 +1,13 @@
 /**
  * A kernel in a process of its own that runs brief over `inbox`, or goes on with the one that an earlier kernel left.
- * `brief-child.ts FOLDER KILL_AT`: at that many journal entries it is killed with SIGKILL, in the middle of whatever it does; 0 lets it end.
+ * Its home is beside the workspace, and shared with all that lie there. `brief-child.ts FOLDER KILL_AT`: at that many journal entries it is killed with SIGKILL, in the middle of whatever it does; 0 lets it end.
  */
 import { boot } from "../../src/boot/boot.ts";
 import { systemClock } from "../../src/drivers/clock/system.ts";
 import { tableDigest } from "../../src/kernel/snapshot.ts";
 
 const [cwd = ".", killAt = "0"] = process.argv.slice(2);
-const world = { cwd, env: {}, home: `${cwd}/home`, uid: process.getuid?.() ?? 0 };
+const world = { cwd, env: {}, home: `${cwd}/../home`, uid: process.getuid?.() ?? 0 };
 const booted = await boot({ world, clock: systemClock(), cpu: "reflex", policyEngine: "compiled" });
 if (!booted.ok) throw new Error(booted.error.message);
 const machine = booted.value;

@@ -15,12 +15,12 @@ import { checkFolder, foldersOf, type Layout } from "../layout.ts";
 
 const indexSuffixes = ["", "-wal", "-shm", "-journal"];
 
-export function layoutCheck(layout: Layout, uid: number): Check {
+export function layoutCheck(layout: Layout): Check {
   return {
     name: "layout",
     *run() {
       if (fs.lstatSync(layout.folder, { throwIfNoEntry: false }) === undefined) return;
-      const sound = checkFolder(layout.folder, uid);
+      const sound = checkFolder(layout.folder, layout.uid);
       if (!sound.ok) {
         yield { finding: { rule: "layout", severity: "error", where: ".daimon", message: sound.error.message }, repair: null };
         return;

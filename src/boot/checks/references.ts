@@ -3,7 +3,8 @@
  *   FSK-3.1  A blob that an entry names and that is missing is an error with the entry's place and what it held.
  *   FSK-3.2  A blob whose content does not have its digest is an error; the repair sets the damaged file aside so that it is never read as good.
  *   FSK-3.3  A missing checkpoint is a warning while the journal before it can be read: the boot is slower, nothing is lost.
- *   FSK-3.4  A session folder that belongs to no process of the journal is set aside; so is a temporary file older than an hour.
+ *   FSK-3.4  A session folder that belongs to no process of the journal is set aside; so is a temporary file, or a `.daimon` that was being made,
+ *            older than an hour.
  *   FSK-3.5  A journal that breaks is one error that names the record; what was readable before it is still checked.
  *   FSK-3.6  Each blob is read once, however many entries name it.
  */
@@ -132,12 +133,15 @@ function* strayed(layout: Layout, pids: ReadonlySet<number>): Generator<Problem>
 
 function* leftovers(layout: Layout, now: number): Generator<Problem> {
   // Sessions hold the agents' own files, quarantine what was set aside: temporary names in there are nobody's leftovers.
-  const folders = [layout.journal, layout.blobs, layout.artefacts, layout.keys, layout.policy, layout.run, layout.cache];
+  const folders = [layout.journal, layout.blobs, layout.artefacts, layout.keys, layout.policy, layout.run];
   const files = folders
     .flatMap((folder) => filesBelow(folder))
-    .concat(listed(layout.folder).map((name) => path.join(layout.folder, name)));
-  for (const file of files) {
-    if (!/(?:^|\.)tmp(?:[-.]|$)|\.partial$/.test(path.basename(file))) continue;
+    .concat(listed(layout.folder).map((name) => path.join(layout.folder, name)))
+    .filter((file) => /(?:^|\.)tmp(?:[-.]|$)|\.partial$/.test(path.basename(file)));
+  const drafts = listed(layout.root)
+    .filter((name) => /^\.daimon-new-\w{6}$/.test(name))
+    .map((name) => path.join(layout.root, name));
+  for (const file of [...files, ...drafts]) {
     const stat = fs.lstatSync(file, { throwIfNoEntry: false });
     if (stat === undefined || now - stat.mtimeMs < limits.leftoverAgeMs) continue;
     yield movable(relativeTo(layout, file), "a temporary file that a crash left behind");

@@ -23,7 +23,8 @@ export type OptionSpec =
   | (OptionCommon & { readonly type: "flag" })
   | (OptionCommon & { readonly type: "text"; readonly value: string; readonly many?: boolean; readonly complete?: Completes })
   /** number: any finite one · count: whole, not negative · duration: ms · bytes · usd: dollars. */
-  | (OptionCommon & { readonly type: "number" | "count" | "duration" | "bytes" | "usd" })
+  | (OptionCommon & { readonly type: "number" | "duration" | "bytes" | "usd" })
+  | (OptionCommon & { readonly type: "count"; readonly min?: number })
   | (OptionCommon & { readonly type: "choice"; readonly choices: readonly string[] });
 
 export type OptionTable = Readonly<Record<string, OptionSpec>>;
@@ -243,8 +244,10 @@ function read(spec: OptionSpec, text: string): string | number | null {
   switch (spec.type) {
     case "number":
       return text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : null;
-    case "count":
-      return parseCount(text);
+    case "count": {
+      const count = parseCount(text);
+      return count === null || count < (spec.min ?? 0) ? null : count;
+    }
     case "duration":
       return parseDuration(text);
     case "bytes":
@@ -265,7 +268,7 @@ function expected(spec: OptionSpec): string {
     case "number":
       return "a number";
     case "count":
-      return "a count like `200` or `2k`";
+      return spec.min === undefined ? "a count like `200` or `2k`" : `a count of ${spec.min} or more`;
     case "duration":
       return "a duration like `90s` or `1h30m`";
     case "bytes":

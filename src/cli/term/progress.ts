@@ -18,6 +18,8 @@ export interface ProgressLine {
   readonly label: string;
   readonly done?: number;
   readonly total?: number;
+  /** What is counted where there is no total: `agents done`. */
+  readonly what?: string;
   /** Null when the model's price is unknown; absent where nothing is paid. */
   readonly costUsd?: number | null;
 }
@@ -127,8 +129,8 @@ function plain({ screen, clock }: ProgressSettings): Progress {
 /** `elapsedMs` null leaves the time out. */
 function describe(line: ProgressLine, elapsedMs: number | null): string {
   const parts = [neutraliseLine(line.label)];
-  const { done, total } = line;
-  if (done !== undefined) parts.push(total === undefined ? String(done) : `${done}/${total}`);
+  const { done, total, what } = line;
+  if (done !== undefined) parts.push(total === undefined ? `${done}${what === undefined ? "" : ` ${what}`}` : `${done}/${total}`);
   if (line.costUsd !== undefined) parts.push(formatUsd(line.costUsd));
   if (elapsedMs !== null) {
     parts.push(formatDuration(elapsedMs));

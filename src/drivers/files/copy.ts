@@ -9,8 +9,8 @@ import { mkdirSync, type Stats } from "node:fs";
 import { join } from "node:path";
 import { fail, type SysError } from "../../abi/errno.ts";
 import type { Change, FileStat, Session, SessionDriver } from "../../abi/files.ts";
-import { limits } from "../../abi/limits.ts";
 import type { Pid } from "../../abi/process.ts";
+import { limits } from "../../abi/limits.ts";
 import { sha256, type Digest } from "../../lib/hash.ts";
 import { done, ok, type Result } from "../../lib/result.ts";
 import { BaseTable } from "./base.ts";
@@ -18,9 +18,11 @@ import * as beneath from "./beneath.ts";
 import * as walk from "./tree.ts";
 import { DigestCache, standing } from "./content.ts";
 import { forceRemove } from "./force.ts";
-import { checkExpected, checkHidden, tooLarge } from "./guard.ts";
-import type { SessionDriverOptions } from "./overlay.ts";
+import { checkExpected, checkHidden, isHidden, tooLarge } from "./guard.ts";
+import { Quota } from "./quota.ts";
+import { closed, type SessionDriverOptions, type SessionSpec } from "./session.ts";
 import { statOf, typeOf } from "./upper.ts";
+import { usageOf } from "./usage.ts";
 
 export function copySessions(options: SessionDriverOptions): SessionDriver {
   const open = new Map<string, CopySession>();
@@ -39,12 +41,6 @@ export function copySessions(options: SessionDriverOptions): SessionDriver {
   };
 }
 
-interface Spec {
-  readonly pid: Pid;
-  readonly lower: string;
-  readonly home: string;
-}
-
 interface Trees {
   readonly lower: walk.Tree;
   /** The same folder with its links: only to learn what a path means. */
@@ -54,8 +50,7 @@ interface Trees {
 
 class CopySession implements Session {
   readonly pid: Pid;
-  readonly root = null;
-  readonly #spec: Spec;
+  readonly #spec: SessionSpec;
   readonly #options: SessionDriverOptions;
   readonly #onClose: () => void;
   readonly #hide: ReadonlySet<string>;
@@ -63,9 +58,10 @@ class CopySession implements Session {
   /** Hidden paths, kept in the same form as bases. */
   readonly #gone: BaseTable;
   readonly #digests = new DigestCache();
+  readonly #quota: Quota;
   #trees: Trees | null;
 
-  private constructor(spec: Spec, options: SessionDriverOptions, trees: Trees, onClose: () => void) {
+  private constructor(spec: SessionSpec, options: SessionDriverOptions, trees: Trees, onClose: () => void) {
     this.pid = spec.pid;
     this.#spec = spec;
     this.#options = options;
@@ -74,9 +70,11 @@ class CopySession implements Session {
     this.#onClose = onClose;
     this.#base = new BaseTable(join(spec.home, "base.jsonl"));
     this.#gone = new BaseTable(join(spec.home, "gone.jsonl"));
+    const upper = join(spec.home, "upper");
+    this.#quota = new Quota(upper, async () => ok(await usageOf(upper)), options.quota);
   }
 
-  static open(spec: Spec, options: SessionDriverOptions, onClose: () => void): Result<CopySession, SysError> {
+  static open(spec: SessionSpec, options: SessionDriverOptions, onClose: () => void): Result<CopySession, SysError> {
     const trees = openTrees(spec, options.links);
     return trees.ok ? ok(new CopySession(spec, options, trees.value, onClose)) : trees;
   }
@@ -89,11 +87,13 @@ class CopySession implements Session {
     return content.ok ? ok(content.value.data) : content;
   }
 
-  write(path: string, data: Uint8Array, expect?: Digest | null): Result<Digest, SysError> {
-    const trees = this.#trees;
-    if (trees === null) return closed();
+  async write(path: string, data: Uint8Array, expect?: Digest | null): Promise<Result<Digest, SysError>> {
     const large = tooLarge(path, data);
     if (large !== null) return large;
+    const room = await this.#quota.admit(data.length);
+    if (!room.ok) return room;
+    const trees = this.#trees;
+    if (trees === null) return closed();
     const place = this.#locate(path);
     if (!place.ok) return place;
     const { tree, real } = place.value;
@@ -146,9 +146,16 @@ class CopySession implements Session {
       const below = beneath.listBeneath(trees.lower, real);
       if (below.ok) for (const entry of below.value) if (!entries.has(entry.path)) entries.set(entry.path, entry);
     }
-    const shown = [...entries.values()].filter((entry) => !this.#hide.has(entry.path));
+    const shown = [...entries.values()].filter((entry) => !isHidden(this.#hide, entry.path));
     const kept = shown.filter((entry) => statOf(trees.upper, entry.path) !== null || !this.#covered(entry.path));
     return ok(kept.toSorted((a, b) => (a.path < b.path ? -1 : 1)));
+  }
+
+  stage(): Result<never, SysError> {
+    return fail(
+      "ENOSYS",
+      "commands are refused: this machine cannot mount an overlay, so there is no folder to run them in; use the fs calls",
+    );
   }
 
   async changes(): Promise<Result<readonly Change[], SysError>> {
@@ -240,7 +247,7 @@ class CopySession implements Session {
     if (trees === null) return closed();
     const normal = walk.normalPath(path);
     if (!normal.ok) return normal;
-    if (this.#hide.has(normal.value.split("/")[0] ?? "")) return ok({ tree: null, real: normal.value });
+    if (isHidden(this.#hide, normal.value)) return ok({ tree: null, real: normal.value });
     if (statOf(trees.upper, normal.value) !== null) return ok({ tree: trees.upper, real: normal.value });
     const meant = walk.at(trees.lowerFollowed, normal.value, { last }, (place) => ({
       real: place.real,
@@ -248,7 +255,7 @@ class CopySession implements Session {
     }));
     if (!meant.ok) return meant.error.errno === "ENOENT" ? ok({ tree: null, real: normal.value }) : meant;
     const { real, there } = meant.value;
-    if (this.#hide.has(real.split("/")[0] ?? "")) return ok({ tree: null, real });
+    if (isHidden(this.#hide, real)) return ok({ tree: null, real });
     if (statOf(trees.upper, real) !== null) return ok({ tree: trees.upper, real });
     return ok({ tree: there && !this.#covered(real) ? trees.lower : null, real });
   }
@@ -326,7 +333,7 @@ function readOrFolder(tree: walk.Tree, path: string): Result<beneath.Content | n
   });
 }
 
-function openTrees(spec: Spec, links: SessionDriverOptions["links"] = "follow"): Result<Trees, SysError> {
+function openTrees(spec: SessionSpec, links: SessionDriverOptions["links"] = "follow"): Result<Trees, SysError> {
   const upperPath = join(spec.home, "upper");
   try {
     mkdirSync(upperPath, { recursive: true });
@@ -344,8 +351,4 @@ function openTrees(spec: Spec, links: SessionDriverOptions["links"] = "follow"):
 function closeTrees(trees: Trees): void {
   walk.closeTree(trees.lower);
   walk.closeTree(trees.upper);
-}
-
-function closed(): Result<never, SysError> {
-  return fail("EIO", "the session is closed; open it again, its changes are kept");
 }

@@ -18,10 +18,10 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { fail, type SysError } from "../../abi/errno.ts";
-import type { Change, FileStat, Session, SessionDriver } from "../../abi/files.ts";
+import type { Change, FileStat, Session, SessionDriver, Stage } from "../../abi/files.ts";
 import { limits } from "../../abi/limits.ts";
 import type { Pid } from "../../abi/process.ts";
-import type { BlobDriver } from "../../abi/store.ts";
+import type { Usage } from "../../abi/sandbox.ts";
 import { sha256, type Digest } from "../../lib/hash.ts";
 import { done, ok, type Result } from "../../lib/result.ts";
 import type { ZygoteClient } from "../sandbox/zygote-client.ts";
@@ -31,21 +31,28 @@ import * as walk from "./tree.ts";
 import { DigestCache, standing } from "./content.ts";
 import { forceRemove } from "./force.ts";
 import { checkExpected, checkHidden, tooLarge } from "./guard.ts";
-import { differences, isWhiteout, statOf, type Difference } from "./upper.ts";
+import { Quota } from "./quota.ts";
+import { Secrets, type IsSecret } from "./secrets.ts";
+import { closed, type SessionDriverOptions, type SessionSpec } from "./session.ts";
+import { differences, isCertain, isWhiteout, statOf, wasCopied, type Difference } from "./upper.ts";
 
 /** Where commands see the workspace; an absolute link below it stays inside. */
 const workspace = "/work";
 
-export interface SessionDriverOptions {
-  readonly blobs: BlobDriver;
-  /** Names in the workspace's top folder that sessions do not show: the platform's own. */
-  readonly hide: readonly string[];
-  /** refuse: a link inside the workspace is not followed for a caller; follow when absent. */
-  readonly links?: "follow" | "refuse";
+export interface OverlayOptions extends SessionDriverOptions {
+  readonly helper: ZygoteClient;
+  /** What is closed to commands, by its path. */
+  readonly isSecret: IsSecret;
 }
 
-export function overlaySessions(options: SessionDriverOptions & { readonly helper: ZygoteClient }): SessionDriver {
+export function overlaySessions(options: OverlayOptions): SessionDriver {
   const open = new Map<string, OverlaySession>();
+  const secrets = new Map<string, Secrets>();
+  const secretsOf = (lower: string): Secrets => {
+    const known = secrets.get(lower) ?? new Secrets(lower, options.isSecret, options.hide);
+    secrets.set(lower, known);
+    return known;
+  };
   return {
     name: "overlay",
     async available() {
@@ -59,7 +66,7 @@ export function overlaySessions(options: SessionDriverOptions & { readonly helpe
     },
     async open(spec) {
       if (open.has(spec.home)) return fail("EBUSY", `the session of process ${spec.pid} is open already; close it first`);
-      const session = await OverlaySession.open(spec, options, () => open.delete(spec.home));
+      const session = await OverlaySession.open(spec, options, secretsOf(spec.lower), () => open.delete(spec.home));
       if (session.ok) open.set(spec.home, session.value);
       return session;
     },
@@ -69,44 +76,39 @@ export function overlaySessions(options: SessionDriverOptions & { readonly helpe
   };
 }
 
-interface Spec {
-  readonly pid: Pid;
-  readonly lower: string;
-  readonly home: string;
-}
-
 class OverlaySession implements Session {
   readonly pid: Pid;
-  readonly #spec: Spec;
-  readonly #options: SessionDriverOptions & { readonly helper: ZygoteClient };
+  readonly #spec: SessionSpec;
+  readonly #options: OverlayOptions;
   readonly #onClose: () => void;
   readonly #hide: ReadonlySet<string>;
   readonly #base: BaseTable;
   readonly #digests = new DigestCache();
+  readonly #secrets: Secrets;
+  readonly #quota: Quota;
   readonly #lower: walk.Tree;
   #upper: walk.Tree | null = null;
   #view: walk.Tree | null = null;
   #root: string | null = null;
   #mountedAt = 0;
 
-  private constructor(
-    spec: Spec,
-    options: SessionDriverOptions & { readonly helper: ZygoteClient },
-    lower: walk.Tree,
-    onClose: () => void,
-  ) {
+  private constructor(spec: SessionSpec, options: OverlayOptions, secrets: Secrets, lower: walk.Tree, onClose: () => void) {
     this.pid = spec.pid;
     this.#spec = spec;
     this.#options = options;
     this.#hide = new Set(options.hide);
+    this.#secrets = secrets;
     this.#lower = lower;
     this.#onClose = onClose;
     this.#base = new BaseTable(join(spec.home, "base.jsonl"));
+    const upper = join(spec.home, "upper");
+    this.#quota = new Quota(upper, () => measured(options.helper, upper), options.quota);
   }
 
   static async open(
-    spec: Spec,
-    options: SessionDriverOptions & { readonly helper: ZygoteClient },
+    spec: SessionSpec,
+    options: OverlayOptions,
+    secrets: Secrets,
     onClose: () => void,
   ): Promise<Result<OverlaySession, SysError>> {
     const lower = walk.openTree(spec.lower, null, "none");
@@ -119,7 +121,7 @@ class OverlaySession implements Session {
       const { errno, message, cause } = walk.translate(error, "the session's own folder");
       return fail(errno, message, cause);
     }
-    const session = new OverlaySession(spec, options, lower.value, onClose);
+    const session = new OverlaySession(spec, options, secrets, lower.value, onClose);
     const before = session.#stampedAt();
     const mounted = await session.#mount();
     if (!mounted.ok) {
@@ -136,8 +138,11 @@ class OverlaySession implements Session {
     return ok(session);
   }
 
-  get root(): string | null {
-    return this.#root;
+  async stage(): Promise<Result<Stage, SysError>> {
+    this.#quota.forget();
+    const secrets = await this.#secrets.look();
+    if (!secrets.ok) return secrets;
+    return this.#root === null ? closed() : ok({ root: this.#root, closed: secrets.value, growth: this.#quota.growth });
   }
 
   read(path: string): Result<Buffer, SysError> {
@@ -146,10 +151,12 @@ class OverlaySession implements Session {
     return content.ok ? ok(content.value.data) : content;
   }
 
-  write(path: string, data: Uint8Array, expect?: Digest | null): Result<Digest, SysError> {
-    if (this.#view === null) return closed();
+  async write(path: string, data: Uint8Array, expect?: Digest | null): Promise<Result<Digest, SysError>> {
     const large = tooLarge(path, data);
     if (large !== null) return large;
+    const room = await this.#quota.admit(data.length);
+    if (!room.ok) return room;
+    if (this.#view === null) return closed();
     const written = beneath.writeBeneath(
       this.#asked(this.#view),
       path,
@@ -205,6 +212,7 @@ class OverlaySession implements Session {
     if (upper === null) return closed();
     const unmounted = await this.#unmount();
     if (!unmounted.ok) return unmounted;
+    this.#quota.forget();
     for (const { path, now } of settled) {
       const stat = statOf(upper, path);
       const digest = stat === null || stat.isDirectory() ? null : await this.#digests.digest(upper, path, stat);
@@ -228,6 +236,7 @@ class OverlaySession implements Session {
         mkdirSync(join(this.#spec.home, name), { mode: 0o755 });
       }
       this.#base.clear();
+      this.#quota.forget();
     } catch (error) {
       const { errno, message, cause } = walk.translate(error, "the session's own folder");
       return fail(errno, message, cause);
@@ -369,21 +378,15 @@ class OverlaySession implements Session {
 /** Paths looked at before other work gets its turn. */
 const pauseEvery = 64;
 
-/** A copied-up file keeps the number of the file it was copied from; one the session made has its own. */
-function wasCopied(difference: Difference, viewed: Stats | null): boolean {
-  return difference.kind === "present" && viewed !== null && viewed.ino !== difference.stat.ino;
+/** Counted by the helper, which may look into folders that a command has shut. */
+async function measured(helper: ZygoteClient, folder: string): Promise<Result<Usage, SysError>> {
+  const answer = await helper.request({ op: "measure", folder }, null);
+  if (!answer.ok) return answer;
+  const { reply } = answer.value;
+  return reply.op === "measured" ? ok(reply.usage) : fail("EIO", "the sandbox helper gave an answer to something else");
 }
 
-function isCertain(lower: Stats, difference: Difference, viewed: Stats | null, mountedAt: number): boolean {
-  if (lower.ctimeMs <= mountedAt) return true;
-  return wasCopied(difference, viewed) && viewed?.ino === lower.ino && difference.stat.birthtimeMs > lower.ctimeMs;
-}
-
-function closed(): Result<never, SysError> {
-  return fail("EIO", "the session is closed; open it again, its changes are kept");
-}
-
-function pointLower(spec: Spec): void {
+function pointLower(spec: SessionSpec): void {
   const link = join(spec.home, "lower");
   try {
     if (readlinkSync(link) === spec.lower) return;

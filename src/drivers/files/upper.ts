@@ -90,3 +90,14 @@ function namesOf(tree: Tree, path: string): string[] {
   const entries = listBeneath(tree, path);
   return entries.ok ? entries.value.map((entry) => entry.path.slice(entry.path.lastIndexOf("/") + 1)) : [];
 }
+
+/** A copied-up file keeps the number of the file it was copied from; one the session made has its own. */
+export function wasCopied(difference: Difference, viewed: Stats | null): boolean {
+  return difference.kind === "present" && viewed !== null && viewed.ino !== difference.stat.ino;
+}
+
+/** Whether what the workspace holds is surely what the session saw before it changed the path. */
+export function isCertain(lower: Stats, difference: Difference, viewed: Stats | null, mountedAt: number): boolean {
+  if (lower.ctimeMs <= mountedAt) return true;
+  return wasCopied(difference, viewed) && viewed?.ino === lower.ino && difference.stat.birthtimeMs > lower.ctimeMs;
+}

@@ -53,6 +53,8 @@ async function probe(options: BwrapOptions): Promise<Result<void, SysError>> {
   const trial: SandboxCommand = {
     argv: ["true"],
     root: "/usr",
+    closed: [],
+    growth: null,
     cwd: ".",
     env: {},
     stdin: "",
@@ -106,13 +108,20 @@ function rootFor(root: string, pid: number): Result<string, SysError> {
 }
 
 function mistake(command: SandboxCommand): string | null {
-  const words = [...command.argv, ...Object.values(command.env), command.cwd, command.root];
+  const words = [
+    ...command.argv,
+    ...Object.values(command.env),
+    command.growth?.folder ?? "",
+    command.cwd,
+    command.root,
+    ...command.closed,
+  ];
   if (command.argv.length === 0 || command.argv[0] === "") return "the command is empty; give a program and its arguments";
   if (words.some((word) => word.includes("\0"))) return "a NUL byte cannot be part of a command, a variable or a path; remove it";
   const name = Object.keys(command.env).find((key) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(key));
   if (name !== undefined) return `the variable name ${JSON.stringify(name)} is not letters, digits and underscores`;
-  if (command.cwd.startsWith("/") || command.cwd.split("/").includes("..")) {
-    return "the folder of a command is relative to the workspace and has no `..`";
+  if ([command.cwd, ...command.closed].some((path) => path.startsWith("/") || path.split("/").includes(".."))) {
+    return "the folder of a command, and what is closed to it, are relative to the workspace and have no `..`";
   }
   return null;
 }

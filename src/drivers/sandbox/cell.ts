@@ -74,9 +74,8 @@ export class Cell {
     return this.#ended;
   }
 
-  async run(command: SandboxCommand, cancelled: (kill: () => void) => void): Promise<CellResult> {
+  async run(command: SandboxCommand, fileBytesMax: number): Promise<CellResult> {
     const start = performance.now();
-    cancelled(() => this.kill());
     const bound = (): void => {
       this.#flooded = true;
       this.kill();
@@ -90,7 +89,7 @@ export class Cell {
     const started = await this.#ready;
     if (started) {
       this.spec.cgroup?.limit(command.processesMax + firstProcesses, command.memoryBytesMax);
-      (this.#child.stdio[controlFd] as Socket).end(orders(command));
+      (this.#child.stdio[controlFd] as Socket).end(orders(command, fileBytesMax));
       this.#child.stdin?.end(command.stdin);
     }
     await this.#ended;
@@ -106,6 +105,7 @@ export class Cell {
         exitCode: this.#killed ? null : this.#child.exitCode,
         signal: this.#killed ? "SIGKILL" : this.#child.signalCode,
         timedOut: this.#timedOut,
+        full: null,
         truncated: this.#out.truncated || this.#err.truncated || this.#flooded,
         ms: performance.now() - start,
         stdoutBytes: stdout.length,

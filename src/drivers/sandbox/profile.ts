@@ -6,6 +6,7 @@
  *   SBX-3.3  Every namespace is new: no network, no other process, no shared memory or host name of the host's.
  *   SBX-3.4  The environment is built from nothing; only names and values the caller gave are added.
  *   SBX-3.5  No argument, folder or variable of the command can become a word of the script: all are quoted.
+ *   SBX-3.6  A closed file or folder of the workspace is covered by an empty one that nobody may open, and cannot be moved, linked or removed.
  */
 import { lstatSync, readlinkSync } from "node:fs";
 import type { SandboxCommand } from "../../abi/sandbox.ts";
@@ -15,8 +16,17 @@ export const workspace = "/work";
 export const seccompFd = 3;
 export const controlFd = 4;
 
+/** What stands in the workspace and is closed to the command. */
+export interface Closed {
+  readonly path: string;
+  readonly type: "file" | "folder";
+}
+
 export interface ProfileSpec {
   readonly root: string;
+  readonly closed: readonly Closed[];
+  /** A folder of ours with an empty file and an empty folder without permissions. */
+  readonly covers: string;
   readonly memoryBytesMax: number;
   /** A folder of ours with passwd, group, hosts and nsswitch.conf. */
   readonly etc: string;
@@ -57,7 +67,9 @@ export function profile(spec: ProfileSpec): string[] {
     ...etcFromHost.flatMap((name) => ["--ro-bind-try", `/etc/${name}`, `/etc/${name}`]),
     ...["--proc", "/proc", "--dev", "/dev", "--size", size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"],
     ...["--size", size, "--tmpfs", "/tmp", "--dir", "/tmp/home", "--dir", "/var", "--symlink", "/tmp", "/var/tmp"],
-    ...["--bind", spec.root, workspace, "--remount-ro", "/", "--chdir", workspace],
+    ...["--bind", spec.root, workspace],
+    ...spec.closed.flatMap(({ path, type }) => ["--ro-bind", `${spec.covers}/${type}`, `${workspace}/${path}`]),
+    ...["--remount-ro", "/", "--chdir", workspace],
     ...["--clearenv", "--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"],
     ...["--setenv", "HOME", "/tmp/home", "--setenv", "USER", "agent", "--setenv", "LANG", "C.UTF-8", "--setenv", "TERM", "dumb"],
     ...["--setenv", "TMPDIR", "/tmp"],
@@ -85,12 +97,14 @@ const waiting = `printf r >&${controlFd}; IFS= read -r -d '' -u ${controlFd} s; 
 const longOrderBytes = 8 * 1024;
 
 /** What the waiting shell is told: limits, variables, folder, then the command in its own place. */
-export function orders(command: SandboxCommand): Buffer {
+export function orders(command: SandboxCommand, fileBytesMax: number): Buffer {
   const kilobytes = Math.max(1, Math.floor(command.memoryBytesMax / 1024));
+  const fileKilobytes = Math.min(kilobytes, Math.floor(fileBytesMax / 1024));
   const lines = [
     // A shell reports how its child died; that line is ours, not the command's, so it goes nowhere.
     "exec 5>&2 2>/dev/null",
-    `(exec 2>&5 5>&-; ulimit -c 0; ulimit -d ${kilobytes}; ulimit -f ${kilobytes}; ulimit -n 4096; ulimit -u ${command.processesMax}`,
+    // A file at its limit is an error for the program that writes it, not the end of the whole command.
+    `(exec 2>&5 5>&-; trap '' XFSZ; ulimit -c 0; ulimit -d ${kilobytes}; ulimit -f ${fileKilobytes}; ulimit -n 4096; ulimit -u ${command.processesMax}`,
     ...Object.entries(command.env).map(([name, value]) => `export ${name}=${quote(value)}`),
     `cd -- ${quote(`${workspace}/${command.cwd}`)} || exit 126`,
     `exec ${seccompFd}>&- ${controlFd}>&-${command.stdin === "" ? " </dev/null" : ""}`,

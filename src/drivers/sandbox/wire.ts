@@ -5,7 +5,7 @@
  *   SBX-1.2  A frame beyond the bound is refused before memory is taken for it.
  */
 import type { Errno } from "../../abi/errno.ts";
-import type { SandboxCommand } from "../../abi/sandbox.ts";
+import type { Full, SandboxCommand, Usage } from "../../abi/sandbox.ts";
 
 export const frameBytesMax = 64 * 1024 * 1024;
 
@@ -13,6 +13,7 @@ export type Request =
   | { readonly op: "run"; readonly id: number; readonly command: SandboxCommand }
   | { readonly op: "cancel"; readonly id: number }
   | { readonly op: "mount"; readonly id: number; readonly home: string; readonly hide: readonly string[] }
+  | { readonly op: "measure"; readonly id: number; readonly folder: string }
   | { readonly op: "unmount"; readonly id: number; readonly view: string };
 
 /** mounts: the helper owns a mount namespace · plain: it has none, so there are no overlays. */
@@ -21,6 +22,7 @@ export type ZygoteMode = "mounts" | "plain";
 export type Reply =
   | { readonly op: "hello"; readonly id: 0; readonly mode: ZygoteMode; readonly limits: "cgroup" | "rlimit" }
   | { readonly op: "done"; readonly id: number }
+  | { readonly op: "measured"; readonly id: number; readonly usage: Usage }
   | { readonly op: "ran"; readonly id: number; readonly result: RunReply }
   | { readonly op: "failed"; readonly id: number; readonly errno: Errno; readonly message: string; readonly cause: string };
 
@@ -30,6 +32,7 @@ export interface RunReply {
   readonly signal: string | null;
   readonly timedOut: boolean;
   readonly truncated: boolean;
+  readonly full: Full | null;
   readonly ms: number;
   readonly stdoutBytes: number;
 }

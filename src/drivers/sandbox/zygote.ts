@@ -7,13 +7,16 @@
  *   SBX-6.4  What a killed helper left in the temporary folder goes when the next one starts.
  */
 import { execFile, execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { SandboxCommand } from "../../abi/sandbox.ts";
+import { at, closeTree, openTree } from "../files/tree.ts";
+import { usageOf } from "../files/usage.ts";
 import { Cell } from "./cell.ts";
 import { cgroups } from "./cgroup.ts";
-import { etcFiles } from "./profile.ts";
+import { watchGrowth } from "./growth.ts";
+import { etcFiles, type Closed, type ProfileSpec } from "./profile.ts";
 import { seccompFilter } from "./seccomp.ts";
 import { encodeFrame, frameReader, type ZygoteMode, type Reply, type Request } from "./wire.ts";
 
@@ -27,6 +30,10 @@ function serve(mode: ZygoteMode, bubblewrap: string): void {
   const etc = join(home, "etc");
   mkdirSync(etc);
   for (const [name, text] of Object.entries(etcFiles)) writeFileSync(join(etc, name), text);
+  const covers = join(home, "covers");
+  mkdirSync(join(covers, "folder"), { recursive: true });
+  writeFileSync(join(covers, "file"), "");
+  for (const name of ["file", "folder"]) chmodSync(join(covers, name), 0);
   const group = process.getuid?.() === 0 ? cgroups(process.pid) : null;
   const filter = seccompFilter(process.arch);
   const pipes = new PipePool(home);
@@ -35,12 +42,11 @@ function serve(mode: ZygoteMode, bubblewrap: string): void {
   const cells = new Set<Cell>();
   let serial = 0;
 
-  const makeCell = (command: SandboxCommand): Cell => {
+  const makeCell = (place: CellPlace): Cell => {
     serial += 1;
     const pair = pipes.take();
-    const { root, memoryBytesMax } = command;
     const cgroup = group?.(`${serial}`) ?? null;
-    const cell = new Cell({ root, memoryBytesMax, etc, seccomp: filter !== null, filter, bubblewrap, pipes: pair, cgroup });
+    const cell = new Cell({ ...place, etc, covers, seccomp: filter !== null, filter, bubblewrap, pipes: pair, cgroup });
     cells.add(cell);
     void cell.ended.then(() => {
       cells.delete(cell);
@@ -48,12 +54,11 @@ function serve(mode: ZygoteMode, bubblewrap: string): void {
     });
     return cell;
   };
-  const takeCell = (command: SandboxCommand): Cell => {
-    const at = idle.findIndex((entry) => entry.key === keyOf(command));
-    if (at === -1) return makeCell(command);
-    const [entry] = idle.splice(at, 1);
+  const takeCell = (place: CellPlace): Cell => {
+    const at = idle.findIndex((entry) => entry.key === place.key);
+    const [entry] = at === -1 ? [] : idle.splice(at, 1);
     clearTimeout(entry?.expire);
-    return entry?.cell ?? makeCell(command);
+    return entry?.cell ?? makeCell(place);
   };
   const dropIdle = (wanted: (key: string, index: number) => boolean): Promise<unknown> => {
     const dropped = idle.filter((entry, index) => wanted(entry.key, index));
@@ -65,11 +70,12 @@ function serve(mode: ZygoteMode, bubblewrap: string): void {
     return Promise.all(dropped.map((entry) => entry.cell.ended));
   };
   const warm = (command: SandboxCommand): void => {
-    const key = keyOf(command);
-    if (idle.some((entry) => entry.key === key)) return;
+    const place = placeOf(command);
+    if (place === null) return;
+    if (idle.some((entry) => entry.key === place.key)) return;
     const expire = setTimeout(() => void dropIdle((_, index) => idle[index]?.expire === expire), idleMs);
-    const cell = makeCell(command);
-    idle.push({ cell, key, expire });
+    const cell = makeCell(place);
+    idle.push({ cell, key: place.key, expire });
     void cell.ended.then(() => dropIdle((_, index) => idle[index]?.cell === cell));
     if (idle.length > idleMax) void dropIdle((_, index) => index === 0);
   };
@@ -78,22 +84,40 @@ function serve(mode: ZygoteMode, bubblewrap: string): void {
   const failed = (id: number, message: string, cause: string): void => send({ op: "failed", id, errno: "EIO", message, cause });
 
   const run = async (id: number, command: SandboxCommand): Promise<void> => {
-    const cell = takeCell(command);
-    const pending = cell.run(command, (kill) => running.set(id, kill));
+    let cancelled = false;
+    running.set(id, () => (cancelled = true));
+    const watch = command.growth === null ? null : await watchGrowth(command.growth);
+    const place = placeOf(command);
+    if (place === null || cancelled) return failed(id, "the command was not run: the workspace could not be looked at", "");
+    const cell = takeCell(place);
+    running.set(id, () => cell.kill());
+    let full = watch?.tight ?? null;
+    const unwatch = watch?.start((what) => {
+      full = what;
+      cell.kill();
+    });
     // Making the next cell while a short command runs would slow that command down.
     const early = setTimeout(warm, warmAfterMs, command);
-    const result = await pending;
+    const result = await cell.run(command, watch?.fileBytesMax ?? Number.MAX_SAFE_INTEGER);
     clearTimeout(early);
-    running.delete(id);
+    unwatch?.();
     if (!result.ok) return failed(id, "the sandbox could not be set up, so the command was not run", result.cause);
-    send({ op: "ran", id, result: result.reply }, [result.stdout, result.stderr]);
+    send({ op: "ran", id, result: { ...result.reply, full } }, [result.stdout, result.stderr]);
     setImmediate(warm, command);
   };
+  /** What goes wrong in one request fails that request, not the helper. */
+  const serving = (id: number, work: Promise<void>): void =>
+    void work
+      .catch((error: unknown) => failed(id, "the sandbox helper could not do it", String(error)))
+      .finally(() => running.delete(id));
   const mount = (id: number, home: string, hide: readonly string[]): void => {
     execFile("/bin/sh", ["-c", mountScript, "sh", ...hide], { cwd: home, env: { PATH: systemPath } }, (error, _, stderr) => {
       if (error !== null) return failed(id, "the session's view could not be mounted", stderr);
       send({ op: "done", id });
     });
+  };
+  const measure = async (id: number, folder: string): Promise<void> => {
+    send({ op: "measured", id, usage: await usageOf(folder) });
   };
   const unmount = async (id: number, view: string): Promise<void> => {
     await dropIdle((key) => key.startsWith(`${view}\0`));
@@ -115,10 +139,11 @@ function serve(mode: ZygoteMode, bubblewrap: string): void {
   process.stdin.on("end", end).on("error", end);
   process.stdin.on("data", (piece: Buffer) => {
     for (const { header } of read(piece)) {
-      if (header.op === "run") void run(header.id, header.command);
+      if (header.op === "run") serving(header.id, run(header.id, header.command));
       else if (header.op === "cancel") running.get(header.id)?.();
+      else if (header.op === "measure") serving(header.id, measure(header.id, header.folder));
       else if (header.op === "mount") mount(header.id, header.home, header.hide);
-      else void unmount(header.id, header.view);
+      else serving(header.id, unmount(header.id, header.view));
     }
   });
   send({ op: "hello", id: 0, mode, limits: group === null ? "rlimit" : "cgroup" });
@@ -148,8 +173,36 @@ function sweep(): void {
   }
 }
 
-function keyOf(command: SandboxCommand): string {
-  return `${command.root}\0${command.memoryBytesMax}`;
+/** What a cell has to be made for; the rest of a command comes with its order. */
+interface CellPlace extends Pick<ProfileSpec, "root" | "closed" | "memoryBytesMax"> {
+  /** Cells of one key do for each other. */
+  readonly key: string;
+}
+
+/**
+ * Only what stands there is covered: bubblewrap would make a file of the command's for what does not, and follow a link on the way.
+ * null where that cannot be told.
+ */
+function placeOf({ root, closed, memoryBytesMax }: SandboxCommand): CellPlace | null {
+  const standing: Closed[] = [];
+  const key: (string | number)[] = [root, memoryBytesMax];
+  const tree = openTree(root, null, "none");
+  if (!tree.ok) return null;
+  try {
+    for (const path of closed) {
+      const found = at(tree.value, path, { last: "keep" }, (place) => place.stat);
+      if (!found.ok && found.error.errno !== "ENOENT" && found.error.errno !== "EACCES") return null;
+      const stat = found.ok ? found.value : null;
+      const covered = standing.some((above) => path.startsWith(`${above.path}/`));
+      if (stat === null || stat.isSymbolicLink() || covered) continue;
+      standing.push({ path, type: stat.isDirectory() ? "folder" : "file" });
+      // A cover goes with the file it lies on, so a waiting cell is of no use once another stands there.
+      key.push(path, stat.ino, stat.ctimeMs);
+    }
+  } finally {
+    closeTree(tree.value);
+  }
+  return { root, closed: standing, memoryBytesMax, key: key.join("\0") };
 }
 
 /** Named pipes are made in batches and used again once both ends are closed. */

@@ -3,6 +3,7 @@
  * A power cut leaves bytes missing: the file ends early, or blocks of zeros stand where data never arrived, and only after the last
  * barrier. Anything else that does not fit its hash is damage, and so is anything before a settled record.
  *   STO-1.8  A torn tail is cut at the last whole record, and how much was cut is told.
+ *   STO-1.25  The newest signature of the last segment is told, and only where it names the records and the head before it.
  *   STO-1.9  Damage is never cut: the log is sealed there, and opening it for writing is EUCLEAN.
  */
 import type { SysError } from "../../abi/errno.ts";
@@ -12,6 +13,7 @@ import { ok, type Result } from "../../lib/result.ts";
 import { RecordCursor, type ByteSource, type CursorStop } from "./cursor.ts";
 import { decodeHead, headerBytes, isMark } from "./record.ts";
 import { damaged, magic, openSegment, openSource, type SegmentFile } from "./segment.ts";
+import { parseSignature, type SignatureNote } from "./signature.ts";
 
 /** Where a record begins, so that a reader need not start at the segment's head. */
 export interface Bookmark {
@@ -29,6 +31,8 @@ export interface Tail {
   readonly bookmarks: readonly Bookmark[];
   /** Entries since the last signature. */
   readonly unsigned: number;
+  /** The newest signature in the segment; null where there is none, or where it is not of this place. */
+  readonly signature: SignatureNote | null;
   readonly tornBytes: number;
   readonly damage: SysError | null;
   /** Segments after `first` that a crash left before their first record was whole. */
@@ -51,7 +55,7 @@ export function readTail(dir: string, segments: readonly SegmentFile[]): Result<
     unborn.unshift(segment);
   }
   if (unborn.length === 0) return ok(null);
-  return ok({ first: 0, end: noRecord(0), bookmarks: [], unsigned: 0, tornBytes, damage, unborn });
+  return ok({ first: 0, end: noRecord(0), bookmarks: [], unsigned: 0, signature: null, tornBytes, damage, unborn });
 }
 
 /** A segment that another one follows was durable as a whole before: nothing in it is torn. */
@@ -62,7 +66,8 @@ function readSegmentTail(dir: string, first: number, followed: boolean): Result<
   const walk = walkSegment(cursor, first, opened.value.head.previous);
   cursor.close();
   const end: Bookmark = { seq: walk.seq, first, offset: walk.stop.offset, head: cursor.head };
-  const common = { first, end, bookmarks: walk.bookmarks, unsigned: walk.unsigned, unborn: [] };
+  const { bookmarks, unsigned } = walk;
+  const common = { first, end, bookmarks, unsigned, signature: placed(walk.signed), unborn: [] };
   if (walk.stop.found === "end") return ok({ ...common, tornBytes: 0, damage: null });
 
   const source = openSource(dir, first);
@@ -78,17 +83,33 @@ function walkSegment(cursor: RecordCursor, first: number, previous: Digest) {
   const bookmarks: Bookmark[] = [{ seq: first, first, offset: cursor.offset, head: previous }];
   let seq = first;
   let unsigned = 0;
+  let signed: Signed | null = null;
   for (;;) {
     const step = cursor.next();
-    if (step.found !== "record") return { seq, unsigned, bookmarks, stop: step };
+    if (step.found !== "record") return { seq, unsigned, signed, bookmarks, stop: step };
     if (step.kind === "note") {
-      if (step.text.startsWith('{"note":"signature"')) unsigned = 0;
+      if (!step.text.startsWith('{"note":"signature"')) continue;
+      unsigned = 0;
+      signed = { text: step.text, records: seq, head: cursor.head };
       continue;
     }
     seq++;
     unsigned++;
     if (seq % storeLimits.bookmarkRecords === 0) bookmarks.push({ seq, first, offset: cursor.offset, head: cursor.head });
   }
+}
+
+/** A signature as it was met: after so many records, with this head. */
+interface Signed {
+  readonly text: string;
+  readonly records: number;
+  readonly head: Digest;
+}
+
+/** One copied from another log, or from another place of this one, says nothing about what is before it. */
+function placed(signed: Signed | null): SignatureNote | null {
+  const note = signed === null ? null : parseSignature(signed.text);
+  return note?.records === signed?.records && note?.head === signed?.head ? note : null;
 }
 
 /** A header that is not whole: a rotation was interrupted, or the file is damaged. */
@@ -99,7 +120,7 @@ function unreadableHead(dir: string, first: number, error: SysError): Result<Tai
   const stop = stopInHead(source.value, size);
   const torn = stop !== null && isTorn(source.value, stop);
   source.value.close();
-  const common = { first, end: noRecord(first), bookmarks: [], unsigned: 0, unborn: [] };
+  const common = { first, end: noRecord(first), bookmarks: [], unsigned: 0, signature: null, unborn: [] };
   return ok({ ...common, tornBytes: torn ? size : 0, damage: torn ? null : error });
 }
 

@@ -1,6 +1,7 @@
 /**
  * Segment log: the journal on disk, append-only, hash-chained, in segment files. Who may write is decided by the workspace's lock.
  *   STO-1.17  Opening reads the last segment only; a checkpoint at a segment's start spares a boot everything before it.
+ *   STO-1.27  A log whose newest signature its opener does not accept is refused before anything of it is changed.
  *   STO-1.18  A segment that a crash left without a whole record is removed, and the log goes on where it was.
  */
 import { closeSync, ftruncateSync, fdatasyncSync, unlinkSync } from "node:fs";
@@ -15,7 +16,7 @@ import { readTail, type Bookmark, type Tail } from "./recovery.ts";
 import { encodeSegmentHead, listSegments, segmentName, type SegmentFile } from "./segment.ts";
 import { SegmentFollower } from "./segment-follower.ts";
 import { SegmentWriter } from "./segment-writer.ts";
-import type { Sign } from "./signature.ts";
+import type { Sign, SignatureNote } from "./signature.ts";
 
 export interface SegmentLogOptions {
   /** The folder of the segments; made where it is missing. */
@@ -23,6 +24,8 @@ export interface SegmentLogOptions {
   /** Milliseconds since 1970, for the segments' headers. */
   readonly now: () => number;
   readonly sign?: Sign;
+  /** Asked about a log with records: the newest signature of its last segment, if it stands for what is before it. An error refuses the log. */
+  readonly accept?: (signature: SignatureNote | null) => Result<void, SysError>;
   readonly segmentBytesMax?: number;
   readonly readOnly?: boolean;
 }
@@ -42,6 +45,8 @@ export function openSegmentLog(options: SegmentLogOptions): Result<SegmentLog, S
   if (!listed.ok) return listed;
   const tail = readTail(options.dir, listed.value);
   if (!tail.ok) return tail;
+  const accepted = tail.value === null || tail.value.end.seq === 0 ? undefined : options.accept?.(tail.value.signature);
+  if (accepted?.ok === false) return accepted;
   if (options.readOnly === true) return ok(openReader(options.dir, listed.value, tail.value));
   if (tail.value !== null && tail.value.damage !== null) return { ok: false, error: tail.value.damage };
   try {
@@ -62,7 +67,7 @@ function openWriter(options: SegmentLogOptions, listed: readonly SegmentFile[], 
   }
   makeFolder(dir);
   for (const segment of tail?.unborn ?? []) unlinkSync(join(dir, segment.name));
-  const { fd, end } = tail === null || tail.end.offset === 0 ? begin(dir, now) : reopen(dir, tail);
+  const { fd, end } = tail === null || tail.end.offset === 0 ? begin(options) : reopen(dir, tail);
   syncFolder(dir);
 
   const bookmarks: Bookmark[] = [...(tail?.bookmarks ?? []), end];
@@ -108,8 +113,8 @@ function openWriter(options: SegmentLogOptions, listed: readonly SegmentFile[], 
 }
 
 /** The first segment of an empty log. */
-function begin(dir: string, now: () => number): { readonly fd: number; readonly end: Bookmark } {
-  const header = encodeSegmentHead({ first: 0, previous: emptyHead, createdAt: now() });
+function begin({ dir, now, sign }: SegmentLogOptions): { readonly fd: number; readonly end: Bookmark } {
+  const header = encodeSegmentHead({ first: 0, previous: emptyHead, createdAt: now() }, sign ?? null);
   const fd = createFile(join(dir, segmentName(0)));
   try {
     writeAll(fd, header, header.length, 0);

@@ -160,7 +160,7 @@ export class SegmentWriter {
     this.#sign();
     const ended = this.syncNow();
     if (!ended.ok) return ended;
-    const header = encodeSegmentHead({ first: this.#next, previous: this.#head, createdAt: this.#start.now() });
+    const header = encodeSegmentHead({ first: this.#next, previous: this.#head, createdAt: this.#start.now() }, this.#start.sign);
     try {
       const fd = createFile(join(this.#start.dir, segmentName(this.#next)));
       if (this.#syncing === null) closeSync(this.#fd);

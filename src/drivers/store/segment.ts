@@ -1,6 +1,7 @@
 /**
  * Segment: one file of the log, named by its first record. Eight bytes of magic, a header note with what came before, then records.
  *   STO-1.6  A segment's header names its first record and the head before it, so that a chain cannot lose a segment unseen.
+ *   STO-1.26  Where records are signed, a segment begins with a signature: no record of it stands before one.
  *   STO-1.7  A closed segment reads the same whether plain or archived; where both are there the plain one counts.
  */
 import { existsSync, readdirSync } from "node:fs";
@@ -13,6 +14,7 @@ import type { Digest } from "../../lib/hash.ts";
 import { RecordCursor, type ByteSource } from "./cursor.ts";
 import { bufferSource, fileSource, fsCode, fsError, openFile, unpackFile } from "./disk.ts";
 import { chainHash, encodeRecord, headerBytes } from "./record.ts";
+import { signatureNote, type Sign } from "./signature.ts";
 
 export const magic = Buffer.from("daimon1\n", "latin1");
 
@@ -64,11 +66,15 @@ export function listSegments(dir: string): Result<readonly SegmentFile[], SysErr
   return ok([...segments.values()].toSorted((left, right) => left.first - right.first));
 }
 
-export function encodeSegmentHead(head: SegmentHead): Buffer {
-  const text = JSON.stringify({ note: "segment", first: head.first, previous: head.previous, createdAt: head.createdAt });
-  const buffer = Buffer.alloc(magic.length + headerBytes + text.length * 3);
+/** What a segment begins with: the magic, its header and, where records are signed, a signature over what came before. */
+export function encodeSegmentHead({ first, previous, createdAt }: SegmentHead, sign: Sign | null): Buffer {
+  const header = JSON.stringify({ note: "segment", first, previous, createdAt });
+  const signature = sign === null ? "" : signatureNote(sign, first, previous);
+  const buffer = Buffer.alloc(magic.length + 2 * headerBytes + (header.length + signature.length) * 3);
   magic.copy(buffer);
-  return buffer.subarray(0, encodeRecord(buffer, magic.length, "note", text, chainHash("note", emptyHead, text)));
+  const end = encodeRecord(buffer, magic.length, "note", header, chainHash("note", emptyHead, header));
+  if (sign === null) return buffer.subarray(0, end);
+  return buffer.subarray(0, encodeRecord(buffer, end, "note", signature, chainHash("note", previous, signature)));
 }
 
 /** The bytes of a segment, plain or archived, whichever is there now: an archiver may be at work in another process. */

@@ -5,7 +5,7 @@
  *   MCP-1.2  What a server says (results, failures, its own errors) is untrusted text in a value, bounded, and never part of an error.
  *   MCP-1.3  Names, descriptions and schemas are bounded and freed of invisible characters; a tool that does not fit is left out with a finding.
  *   MCP-1.4  A server that stops is EIO with its name; the next call starts it again, and refuses with ESTALE when its tools have changed.
- *   MCP-1.5  A server we start gets a search path, a home and what its configuration gives it, and nothing else of the environment.
+ *   MCP-1.5  A server we start gets a search path, a home, a mark of its own and what its configuration gives it, and nothing else of the environment.
  *   MCP-1.6  A server cannot ask anything of us: no sampling, no elicitation, no roots.
  */
 import type { Client, Transport } from "@modelcontextprotocol/client";
@@ -18,16 +18,10 @@ import { canonical, type Json, type JsonObject } from "../../lib/json.ts";
 import { ok, type Result } from "../../lib/result.ts";
 import { toolCalls, visible, type ToolRule } from "./mcp-tools.ts";
 import { boundText, readResult } from "./mcp-results.ts";
+import { ServerProcess, type ServerCommand } from "./mcp-stdio.ts";
 
 export type McpTransport =
-  | {
-      readonly type: "stdio";
-      readonly command: string;
-      readonly args: readonly string[];
-      readonly env: Readonly<Record<string, string>>;
-      /** Absolute. */
-      readonly cwd: string;
-    }
+  | ({ readonly type: "stdio" } & ServerCommand)
   | { readonly type: "http"; readonly url: string; readonly headers: Readonly<Record<string, string>> };
 
 export interface McpConfig {
@@ -164,19 +158,9 @@ async function openTransport(transport: McpTransport): Promise<readonly [Transpo
     const options = { requestInit: { headers: { ...transport.headers } }, redirectPolicy: "same-origin" as const };
     return [new StreamableHTTPClientTransport(new URL(transport.url), options), () => ""];
   }
-  const { StdioClientTransport } = await import("@modelcontextprotocol/client/stdio");
-  const { command, args, env, cwd } = transport;
-  const stdio = new StdioClientTransport({
-    command,
-    args: [...args],
-    env: { ...env },
-    cwd,
-    stderr: "pipe",
-    maxBufferSize: limits.mcpMessageBytesMax,
-  });
-  let tail = "";
-  stdio.stderr?.on("data", (chunk: Buffer) => (tail = (tail + chunk.toString("utf8")).slice(-2 * limits.quoteCharsMax)));
-  return [stdio, () => visible(tail).trim().slice(-limits.quoteCharsMax)];
+  const codec = await import("@modelcontextprotocol/client");
+  const server = new ServerProcess(transport, codec);
+  return [server, () => visible(server.lastWords).trim().slice(-limits.quoteCharsMax)];
 }
 
 /** Errors a server sends are its words and become a value; everything else is ours. */

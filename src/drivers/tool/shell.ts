@@ -3,6 +3,8 @@
  *   SBX-9.1  The command sees the session's workspace and nothing else of the host; without a sandbox it is refused.
  *   SBX-9.2  The result says what the command printed, in order, how it ended, and which files it changed.
  *   SBX-9.3  After a crash nobody can say whether a command ran, so the answer to that is `unknown`.
+ *   SBX-9.4  What the workspace holds of files that look like secrets cannot be opened by a command; what a command makes itself can.
+ *   SBX-9.5  A command that filled its session is EDQUOT, one that filled the disk ENOSPC, with what to do; its changes stay and deleting works.
  */
 import type { CallContext, CallHandler, CallSpec, CallValue } from "../../abi/call.ts";
 import { fail, type SysError } from "../../abi/errno.ts";
@@ -10,6 +12,7 @@ import type { Change, Session } from "../../abi/files.ts";
 import { limits } from "../../abi/limits.ts";
 import type { Pid } from "../../abi/process.ts";
 import type { SandboxDriver, SandboxResult } from "../../abi/sandbox.ts";
+import { fullSession } from "../files/quota.ts";
 import { ok, type Awaitable, type Result } from "../../lib/result.ts";
 
 export interface ShellDeps {
@@ -23,6 +26,8 @@ interface RunArgs {
   readonly timeoutMs?: number;
 }
 
+const fullDisk =
+  "the disk is almost full. What it wrote is kept: delete what you do not need with shell.run and rm, or free some space, and try again";
 const changedMax = 100;
 const timeoutDefaultMs = 60_000;
 
@@ -40,20 +45,15 @@ async function run(args: RunArgs, context: CallContext, deps: ShellDeps): Promis
   if (args.command.trim() === "") return fail("EINVAL", "`command` is empty; give a command for bash");
   const session = await deps.session(context.pid);
   if (!session.ok) return session;
-  const { root } = session.value;
-  if (root === null) {
-    return fail(
-      "ENOSYS",
-      "commands are refused: this machine cannot mount an overlay, so there is no folder to run them in; use the fs calls",
-    );
-  }
+  const stage = await session.value.stage();
+  if (!stage.ok) return stage;
   const before = await session.value.changes();
   if (!before.ok) return before;
   const result = await deps.sandbox.run(
     {
       // One stream, in the order it was written; eval keeps the command's own exit code and line numbers.
       argv: ["bash", "-c", 'eval "$1" 2>&1', "bash", args.command],
-      root,
+      ...stage.value,
       cwd: args.cwd ?? ".",
       env: {},
       stdin: "",
@@ -68,6 +68,10 @@ async function run(args: RunArgs, context: CallContext, deps: ShellDeps): Promis
   const after = await session.value.changes();
   if (!result.ok) return result;
   if (!after.ok) return after;
+  const { full, signal } = result.value;
+  if (full === "session" && signal !== null && stage.value.growth !== null)
+    return fail("EDQUOT", `the command was ended: ${fullSession(stage.value.growth)}`);
+  if (full === "disk" && signal !== null) return fail("ENOSPC", `the command was ended: ${fullDisk}`);
   const changed = difference(before.value, after.value);
   const shown =
     changed.length > changedMax ? [...changed.slice(0, changedMax), `and ${changed.length - changedMax} more`] : changed;
@@ -82,7 +86,9 @@ function ending(result: SandboxResult): { exitCode: number | null; note?: string
   if (result.timedOut) return { exitCode: null, note: "ended at its time limit; give a larger timeoutMs or do less at once" };
   if (result.signal !== null)
     return { exitCode: null, note: `ended by ${result.signal}${result.truncated ? ", because it printed too much" : ""}` };
-  return { exitCode: result.exitCode };
+  if (result.full === null) return { exitCode: result.exitCode };
+  const what = result.full === "session" ? "this process's changes take all the room they may" : "the disk is almost full";
+  return { exitCode: result.exitCode, note: `${what}, so the command could delete but not write` };
 }
 
 /** Paths whose state is another than before. */
@@ -96,7 +102,7 @@ function difference(before: readonly Change[], after: readonly Change[]): string
 const spec: CallSpec = {
   name: "shell.run",
   summary:
-    "Run a bash command in an isolated copy of the workspace, with no network. Returns exit code, output and changed files.",
+    "Run a bash command in an isolated copy of the workspace, with no network; files that look like secrets cannot be opened. Returns exit code, output and changed files.",
   input: {
     type: "object",
     properties: {

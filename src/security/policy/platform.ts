@@ -8,143 +8,13 @@
  *   POL-14.4  Files that look like secrets are not read, searched, changed or committed, at any depth; their templates (.env.example) may be.
  */
 import type { PolicyText } from "../../abi/policy.ts";
+import { foldPath } from "../../lib/fold.ts";
 import { cedarPattern, cedarString } from "./glob-cedar.ts";
-
-/** Files that an agent, a shell, an editor or a build obeys without being asked. Lower-case; matched at any depth. */
-const obeyedFiles = [
-  "agents.md",
-  "agents.override.md",
-  "claude.md",
-  "claude.local.md",
-  "gemini.md",
-  "skill.md",
-  "program.md",
-  "copilot-instructions.md",
-  ".cursorrules",
-  ".windsurfrules",
-  ".clinerules",
-  ".goosehints",
-  "daimon.yaml",
-  "daimon.yml",
-  "daimon.cedar",
-  ".mcp.json",
-  "mcp.json",
-  "opencode.json",
-  "opencode.jsonc",
-  ".gitmodules",
-  ".gitattributes",
-  ".gitconfig",
-  ".git",
-  ".envrc",
-  ".npmrc",
-  ".yarnrc",
-  ".yarnrc.yml",
-  ".pnp.cjs",
-  ".pypirc",
-  "pip.conf",
-  ".bashrc",
-  ".bash_profile",
-  ".bash_login",
-  ".bash_logout",
-  ".bash_aliases",
-  ".profile",
-  ".zshrc",
-  ".zshenv",
-  ".zprofile",
-  ".zlogin",
-  ".zlogout",
-  ".inputrc",
-  ".vimrc",
-  ".exrc",
-  ".nvimrc",
-  ".tmux.conf",
-  ".xprofile",
-  ".xinitrc",
-  "config.fish",
-  "conftest.py",
-  "sitecustomize.py",
-  "usercustomize.py",
-  ".pre-commit-config.yaml",
-  "lefthook.yml",
-  ".tool-versions",
-  "mise.toml",
-  ".mise.toml",
-];
-
-const obeyedFolders = [
-  ".git",
-  ".daimon",
-  ".claude",
-  ".codex",
-  ".gemini",
-  ".opencode",
-  ".agents",
-  ".cursor",
-  ".windsurf",
-  ".roo",
-  ".continue",
-  ".aider",
-  ".vscode",
-  ".idea",
-  ".zed",
-  ".devcontainer",
-  ".husky",
-  ".githooks",
-  ".config/fish",
-  ".github/workflows",
-  ".github/actions",
-  ".github/instructions",
-  ".ssh",
-];
-
-const secretFiles = [
-  ".env",
-  "*.env",
-  "*.pem",
-  "*.key",
-  "*.p12",
-  "*.pfx",
-  "*.jks",
-  "*.keystore",
-  "*.kdbx",
-  "*.ppk",
-  "id_rsa",
-  "id_dsa",
-  "id_ecdsa",
-  "id_ed25519",
-  ".netrc",
-  "_netrc",
-  ".pgpass",
-  ".my.cnf",
-  ".git-credentials",
-  ".htpasswd",
-  ".npmrc",
-  ".pypirc",
-  ".dockercfg",
-  ".docker/config.json",
-  ".vault-token",
-  ".terraformrc",
-  "credentials.json",
-  "service-account*.json",
-  "client_secret*.json",
-  "*.tfstate",
-  "secrets.yaml",
-  "secrets.yml",
-  "secrets.json",
-  "secrets.toml",
-  ".boto",
-  ".s3cfg",
-  ".rclone.conf",
-];
-
-const secretFolders = [".ssh", ".aws", ".azure", ".gnupg", ".kube", ".config/gcloud", ".config/gh", ".password-store"];
-
-/** Shown to everyone, and named like the secret they stand for. */
-const templates = [".env.example", ".env.sample", ".env.template", ".env.dist", ".env.defaults"];
+import { envFiles, envTemplates, obeyedFiles, obeyedFolders, secretFiles, secretFolders } from "./names.ts";
 
 /** Whether policy takes a path for one that agents, shells, editors or builds obey without being asked. */
 export function isObeyed(path: string): boolean {
-  const folded = `/${path.normalize("NFKC").toLowerCase()}/`;
+  const folded = `/${foldPath(path)}/`;
   return obeyedFiles.some((name) => folded.endsWith(`/${name}/`)) || obeyedFolders.some((name) => folded.includes(`/${name}/`));
 }
 
@@ -201,8 +71,8 @@ when { context has pathFolded && ${among(secretFiles, [])} };
 @id("platform.no-env-files")
 @reason("an .env file holds secrets; read its template (.env.example) instead")
 forbid(principal, action, resource)
-when { context has pathFolded && ${hidden} && ${among([".env.*"], [])} }
-unless { context has pathFolded && ${among(templates, [])} };
+when { context has pathFolded && ${hidden} && ${among(envFiles, [])} }
+unless { context has pathFolded && ${among(envTemplates, [])} };
 
 @id("platform.no-secret-folders")
 @reason("the folder holds credentials; what a process reads can leave with its words")

@@ -14,6 +14,7 @@ import type { ArgRole, CallSpec } from "../../abi/call.ts";
 import { sysError, type SysError } from "../../abi/errno.ts";
 import type { Finding } from "../../abi/finding.ts";
 import type { PolicyScope, PolicyText } from "../../abi/policy.ts";
+import { foldPath } from "../../lib/fold.ts";
 import { anyDepth, parseGlob } from "../../lib/glob.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { isSimpleCommand, patternWordsMax } from "./command.ts";
@@ -175,7 +176,8 @@ function pathCondition(verb: ShorthandVerb, argument: string): Result<string, Tr
   }
   const anchored = argument.startsWith("/") || argument.startsWith("./");
   const plain = argument.replace(/^(?:\.?\/)+/, "").replace(/\/+$/, "/**") || ".";
-  const glob = parseGlob(verb === "deny" ? plain.toLowerCase() : plain);
+  const written = parseGlob(plain);
+  const glob = verb === "deny" && written.ok ? parseGlob(foldPath(plain)) : written;
   if (!glob.ok) return trouble(glob.error, "write a path relative to the workspace, with * ? and **");
   if (verb !== "deny") {
     const condition = globCondition(glob.value, "context.path", false);

@@ -79,6 +79,13 @@ describe("progress", () => {
     }
   });
 
+  it("TTY-6.2  what is counted without a total is named", () => {
+    const [screen, clock] = [recorder(), new FakeClock(0)];
+    const bar = progress({ screen, clock, host: new FakeHost(), env: {}, colours: none });
+    bar.update([{ key: "1", label: "extract", done: 3, what: "agents done", costUsd: 0 }]);
+    expect(screen.text()).toBe("extract · 3 agents done · $0\n");
+  });
+
   it("TTY-6.3  the cursor comes back at finish, exit and signals, once", () => {
     for (const end of ["finish", "exit", "SIGINT", "SIGTERM", "SIGHUP"]) {
       const { screen, host, bar } = liveProgress();

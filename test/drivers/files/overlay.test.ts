@@ -1,8 +1,20 @@
 /** What only an overlay has: commands change the session, and its upper folder tells what they did. */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import type { CallValue } from "../../../src/abi/call.ts";
+import type { SysError } from "../../../src/abi/errno.ts";
 import type { Change, Session } from "../../../src/abi/files.ts";
 import { overlaySessions } from "../../../src/drivers/files/overlay.ts";
 import { commitSession, rollbackCommit } from "./end-to-end.ts";
@@ -13,15 +25,18 @@ import { shellCalls } from "../../../src/drivers/tool/shell.ts";
 import { planCommit } from "../../../src/files/commit.ts";
 import { planRollback, safetyOf } from "../../../src/files/rollback.ts";
 import { sha256 } from "../../../src/lib/hash.ts";
-import { done, ok } from "../../../src/lib/result.ts";
+import type { QuotaBounds } from "../../../src/drivers/files/quota.ts";
+import { done, ok, type Result } from "../../../src/lib/result.ts";
 import { processesNamed } from "../../contract/sandbox.ts";
 import { errno, value } from "../../contract/session.ts";
+import { isSecret } from "../../../src/security/policy/names.ts";
 
+const MiB = 1024 * 1024;
 const top = mkdtempSync(join(tmpdir(), "overlay-"));
 const helper = new ZygoteClient();
 const sandbox = bwrapSandbox({ helper });
 const blobs = openMemoryBlobs();
-const driver = overlaySessions({ helper, blobs, hide: [".daimon"] });
+const driver = overlaySessions({ helper, blobs, hide: [".daimon"], isSecret });
 const checks = [await driver.available(), await sandbox.available()];
 const missing = checks.find((check) => !check.ok);
 const reason = missing === undefined || missing.ok ? "" : missing.error.message;
@@ -37,7 +52,7 @@ afterAll(async () => {
   rmSync(top, { recursive: true, force: true });
 });
 
-async function opened(files: Readonly<Record<string, string>>) {
+async function opened(files: Readonly<Record<string, string>>, quota: QuotaBounds = { bytesMax: 2 ** 30, filesMax: 10_000 }) {
   const folder = mkdtempSync(join(top, "test-"));
   const [lower, home] = [join(folder, "workspace"), join(folder, "workspace/.daimon/sessions/1")];
   mkdirSync(home, { recursive: true });
@@ -45,14 +60,16 @@ async function opened(files: Readonly<Record<string, string>>) {
     mkdirSync(join(lower, path, ".."), { recursive: true });
     writeFileSync(join(lower, path), text);
   }
+  const driver = overlaySessions({ helper, blobs, hide: [".daimon"], isSecret, quota });
   const session = value(await driver.open({ pid: 1, lower, home }));
-  const shell = async (command: string) => {
+  const run = async (command: string): Promise<Result<CallValue, SysError>> => {
     const [call] = shellCalls({ session: () => ok(session), sandbox });
     const context = { pid: 1, id: "1.0.0", signal: new AbortController().signal, now: 0, frozen: null };
-    const result = value(await (call?.perform({ command } as never, context) ?? Promise.reject(new Error("no call"))));
-    return result.value as { exitCode: number | null; changed: string[]; text: string };
+    return await (call?.perform({ command } as never, context) ?? Promise.reject(new Error("no call")));
   };
-  return { session, lower, home, shell };
+  const shell = async (command: string) =>
+    value(await run(command)).value as { exitCode: number | null; changed: string[]; text: string; note?: string };
+  return { session, lower, home, run, shell };
 }
 
 const rows = async (session: Session): Promise<(string | null)[][]> =>
@@ -131,6 +148,7 @@ describe("overlay with commands", () => {
     expect(readFileSync(join(lower, "d/x"), "utf8")).toBe("x");
     expect(readFileSync(join(lower, "e"), "utf8")).toBe("e");
     expect(existsSync(join(lower, "run"))).toBe(false);
+    expect(readdirSync(lower)).not.toContain("link");
     await session.close();
   });
 
@@ -158,6 +176,111 @@ describe("overlay with commands", () => {
     expect((await shell("ls -A; mkdir .daimon && echo permit > .daimon/policy; ls .daimon")).text).toBe("a\npolicy\n");
     expect(await rows(session)).toEqual([]);
     expect(readFileSync(join(lower, ".daimon/policy"), "utf8")).toBe("mine");
+    await session.close();
+  });
+
+  rule("SBX-9.4 what the workspace holds of secrets is closed to a command, and that is no change of the session", async () => {
+    const files = {
+      ".env": "A=hunter2\n",
+      "conf/.env": "B=hunter2\n",
+      "conf/app.ts": "app",
+      ".aws/credentials": "hunter2",
+      "x.pem": "hunter2",
+    };
+    const { session, lower, shell } = await opened(files);
+    const tricks = await shell(
+      "cat .env conf/.env .aws/* x.pem; cp -r . /tmp/all; grep -r hunter . /tmp/all; mv conf moved; cat moved/.env; ln x.pem y; mv .env e; cat e; rm -rf .aws conf; true",
+    );
+    expect(tricks.text).not.toMatch(/hunter2/);
+    expect(tricks.text).toMatch(/cat: \.env: Permission denied/);
+    expect((await rows(session)).map((row) => row[2]).filter((path) => /env|aws|pem/.test(path ?? ""))).toEqual([]);
+    const outcome = value(await commitSession(session, { lower, blobs, plan: planCommit, safetyOf, journal: () => done }, null));
+    expect(outcome.committed).toBe(true);
+    for (const [path, text] of Object.entries(files).filter(([path]) => path !== "conf/app.ts"))
+      expect(readFileSync(join(lower, path), "utf8")).toBe(text);
+    await session.close();
+  });
+
+  rule(
+    "SBX-9.4 a secret that a command makes is its own; one that the workspace gets meanwhile is closed to the next command",
+    async () => {
+      const { session, lower, shell } = await opened({ a: "1" });
+      expect((await shell("mkdir k; echo mine > k/own.pem; cat k/own.pem")).text).toBe("mine\n");
+      expect((await shell("cat k/own.pem")).text).toBe("mine\n");
+      writeFileSync(join(lower, ".env"), "hunter2");
+      mkdirSync(join(lower, "later"));
+      writeFileSync(join(lower, "later/.env"), "hunter2");
+      const { text } = await shell("cat .env later/.env; true");
+      expect(text).not.toContain("hunter2");
+      expect((await rows(session)).map((row) => row[2])).toEqual(["k", "k/own.pem"]);
+      await session.close();
+    },
+  );
+
+  rule("SBX-10.1 no file of a command becomes longer than what is left to its session", async () => {
+    const { session, shell } = await opened({ a: "1" }, { bytesMax: 4 * MiB, filesMax: 100 });
+    const long = await shell("head -c 8000000 /dev/zero > long; truncate -s 100M sparse || echo refused; stat -c %s long");
+    expect(long.text).toMatch(/File too large.*refused\n(?:419\d{4}|41[0-8]\d{4})\n$/s);
+    await session.close();
+  });
+
+  rule(
+    "SBX-9.5 SBX-10.2 a command that fills its session with many files is ended with EDQUOT, and nothing is lost",
+    async () => {
+      const { session, run, shell } = await opened({ a: "1" }, { bytesMax: 16 * MiB, filesMax: 1_000 });
+      value(await session.write("before", Buffer.from("kept")));
+      const filled = await run("n=0; while :; do n=$((n+1)); head -c 3000000 /dev/zero > f$n; done");
+      expect(filled).toMatchObject({
+        ok: false,
+        error: { errno: "EDQUOT", message: expect.stringMatching(/was ended.*16 MiB.*kept: delete/) as string },
+      });
+      expect(errno(await session.write("more", Buffer.from("x")))).toBe("EDQUOT");
+      expect(value(await session.read("before")).toString()).toBe("kept");
+      const kept = await rows(session);
+      expect(kept.length).toBeGreaterThan(3);
+      const tight = await shell("echo x > new; cat before; wc -c < f1");
+      expect(tight.text).toContain("kept3000000");
+      expect(tight.note).toMatch(/could delete but not write/);
+      expect((await rows(session)).map((row) => row[2]).filter((path) => path !== "new")).toEqual(kept.map((row) => row[2]));
+      expect(await shell("rm -f f* new")).toMatchObject({ exitCode: 0 });
+      value(await session.write("more", Buffer.from("x")));
+      const after = await shell("head -c 3000000 /dev/zero > fits; stat -c %s fits");
+      expect(after).toMatchObject({ exitCode: 0, text: "3000000\n" });
+      expect(after.note).toBeUndefined();
+      await session.close();
+    },
+  );
+
+  rule(
+    "SBX-10.2 a command that makes too many files is ended, empty ones in a hidden folder that nobody may list too",
+    async () => {
+      const { session, run } = await opened({ a: "1" }, { bytesMax: 64 * MiB, filesMax: 2_000 });
+      const filled = await run("mkdir .daimon; cd .daimon; chmod 300 .; n=0; while :; do n=$((n+1)); : > f$n; done");
+      expect(filled).toMatchObject({ ok: false, error: { errno: "EDQUOT" } });
+      await session.close();
+    },
+  );
+
+  rule("SBX-10.3 a command is ended before the disk is full, with ENOSPC", async () => {
+    const { bavail, bsize } = statfsSync(top);
+    const { session, run } = await opened(
+      { a: "1" },
+      { bytesMax: 2 ** 40, filesMax: 1_000_000, freeBytesMin: bavail * bsize - 256 * MiB },
+    );
+    const filled = await run("n=0; while :; do n=$((n+1)); head -c 20000000 /dev/zero > f$n; done");
+    expect(filled).toMatchObject({
+      ok: false,
+      error: { errno: "ENOSPC", message: expect.stringMatching(/was ended.*disk/) as string },
+    });
+    await session.close();
+  });
+
+  rule("SBX-10.4 on a disk that is full from the start a command deletes and does not write", async () => {
+    const { session, shell } = await opened({ a: "1" }, { bytesMax: 2 ** 40, filesMax: 1_000_000, freeBytesMin: 2 ** 50 });
+    const { text, note, changed } = await shell("echo x > b; rm a; ls");
+    expect(text).not.toContain("a\n");
+    expect(note).toMatch(/disk is almost full.*delete but not write/);
+    expect(changed).toContain("a");
     await session.close();
   });
 

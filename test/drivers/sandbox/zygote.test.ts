@@ -27,6 +27,8 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const command = (script: string): SandboxCommand => ({
   argv: ["bash", "-c", script],
   root: folder,
+  closed: [],
+  growth: null,
   cwd: ".",
   env: {},
   stdin: "",
@@ -115,7 +117,7 @@ describe("zygote", () => {
     expect(started.ok && started.value.mode).toBe("plain");
     const driver = bwrapSandbox({ helper: zygote });
     expect(await driver.run(command("echo sandboxed"), never)).toMatchObject({ ok: true, value: { stdout: "sandboxed\n" } });
-    const sessions = overlaySessions({ helper: zygote, blobs: openMemoryBlobs(), hide: [] });
+    const sessions = overlaySessions({ helper: zygote, blobs: openMemoryBlobs(), hide: [], isSecret: () => false });
     expect(await sessions.available()).toMatchObject({ ok: false, error: { errno: "ENOSYS" } });
     await driver.close();
   });

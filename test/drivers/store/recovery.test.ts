@@ -2,12 +2,17 @@
 import { appendFileSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { fail, type SysError } from "../../../src/abi/errno.ts";
+import { emptyHead } from "../../../src/abi/store.ts";
+import { chainHash, encodeRecord } from "../../../src/drivers/store/record.ts";
 import { openSegmentLog } from "../../../src/drivers/store/segment-log.ts";
 import { encodeSegmentHead } from "../../../src/drivers/store/segment.ts";
+import { isSigned, signatureNote, type SignatureNote } from "../../../src/drivers/store/signature.ts";
 import { verifyLog } from "../../../src/drivers/store/verify.ts";
+import { done, type Err, type Ok } from "../../../src/lib/result.ts";
 import { checkpoint, readAll } from "../../contract/store-log.ts";
 import { makeFolder } from "./folder.ts";
-import { copyLog, entryText, flip, openLog, segmentPath, signWith, writeLog } from "./log-folder.ts";
+import { copyLog, entryText, flip, keys, openLog, segmentPath, signWith, writeLog } from "./log-folder.ts";
 
 const reopen = (dir: string) => openSegmentLog({ dir, now: () => 1 });
 
@@ -127,7 +132,7 @@ describe("a torn tail", () => {
   test("STO-1.18 a segment without a whole record is removed and the log goes on", async () => {
     const base = writeLog(4);
     const { head } = openLog(base, { readOnly: true });
-    const header = encodeSegmentHead({ first: 4, previous: head, createdAt: 1 });
+    const header = encodeSegmentHead({ first: 4, previous: head, createdAt: 1 }, null);
     for (const left of [
       Buffer.alloc(0),
       header.subarray(0, 5),
@@ -162,6 +167,67 @@ describe("a torn tail", () => {
     log.append(entryText(0));
     await log.close();
     expect(readAll(openLog(dir, { readOnly: true }))).toHaveLength(1);
+  });
+});
+
+describe("signatures", () => {
+  /** What an opener is told of a log's newest signature. */
+  function told(dir: string, readOnly = true): SignatureNote | "nothing" | null {
+    const asked: (SignatureNote | null)[] = [];
+    const accept = (signature: SignatureNote | null): Ok<void> => {
+      asked.push(signature);
+      return done;
+    };
+    void openLog(dir, { readOnly, accept }).close();
+    const [signature] = asked;
+    return signature === undefined ? "nothing" : signature;
+  }
+
+  test("STO-1.26 every segment begins with one, so that a log whose end was not signed in time is told from one nobody signed", async () => {
+    const dir = makeFolder();
+    const log = openLog(dir, { sign: signWith });
+    expect(told(copyLog(dir))).toBe("nothing");
+    for (let index = 0; index < 3; index++) log.append(entryText(index));
+    await log.barrier(true);
+    // Killed before its first signature was due.
+    expect(told(copyLog(dir))).toMatchObject({ records: 0, head: emptyHead });
+    void log.rotate(checkpoint(3));
+    expect(told(copyLog(dir))).toMatchObject({ records: 3 });
+    await log.close();
+    expect(told(writeLog(3))).toBeNull();
+  });
+
+  test("STO-1.25 the newest is told, and one that was copied from elsewhere is none", () => {
+    const dir = writeLog(5, { sign: signWith });
+    const { head } = openLog(dir, { readOnly: true });
+    for (const readOnly of [true, false]) {
+      const signature = told(copyLog(dir), readOnly);
+      expect(signature).toMatchObject({ records: 5, head });
+      expect(typeof signature === "object" && signature !== null && isSigned(signature, keys.publicKey)).toBe(true);
+    }
+    const copied = makeFolder();
+    const note = signatureNote(signWith, 5, head);
+    const header = encodeSegmentHead({ first: 0, previous: emptyHead, createdAt: 1 }, null);
+    const bytes = Buffer.alloc(4_096);
+    const text = entryText(0);
+    const entry = encodeRecord(bytes, 0, "entry", text, chainHash("entry", emptyHead, text));
+    const end = encodeRecord(bytes, entry, "note", note, chainHash("note", chainHash("entry", emptyHead, text), note));
+    writeFileSync(segmentPath(copied), Buffer.concat([header, bytes.subarray(0, end)]));
+    expect(openLog(copied, { readOnly: true })).toMatchObject({ next: 1, state: { damage: null } });
+    expect(told(copied)).toBeNull();
+  });
+
+  test("STO-1.27 a log that is not accepted is not cut, not written and not read", () => {
+    const dir = writeLog(5, { sign: signWith });
+    truncateSync(segmentPath(dir), statSync(segmentPath(dir)).size - 3);
+    const before = readFileSync(segmentPath(dir));
+    const accept = (): Err<SysError> => fail("EUCLEAN", "not mine");
+    for (const readOnly of [true, false])
+      expect(openSegmentLog({ dir, now: () => 1, readOnly, accept })).toMatchObject({
+        ok: false,
+        error: { message: "not mine" },
+      });
+    expect(readFileSync(segmentPath(dir)).equals(before)).toBe(true);
   });
 });
 

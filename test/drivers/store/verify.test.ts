@@ -43,7 +43,7 @@ describe("verify", () => {
     expect(verify(writeThree())).toMatchObject({
       segments: 3,
       records: 30,
-      signatures: 3,
+      signatures: 6,
       signedRecords: 30,
       tornBytes: 0,
       findings: [],
@@ -99,7 +99,7 @@ describe("verify", () => {
     const dir = writeThree();
     const other = generateKeyPairSync("ed25519").publicKey;
     const report = verifyLog(dir, other);
-    expect(report).toMatchObject({ ok: true, value: { records: 30, signatures: 3, signedRecords: 0 } });
+    expect(report).toMatchObject({ ok: true, value: { records: 30, signatures: 6, signedRecords: 0 } });
     expect(report.ok && report.value.findings.every((finding) => finding.rule === "STO-1.20")).toBe(true);
   });
 

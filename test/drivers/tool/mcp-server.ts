@@ -6,4 +6,11 @@ import { fixtureServer } from "./mcp-fixture.ts";
 const [variant = "plain", file = ""] = process.argv.slice(2);
 process.stderr.write("fixture started\n");
 if (variant === "refuses") process.exit(1);
-await fixtureServer(variant === "swap" ? (existsSync(file) ? "changed" : "plain") : variant).connect(new StdioServerTransport());
+// Neither the end of its input nor a SIGTERM ends this one.
+if (variant === "stubborn") {
+  process.on("SIGTERM", () => undefined);
+  setInterval(() => undefined, 1_000);
+}
+await fixtureServer(
+  variant === "swap" ? (existsSync(file) ? "changed" : "plain") : variant === "stubborn" ? "plain" : variant,
+).connect(new StdioServerTransport());

@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -166,7 +167,7 @@ test("MCP-1.5 a server sees what it was given and no other variable", async () =
   delete process.env.DAIMON_TEST_API_KEY;
   const env = JSON.parse(await textOf(call(server, "environment"))) as Record<string, string>;
   expect(env.GIVEN).toBe("yes");
-  const usual = ["HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER", "GIVEN"];
+  const usual = ["DAIMON_SERVER", "HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER", "GIVEN"];
   expect(Object.keys(env).filter((name) => !usual.includes(name))).toEqual([]);
 });
 
@@ -183,6 +184,67 @@ test("MCP-1.2 a call under way is cancelled at once, and the server stays", asyn
   expect(await hanging).toMatchObject({ ok: false, error: { errno: "ECANCELED" } });
   expect(await textOf(call(server, "echo", { text: "still here" }))).toBe("still here");
 });
+
+test("MCP-2.1 closing a server ends all that it started, in its group and out of it", async () => {
+  const server = await connected(stdio("plain"));
+  const pids = await forked(server);
+  expect(pids.map(isAlive)).toEqual([true, true, true]);
+  await server.close();
+  expect(pids.map(isAlive)).toEqual([false, false, false]);
+});
+
+test("MCP-2.1 a server that dies takes what it started with it, and comes back without", async () => {
+  const server = await connected(stdio("plain"));
+  const pids = await forked(server);
+  await call(server, "dies");
+  expect(await textOf(call(server, "echo", { text: "back" }))).toBe("back");
+  expect(pids.map(isAlive)).toEqual([false, false, false]);
+});
+
+test("MCP-2.2 a server that does not end by itself is killed, and what one said last is heard", async () => {
+  const stubborn = await connected(stdio("stubborn"));
+  const pids = await forked(stubborn);
+  await stubborn.close();
+  expect(pids.map(isAlive)).toEqual([false, false, false]);
+  const brief = await connected(stdio("plain"));
+  expect((await textOf(call(brief, "lastWords"))).length).toBe(200_000);
+});
+
+test.each(["plain", "stubborn"])("MCP-2.3 a killed kernel leaves nothing of a server that is %s", async (variant) => {
+  const source = join(import.meta.dirname, "../../../src/drivers/tool/mcp.ts");
+  const script = `
+    import { connectMcp } from ${JSON.stringify(source)};
+    const server = await connectMcp(${JSON.stringify(stdio(variant))});
+    const handler = server.value.calls.find((entry) => entry.spec.name.endsWith(".forks"));
+    const told = await handler.perform({}, { pid: 1, id: "1.1.0", signal: new AbortController().signal, now: 0 });
+    console.log(told.value.value.text);`;
+  const kernel = spawn(process.execPath, ["--input-type=module-typescript", "--no-warnings", "-e", script], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const said = await new Promise<string>((resolve) => kernel.stdout.once("data", (text: Buffer) => resolve(text.toString())));
+  const [child = 0, ...others] = JSON.parse(said) as number[];
+  const pids = [parentOf(child), child, ...others];
+  expect(pids.map(isAlive)).toEqual([true, true, true, true]);
+  kernel.kill("SIGKILL");
+  while (pids.some(isAlive)) await new Promise((resolve) => setTimeout(resolve, 5));
+});
+
+async function forked(server: McpServer): Promise<number[]> {
+  return JSON.parse(await textOf(call(server, "forks"))) as number[];
+}
+
+/** A process that ended and that nobody has collected yet does nothing any more. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+}
+
+function parentOf(pid: number): number {
+  return Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+}
 
 test("MCP-1.2 the same over HTTP, with the configured headers", async () => {
   const handler = createMcpHandler(() => fixtureServer("plain"));

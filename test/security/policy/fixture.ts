@@ -3,6 +3,7 @@ import { assert } from "../../../src/lib/assert.ts";
 import type { CallSpec, EffectClass } from "../../../src/abi/call.ts";
 import type { Decision, PolicyEngine, PolicyRequest, PolicyText } from "../../../src/abi/policy.ts";
 import { parsePolicies, parseUnchecked } from "../../../src/drivers/policy/cedar.ts";
+import { foldPath } from "../../../src/lib/fold.ts";
 import type { JsonObject } from "../../../src/lib/json.ts";
 import { isSimpleCommand, subCommands } from "../../../src/security/policy/command.ts";
 import { compilePolicies } from "../../../src/security/policy/engine.ts";
@@ -82,7 +83,7 @@ export function question(call: string, argument?: string, extra: JsonObject = {}
 
 function about(role: string | undefined, argument: string | undefined): [string, JsonObject] {
   if (argument === undefined) return ["Call", {}];
-  if (role === "path") return ["Path", { path: argument, pathFolded: argument.normalize("NFKC").toLowerCase() }];
+  if (role === "path") return ["Path", { path: argument, pathFolded: foldPath(argument) }];
   if (role === "host") return ["Host", { host: argument, method: "GET" }];
   if (role === "command") {
     return ["Command", { command: argument, simple: isSimpleCommand(argument), commands: subCommands(argument) }];

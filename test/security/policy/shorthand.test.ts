@@ -145,6 +145,14 @@ describe("paths", () => {
     expect(verb(engine, "fs.read", "a/.ENV")).toBe("deny");
     expect(verb(engine, "fs.read", "a/notes.md")).toBe("allow");
   });
+
+  test("POL-13.3  a denied name is denied in every disguise, and may itself be written in one", () => {
+    const engine = engineOf([shorthandText({ allow: ["*"], deny: ["Read(private/**)", "Read(Stra\u00dfe. )"] })]);
+    for (const path of ["pri\u200dvate/x", "PRIVATE. /x", "\uff50rivate/x", "a/STRASSE", "stra\u00dfe/below"])
+      expect(verb(engine, "fs.read", path), path).toBe("deny");
+    expect(verb(engine, "fs.read", "privates/x")).toBe("allow");
+    expect(entry("deny", "Read(../x)")).toMatchObject({ ok: false });
+  });
 });
 
 describe("commands", () => {
