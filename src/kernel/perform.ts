@@ -144,20 +144,17 @@ function performAll(job: Job, batch: readonly PendingCall[]): Awaitable<void> {
   const only = batch[0];
   if (batch.length === 1 && only !== undefined) return performOne(job, only);
   const waits: Promise<void>[] = [];
-  for (const call of batch) {
-    const wait = started(job, call);
-    if (wait instanceof Promise) waits.push(wait);
+  try {
+    for (const call of batch) {
+      const wait = performOne(job, call);
+      if (wait instanceof Promise) waits.push(wait);
+    }
+  } catch (error) {
+    /** The others are under way, and whatever becomes of them is nobody's fault any more. */
+    void Promise.allSettled(waits);
+    throw error;
   }
   return waits.length === 0 ? undefined : Promise.all(waits).then(() => undefined);
-}
-
-/** One that breaks off at once does not leave the others, which are under way, to themselves. */
-function started(job: Job, call: PendingCall): Awaitable<void> {
-  try {
-    return performOne(job, call);
-  } catch (error) {
-    return Promise.reject(error);
-  }
 }
 
 function performOne(job: Job, call: PendingCall): Awaitable<void> {
