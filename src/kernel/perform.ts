@@ -85,9 +85,15 @@ function ask(job: Job, call: PendingCall, reason: ParkReason): Awaitable<void> {
   if (reason.type !== "approval" || handler?.freeze === undefined) return park(job, reason);
   return freeze(job, call, handler).then((plan) => {
     if (!mayAct(job)) return;
-    if (plan.ok) park(job, { ...reason, frozen: plan.value });
-    else recordOutcome(job, call, plan);
+    return plan.ok ? park(job, { ...reason, frozen: plan.value }) : recordBehind(job, call, plan);
   });
+}
+
+/** Recovery takes the outcome of an effect for a proof that the disk had what stands before it, so this one, too, waits for the disk. */
+async function recordBehind(job: Job, call: PendingCall, result: Result<never, SysError>): Promise<void> {
+  const durable = await job.core.recorder.barrier(false);
+  if (!durable.ok) throw new Halted(durable.error);
+  if (mayAct(job)) recordOutcome(job, call, result);
 }
 
 async function freeze({ core, running }: Job, call: PendingCall, handler: CallHandler): Promise<Result<Digest, SysError>> {
@@ -138,9 +144,15 @@ function performAll(job: Job, batch: readonly PendingCall[]): Awaitable<void> {
   const only = batch[0];
   if (batch.length === 1 && only !== undefined) return performOne(job, only);
   const waits: Promise<void>[] = [];
-  for (const call of batch) {
-    const wait = performOne(job, call);
-    if (wait instanceof Promise) waits.push(wait);
+  try {
+    for (const call of batch) {
+      const wait = performOne(job, call);
+      if (wait instanceof Promise) waits.push(wait);
+    }
+  } catch (error) {
+    /** The others are under way, and whatever becomes of them is nobody's fault any more. */
+    void Promise.allSettled(waits);
+    throw error;
   }
   return waits.length === 0 ? undefined : Promise.all(waits).then(() => undefined);
 }

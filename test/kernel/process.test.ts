@@ -9,7 +9,7 @@ import type { Json } from "../../src/lib/json.ts";
 import { replay } from "../../src/kernel/replay.ts";
 import type { Body } from "../../src/abi/sys.ts";
 import { ok } from "../../src/lib/result.ts";
-import { calls, finish, handler, manifestOf, reborn, rig, say, type Rig } from "./rig.ts";
+import { all, calls, finish, handler, manifestOf, reborn, rig, say, type Rig } from "./rig.ts";
 import { settled } from "./settled.ts";
 import { answer } from "./answer.ts";
 
@@ -28,6 +28,18 @@ test("KRN-9.3 a body's kernel stops, too, when the log cannot be written", async
   const pid = machine.spawn({ kind: "body", instructions: "b" });
   machine.kernel.on(() => void machine.kernel.recorder.barrier(true));
   expect(await machine.kernel.wait(pid)).toMatchObject({ ok: false, error: { errno: "ENOSPC" } });
+});
+
+test("KRN-9.3 reads under way when the log dies end with it, and nothing of them is left to fail on its own", async () => {
+  const cut = handler({ name: "x.cut" }, () => {
+    machine.log.crash(all);
+    return ok({ value: 1 });
+  });
+  const slow = handler({ name: "x.slow" }, () => Promise.resolve(ok({ value: 1 })));
+  const machine: Rig = rig({ handlers: [cut, slow], script: () => ok(calls(["x.slow", {}], ["x.slow", {}], ["x.cut", {}])) });
+  const { status } = await machine.run({});
+  expect(status).toMatchObject({ ok: false, error: { errno: "EIO", message: expect.stringContaining("lost power") } });
+  expect(machine.kernel.panicked).toBeNull();
 });
 
 describe("what a process may do after it waited", () => {

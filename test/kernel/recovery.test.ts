@@ -1,5 +1,6 @@
 /** Recovery where it is hardest: what a power cut left half, and what was under way. */
 import { describe, expect, test } from "vitest";
+import type { CallHandler } from "../../src/abi/call.ts";
 import { fail } from "../../src/abi/errno.ts";
 import type { Body } from "../../src/abi/sys.ts";
 import { FakeClock } from "../../src/drivers/clock/fake.ts";
@@ -167,4 +168,23 @@ describe("an order of a person that a power cut left half written", () => {
     expect(await next.kernel.wait(pid)).toMatchObject({ ok: false, error: { errno: "ECANCELED", message: "let it be" } });
     expect(asked).toBe(1);
   });
+});
+
+test("KRN-10.6 a plan that cannot be worked out proves nothing about the disk: the power cut behind it is one like any other", async () => {
+  const large = handler({ name: "x.large" }, () => ok({ value: "l".repeat(20_000) }));
+  const deal: CallHandler = {
+    ...handler({ name: "x.deal", effect: "external" }, () => ok({ value: "dealt" })),
+    freeze: () => fail("ESTALE", "there is nothing to deal with"),
+  };
+  const hang = handler({ name: "x.hang" }, () => new Promise(() => {}));
+  const machine = rig({
+    handlers: [large, deal, hang],
+    decide: (request) => ({ verb: request.action.id === "x.deal" ? "ask" : "allow", rules: ["r"] }),
+    script: (_, step) => ok(calls(step === 0 ? ["x.large", {}] : step === 1 ? ["x.deal", {}] : ["x.hang", {}])),
+  });
+  machine.spawn({});
+  await new Promise(setImmediate);
+  /** Nothing has been made durable but what the barrier of the deal has, if it asked for one. */
+  const image = { image: new Map(machine.blobs.crash(() => 1)) };
+  expect(recoverTable(openMemoryLog({ image: machine.log.crash(all) }), openMemoryBlobs(image))).toMatchObject({ ok: true });
 });
