@@ -285,13 +285,20 @@ function withhold(source: ConfigSource, file: ConfigFile): { readonly file: Conf
 
 function held(source: ConfigSource, withheld: readonly string[]): Finding {
   const { accepted, widened } = source;
-  const why = accepted === null ? "not trusted yet" : `not as you trusted it (${widened.join("; ")})`;
+  const why = accepted === null ? "not trusted yet" : `not as you trusted it (${told(widened)})`;
   const restricts = accepted === null ? "its limits, denies and asks are" : "the limits, denies and asks of both versions are";
   const what = withheld.length === 0 ? restricts : `${withheld.join(", ")} are not in force, while ${restricts}`;
   const message = `${why}, so ${what}${withheld.length === 0 ? " in force" : ""}`;
   const next = `read the file, then run \`daimon config trust ${source.name}\``;
   return { rule: "BOO-3.13", severity: "warning", where: source.name, message: `${message}; ${next}` };
 }
+
+function told(widened: readonly string[]): string {
+  const left = widened.length - toldMax;
+  return [...widened.slice(0, toldMax), ...(left > 0 ? [`and ${left} more`] : [])].join("; ");
+}
+
+const toldMax = 10;
 
 function outside(source: ConfigSource, file: ConfigFile): readonly string[] {
   if (source.scope !== "project") return [];

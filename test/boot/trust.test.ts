@@ -88,6 +88,8 @@ describe("trusted settings", () => {
     expect([raised.limits.calls, raised.findings.length]).toEqual([10, 1]);
     must(await acceptFile(layout, "daimon.yaml", 2));
     expect([(await configOf(layout)).limits.calls, (await configOf(layout)).findings]).toEqual([900, []]);
+    put(layout.config, `policy:\n  allow: [${Array.from({ length: 50 }, (_, n) => `fs.commit(a${n})`).join(", ")}]\n`);
+    expect((await configOf(layout)).findings[0]?.message).toMatch(/fs\.commit\(a7\) is new; and 42 more\)/);
   });
 
   it("BOO-3.20  an MCP server is what it is started with: another script, argument or server asks again, fewer do not", async () => {
