@@ -86,6 +86,10 @@ export const limits = {
   /** Text that is compared by line for one question, all its files together. */
   reviewBytesMax: 4 * 1024 * 1024,
   configBytesMax: 1024 * 1024,
+  /** What a person has accepted, in all their workspaces. */
+  trustBytesMax: 16 * 1024 * 1024,
+  /** Files of one program that is code, with all they import. */
+  programFilesMax: 512,
   /** Aliases one configuration file may use: enough for people, too few for a bomb. */
   configAliasesMax: 32,
   /** A file of instructions (AGENTS.md and its like). */

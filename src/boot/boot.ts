@@ -158,7 +158,7 @@ export async function loadInputs(
   const trust = readTrust(layout);
   if (!trust.ok) return trust;
   const since = tick();
-  const sources = readConfigSources(layout, trust.value, new Set(table.produced.keys()));
+  const sources = await readConfigSources(layout, trust.value, new Set(table.produced.keys()));
   if (!sources.ok) return sources;
   const config = await loadConfig(sources.value);
   if (!config.ok) return config;

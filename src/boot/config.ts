@@ -17,7 +17,8 @@ import { fail, type SysError } from "../abi/errno.ts";
 import type { Limits } from "../abi/budget.ts";
 import type { Finding } from "../abi/finding.ts";
 import { limits } from "../abi/limits.ts";
-import type { ConfigFile, McpEntry, NumberKey, PolicyKey } from "./config-file.ts";
+import type { ConfigFile, McpEntry, NumberKey, Placed, PolicyKey } from "./config-file.ts";
+import { describeServer, noRules, type Rules, type Terms } from "./terms.ts";
 
 export const configScopes = ["organisation", "project", "user"] as const;
 export type ConfigScope = (typeof configScopes)[number];
@@ -29,8 +30,12 @@ export interface ConfigSource {
   readonly name: string;
   readonly folder: string;
   readonly text: string;
-  /** False for a project file that may have come with someone else's repository. */
+  /** False for a project file that may have come with someone else's repository, or asks for more than the version a person trusted. */
   readonly trusted: boolean;
+  /** What that version said; null where there is none, and in scopes that need no trust. */
+  readonly accepted: Terms | null;
+  /** By what this one asks for more. */
+  readonly widened: readonly string[];
 }
 
 export interface Origin {
@@ -45,10 +50,10 @@ export interface FromFile {
   readonly origin: Origin;
 }
 
-/** `path` is absolute. Of a file that may only restrict, its permits do not count. */
+/** `path` is absolute. Its permits count always, as long as they are those a person trusted, or never (null). */
 export interface PolicyFile {
   readonly path: string;
-  readonly restrictOnly: boolean;
+  readonly permits: "all" | Rules | null;
   readonly origin: Origin;
 }
 
@@ -110,8 +115,8 @@ export async function loadConfig(sources: readonly ConfigSource[]): Promise<Resu
     const read = parseConfigFile(source.name, source.text);
     problems.push(...read.problems, ...outside(source, read.file));
     const { file, withheld } = withhold(source, read.file);
-    if (withheld.length > 0) findings.push(held(source, withheld));
-    files.push({ source, file });
+    if (withheld.length + source.widened.length > 0) findings.push(held(source, withheld));
+    files.push({ source, file }, ...kept(source, read.file));
   }
   if (problems.length > 0)
     return fail(
@@ -143,7 +148,7 @@ export function effective(config: Config): readonly { readonly key: string; read
   for (const file of config.policy.files) {
     rows.push({
       key: "policy.files",
-      value: `${file.path}${file.restrictOnly ? " (forbids only)" : ""}`,
+      value: `${file.path}${file.permits === null ? " (forbids only)" : ""}`,
       origin: describe(file.origin),
     });
   }
@@ -241,10 +246,27 @@ function policyOf(files: readonly Read[]): Config["policy"] {
   };
   const policyFiles = files.flatMap(({ source, file }) =>
     file.policy.files.map(({ value, line }) => {
-      return { path: path.resolve(source.folder, value), restrictOnly: !source.trusted, origin: at(source, line) };
+      return { path: path.resolve(source.folder, value), permits: permitsOf(source, value), origin: at(source, line) };
     }),
   );
   return { files: policyFiles, allow: list("allow"), ask: list("ask"), deny: list("deny") };
+}
+
+function permitsOf(source: ConfigSource, file: string): PolicyFile["permits"] {
+  if (source.scope !== "project") return "all";
+  return source.trusted ? (source.accepted?.files[file] ?? noRules) : null;
+}
+
+/** What the trusted version restricted restricts on until the one that takes it out is trusted: a limit, a deny, an ask. */
+function kept(source: ConfigSource, file: ConfigFile): readonly Read[] {
+  if (source.trusted || source.accepted === null) return [];
+  const { limits, deny, ask } = source.accepted;
+  const missing = (from: readonly string[], among: readonly { readonly value: string }[]): readonly Placed<string>[] =>
+    from.filter((text) => !among.some(({ value }) => value === text)).map((value) => ({ value, line: 0 }));
+  const numbers = new Map(Object.entries(limits).map(([key, value]) => [key as NumberKey, { value, line: 0 }]));
+  const policy = { files: [], allow: [], ask: missing(ask, file.policy.ask), deny: missing(deny, file.policy.deny) };
+  const restrictions = { cpu: null, models: new Map(), mcp: new Map(), instructions: [], numbers, policy };
+  return [{ source: { ...source, name: `${source.name} (as trusted)` }, file: restrictions }];
 }
 
 /** Instructions go from the general to the particular: the last word is the project's. */
@@ -265,10 +287,21 @@ function withhold(source: ConfigSource, file: ConfigFile): { readonly file: Conf
 }
 
 function held(source: ConfigSource, withheld: readonly string[]): Finding {
-  const message = `not trusted yet, so ${withheld.join(", ")} are not in force, while its limits, denies and asks are`;
+  const { accepted, widened } = source;
+  const why = accepted === null ? "not trusted yet" : `not as you trusted it (${told(widened)})`;
+  const restricts = accepted === null ? "its limits, denies and asks are" : "the limits, denies and asks of both versions are";
+  const what = withheld.length === 0 ? restricts : `${withheld.join(", ")} are not in force, while ${restricts}`;
+  const message = `${why}, so ${what}${withheld.length === 0 ? " in force" : ""}`;
   const next = `read the file, then run \`daimon config trust ${source.name}\``;
   return { rule: "BOO-3.13", severity: "warning", where: source.name, message: `${message}; ${next}` };
 }
+
+function told(widened: readonly string[]): string {
+  const left = widened.length - toldMax;
+  return [...widened.slice(0, toldMax), ...(left > 0 ? [`and ${left} more`] : [])].join("; ");
+}
+
+const toldMax = 10;
 
 function outside(source: ConfigSource, file: ConfigFile): readonly string[] {
   if (source.scope !== "project") return [];
@@ -289,9 +322,4 @@ function byScope(a: Choice<unknown>, b: Choice<unknown>): number {
 
 function describe(origin: Origin): string {
   return `${origin.scope} ${origin.file}${origin.line > 0 ? `:${origin.line}` : ""}`;
-}
-
-function describeServer(entry: McpEntry): string {
-  const set = [...Object.keys(entry.env), ...Object.keys(entry.headers)].map((name) => `${name}=(set)`);
-  return [...set, entry.url ?? "", entry.command ?? "", ...entry.args].filter((word) => word !== "").join(" ");
 }

@@ -1,7 +1,7 @@
 /**
  * Policies: gather the policy of every scope, have Cedar check it, and compile it.
  *   BOO-10.1  A policy file with an error refuses the boot, with file, line and what to do.
- *   BOO-10.3  Of a project that nobody trusted only forbids count.
+ *   BOO-10.3  Of a project that nobody trusted only forbids count, and so of a file that permits more, or forbids less, than when it was trusted.
  */
 import { join, relative } from "node:path";
 import type { BootStep } from "../abi/entry.ts";
@@ -9,7 +9,7 @@ import type { CallSpec } from "../abi/call.ts";
 import { sysError, type SysError } from "../abi/errno.ts";
 import type { Finding } from "../abi/finding.ts";
 import { limits } from "../abi/limits.ts";
-import type { PolicyEngine, PolicySet, PolicyText } from "../abi/policy.ts";
+import type { PolicyEngine, PolicyRule, PolicySet, PolicyText } from "../abi/policy.ts";
 import { sha256 } from "../lib/hash.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
@@ -22,6 +22,7 @@ import type { Layout } from "./layout.ts";
 import { bootStep } from "./measure.ts";
 import { readPolicyCache, writePolicyCache } from "./policy-cache.ts";
 import { readText } from "./read.ts";
+import { rulesIn, rulesWidened } from "./terms.ts";
 
 export interface PolicyRequestOptions {
   readonly layout: Layout;
@@ -44,23 +45,39 @@ export async function loadPolicies(options: PolicyRequestOptions): Promise<Resul
   const schema = policySchema(options.specs);
   const set = await parsed(options, texts.value, schema);
   if (!set.ok) return set;
-  const usable = withoutHeldBack(set.value, options);
+  const { usable, findings } = withoutHeldBack(set.value, options);
   const steps = texts.value.map(({ scope, file, text }) =>
     bootStep(`policy:${scope}:${file}`, sha256(text), since, options.tick()),
   );
   const engine =
     options.engine === "cedar" ? (await import("../drivers/policy/cedar.ts")).cedarEngine(usable) : compilePolicies(usable);
-  return engine.ok ? ok({ engine: engine.value, steps, findings: set.value.warnings }) : engine;
+  return engine.ok ? ok({ engine: engine.value, steps, findings: [...set.value.warnings, ...findings] }) : engine;
 }
 
-/** Permits of a file that may only restrict are left out. */
-function withoutHeldBack(set: PolicySet, { config, layout }: PolicyRequestOptions): PolicySet {
-  const held = new Set(config.policy.files.filter((file) => file.restrictOnly).map((file) => shownName(file, layout)));
-  if (held.size === 0) return set;
-  return {
-    ...set,
-    rules: set.rules.filter((rule) => rule.effect === "forbid" || rule.scope !== "project" || !held.has(rule.file)),
-  };
+/** Permits of a file that may only restrict, or that asks for more than the version a person trusted, are left out. */
+function withoutHeldBack(
+  set: PolicySet,
+  { config, layout }: PolicyRequestOptions,
+): { readonly usable: PolicySet; readonly findings: readonly Finding[] } {
+  const held = new Set<string>();
+  const findings: Finding[] = [];
+  for (const file of config.policy.files) {
+    if (file.permits === "all") continue;
+    const name = shownName(file, layout);
+    const rules = set.rules.filter((rule) => rule.scope === "project" && rule.file === name);
+    const widened = file.permits === null ? "" : rulesWidened(file.permits, rulesIn(rules));
+    if (widened === null) continue;
+    held.add(name);
+    if (file.permits !== null) findings.push(notAsTrusted(name, widened, file));
+  }
+  const counts = (rule: PolicyRule): boolean => rule.effect === "forbid" || rule.scope !== "project" || !held.has(rule.file);
+  return { usable: held.size === 0 ? set : { ...set, rules: set.rules.filter(counts) }, findings };
+}
+
+function notAsTrusted(name: string, widened: string, { origin }: PolicyFile): Finding {
+  const message = `not as you trusted it (it ${widened}), so none of its permits is in force, while what it forbids is`;
+  const next = `read the file, then run \`daimon config trust ${origin.file}\``;
+  return { rule: "BOO-10.3", severity: "warning", where: name, message: `${message}; ${next}` };
 }
 
 /** How people know it, and no two files share it: from the workspace, or from the folder of its scope. */

@@ -2,8 +2,10 @@
  * Programs: find a program by name or path, and give its body a name that outlives the kernel.
  *   BOO-13.1  A name without a slash is a shipped program, else one in the workspace's `programs/`: a repository cannot take a shipped name. A path
  *              is the workspace's.
- *   BOO-13.2  A process names its program by where it was found and by its digest: after a restart another content is refused with EKEYREJECTED.
- *   BOO-13.3  A program of a workspace runs only as data: Markdown. A module is code and needs the person's trust in it before it is even loaded.
+ *   BOO-13.2  A process names its program by where it was found and by its digest, of a module with all it imports: after a restart another content is
+ *              refused with EKEYREJECTED.
+ *   BOO-13.3  A program of a workspace runs only as data: Markdown. A module is code and needs the person's trust in it, and in every file it imports,
+ *              before it is even loaded; a change of any of them needs it again and is named.
  */
 import { readFileSync } from "node:fs";
 import * as path from "node:path";
@@ -45,22 +47,26 @@ export function openPrograms(layout: Layout, trust: Trust, tick: () => number): 
       import("../programs/node-files.ts"),
       import("../programs/passes.ts"),
     ]);
-    /** To load a module is to run it, so the question comes first. */
-    const guarded: ProgramFiles = {
+    /** Of the bytes that were loaded, so that what a process is named by is what it runs. */
+    const digests = new Map<string, Digest>();
+    const measured: ProgramFiles = {
       ...nodeFiles,
+      read: async (file) => {
+        const text = await nodeFiles.read(file);
+        if (text.ok) digests.set(file, sha256(text.value));
+        return text;
+      },
       load: async (file) => {
-        const name = path.relative(layout.root, file);
-        if (place.startsWith("daimon:") || trust.accepts(name, sha256(readFileSync(file)))) return await nodeFiles.load(file);
-        return fail(
-          "EKEYREJECTED",
-          `${name} is code and would run with your rights; read it, then accept it with: daimon config trust ${name}`,
-        );
+        if (!place.startsWith("daimon:"))
+          return await loadTrusted(layout, trust, path.relative(layout.root, file), file, digests);
+        digests.set(file, sha256(readFileSync(file)));
+        return await nodeFiles.load(file);
       },
     };
-    const loaded = await loadProgram(fileOf(layout, place), guarded);
+    const loaded = await loadProgram(fileOf(layout, place), measured);
     if (!loaded.ok) return err(withoutRoot(loaded.error, layout.root));
     const { program, file } = loaded.value;
-    const digest = sha256(readFileSync(file));
+    const digest = digests.get(file) ?? "";
     const bodyName = `${place}@${digest}`;
     bodies.set(bodyName, program.body ?? runPasses(program));
     return ok({ program, bodyName, step: bootStep(`program:${program.name}`, digest, since, tick()) });
@@ -93,6 +99,32 @@ export function openPrograms(layout: Layout, trust: Trust, tick: () => number): 
 export function isProgramPath(name: string): boolean {
   return name.includes("/") || /\.(?:md|[cm]?[jt]s)$/.test(name);
 }
+
+/** To load a module is to run it, so the question comes first; and what runs is what the question was about. */
+async function loadTrusted(
+  layout: Layout,
+  trust: Trust,
+  name: string,
+  file: string,
+  digests: Map<string, Digest>,
+): Promise<Result<unknown, SysError>> {
+  const { changesOf, measureModules, runModules } = await import("./modules.ts");
+  const graph = await measureModules(layout.root, name);
+  if (!graph.ok) return graph;
+  const { digest } = graph.value;
+  digests.set(file, digest);
+  if (trust.accepts(name, digest)) return await runModules(graph.value);
+  const before = trust.latest(name);
+  const changes = before === null ? [] : changesOf(before.files ?? {}, graph.value);
+  const told = [
+    ...changes.slice(0, changesMax),
+    ...(changes.length > changesMax ? [`and ${changes.length - changesMax} more`] : []),
+  ];
+  const what = before === null ? "is code and would run with your rights" : `is not as you trusted it (${told.join(", ")})`;
+  return fail("EKEYREJECTED", `${name} ${what}; read it, then accept it with: daimon config trust ${name}`);
+}
+
+const changesMax = 5;
 
 /** `daimon:NAME` is shipped; anything else is relative to the workspace. */
 function placesOf(name: string): readonly string[] {

@@ -6,7 +6,6 @@
  *   BOO-22.3  A journal that is gone while sessions are there is EUCLEAN for both: no new one begins over what the old one knew.
  */
 import { existsSync, readdirSync } from "node:fs";
-import { join } from "node:path";
 import type { Clock } from "../abi/clock.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { BlobDriver } from "../abi/store.ts";

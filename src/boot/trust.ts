@@ -1,8 +1,8 @@
 /**
  * Trust: files of a workspace that a person accepted, kept in the user's own folder, where no repository and no process can write.
  *   BOO-6.1  An acceptance names workspace, path, digest and time; it holds for that workspace alone.
- *   BOO-6.2  A configuration file stays trusted while the person edits it; a version that a process wrote needs its own acceptance.
- *   BOO-6.3  Instructions are accepted by digest: a changed file asks again.
+ *   BOO-6.2  Of a configuration file the last acceptance counts, with the terms it was accepted for.
+ *   BOO-6.3  Instructions and programs are accepted by digest: a changed file asks again.
  *   BOO-6.4  A damaged trust file trusts nothing and says so, and so does one that others can write; writing replaces the file whole or not at all.
  */
 import * as fs from "node:fs";
@@ -14,6 +14,7 @@ import { fail, type SysError } from "../abi/errno.ts";
 import { limits } from "../abi/limits.ts";
 import { readText } from "./read.ts";
 import { checkUserFolder, type Layout } from "./layout.ts";
+import { readTerms, type Terms } from "./terms.ts";
 
 export interface Acceptance {
   readonly workspace: string;
@@ -22,20 +23,24 @@ export interface Acceptance {
   readonly digest: Digest;
   /** Milliseconds since 1970. */
   readonly at: number;
+  /** Of a configuration file: what it restricts, permits and reaches. */
+  readonly terms?: Terms;
+  /** Of a program that is code: every file of it. */
+  readonly files?: Readonly<Record<string, Digest>>;
 }
 
 export interface Trust {
   readonly acceptances: readonly Acceptance[];
   /** This very content was accepted. */
   accepts(file: string, digest: Digest): boolean;
-  /** Some version was accepted. */
-  knows(file: string): boolean;
+  /** The last acceptance of any version; null where there is none. */
+  latest(file: string): Acceptance | null;
 }
 
 export function readTrust(layout: Layout): Result<Trust, SysError> {
   const sound = checkUserFolder(layout);
   if (!sound.ok) return sound;
-  const text = readText(layout.user.trust, limits.configBytesMax);
+  const text = readText(layout.user.trust, limits.trustBytesMax);
   if (!text.ok) return text.error.errno === "ENOENT" ? ok(trustOf([], layout.root)) : text;
   const json = parseJson(text.value.text);
   const list = isObject(json) && Array.isArray(json["accepted"]) ? json["accepted"].map(acceptanceOf) : [null];
@@ -47,21 +52,16 @@ export function readTrust(layout: Layout): Result<Trust, SysError> {
   );
 }
 
-/** Accept a file of the workspace as it is now; returns its digest. */
-export function acceptFile(layout: Layout, file: string, now: number): Result<Digest, SysError> {
-  const relative = path.relative(layout.root, path.resolve(layout.root, file));
-  if (relative === "" || relative.startsWith(".."))
-    return fail("EINVAL", `\`${file}\` lies outside the workspace; only files of the workspace need trust`);
-  const text = readText(path.join(layout.root, relative), limits.configBytesMax);
-  if (!text.ok) return text;
+/** Keep an acceptance. Of a configuration file it takes the place of those before. */
+export function recordAcceptance(layout: Layout, accepted: Omit<Acceptance, "workspace">): Result<void, SysError> {
   const trust = readTrust(layout);
   if (!trust.ok) return trust;
-  const { digest } = text.value;
-  const others = trust.value.acceptances.filter(
-    (entry) => !(entry.workspace === layout.root && entry.path === relative && entry.digest === digest),
-  );
-  const written = write(layout, [...others, { workspace: layout.root, path: relative, digest, at: now }]);
-  return written.ok ? ok(digest) : written;
+  const acceptance = { workspace: layout.root, ...accepted };
+  const others = trust.value.acceptances.filter(({ workspace, path: file, digest }) => {
+    const same = workspace === acceptance.workspace && file === acceptance.path;
+    return !same || (acceptance.terms === undefined && digest !== acceptance.digest);
+  });
+  return write(layout, [...others, acceptance]);
 }
 
 /** Withdraw every acceptance of a file; returns how many there were. */
@@ -74,26 +74,27 @@ export function withdrawTrust(layout: Layout, file: string): Result<number, SysE
   return written.ok ? ok(trust.value.acceptances.length - kept.length) : written;
 }
 
-/** May a project's configuration file widen? Its author is the person: accepted once, and this version is not a process's. */
-export function trustsConfig(trust: Trust, file: string, digest: Digest, produced: ReadonlySet<Digest>): boolean {
-  return trust.accepts(file, digest) || (trust.knows(file) && !produced.has(digest));
-}
-
 function trustOf(acceptances: readonly Acceptance[], workspace: string): Trust {
   const here = acceptances.filter((entry) => entry.workspace === workspace);
   return {
     acceptances,
     accepts: (file, digest) => here.some((entry) => entry.path === file && entry.digest === digest),
-    knows: (file) => here.some((entry) => entry.path === file),
+    latest: (file) => here.findLast((entry) => entry.path === file) ?? null,
   };
 }
 
 function acceptanceOf(json: Json): Acceptance | null {
   if (!isObject(json)) return null;
-  const { workspace, path: file, digest, at } = json;
+  const { workspace, path: file, digest, at, terms, files } = json;
   if (typeof workspace !== "string" || typeof file !== "string" || typeof digest !== "string" || typeof at !== "number")
     return null;
-  return { workspace, path: file, digest, at };
+  const accepted = terms === undefined ? undefined : readTerms(terms);
+  if (accepted === null || (files !== undefined && !isDigests(files))) return null;
+  return { workspace, path: file, digest, at, ...(accepted && { terms: accepted }), ...(files && { files }) };
+}
+
+function isDigests(json: Json): json is Readonly<Record<string, Digest>> {
+  return isObject(json) && Object.values(json).every((value) => typeof value === "string");
 }
 
 function write(layout: Layout, acceptances: readonly Acceptance[]): Result<void, SysError> {

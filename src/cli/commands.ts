@@ -18,7 +18,8 @@ const paths = {
 const init = defineCommand({
   name: "init",
   summary: "make a workspace: a commented daimon.yaml and a private .daimon folder",
-  details: "The file is trusted as yours. Nothing else is made, and an existing daimon.yaml is left alone.",
+  details:
+    "The file is trusted as it is, and what you permit in it counts once you trust it again. Nothing else is made, and an existing daimon.yaml is left alone.",
   options: {},
   positionals: [{ name: "folder", summary: "where; the working folder when none is named", optional: true, complete: "folder" }],
   run: async (input, io: Io) => (await import("./init.ts")).run(input.positionals[0], io),

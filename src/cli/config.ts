@@ -1,7 +1,8 @@
 /**
  * daimon config: the settings in force, and which files a person accepted.
  *   CLI-25.1  Every setting is shown with its value and where it comes from; values of environments and headers never are.
- *   CLI-25.2  trust accepts one file of the workspace as it is now, distrust takes every acceptance of it back.
+ *   CLI-25.2  trust accepts one file of the workspace as it is now and tells what that adds to what was trusted before; distrust takes every
+ *             acceptance of it back.
  */
 import { existsSync } from "node:fs";
 import { relative, resolve } from "node:path";
@@ -11,11 +12,13 @@ import { readConfigSources } from "../boot/config-read.ts";
 import type { numberKeys } from "../boot/config-file.ts";
 import { configName } from "../boot/layout.ts";
 import { didYouMean } from "../boot/suggest.ts";
-import { acceptFile, readTrust, withdrawTrust } from "../boot/trust.ts";
+import { acceptFile } from "../boot/accept.ts";
+import { readTrust, withdrawTrust } from "../boot/trust.ts";
 import type { Digest } from "../lib/hash.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { note, print, printFinding, printJson, type Io } from "./io.ts";
 import { formatBytes, formatDuration } from "./term/format.ts";
+import { neutraliseLine } from "./term/neutralise.ts";
 import { columnsOf } from "./term/screen.ts";
 import { table } from "./term/table.ts";
 import { layoutHere, look } from "./workspace.ts";
@@ -29,19 +32,19 @@ export async function run(words: readonly string[], io: Io): Promise<Result<numb
   }
   if (path === undefined)
     return fail("EINVAL", `PATH is missing; name the file, such as \`daimon config ${action} ${configName}\``);
-  return action === "trust" ? accept(path, io) : withdraw(path, io);
+  return action === "trust" ? await accept(path, io) : withdraw(path, io);
 }
 
 async function show(io: Io): Promise<Result<number, SysError>> {
   const layout = layoutHere(io);
   const trust = readTrust(layout);
   if (!trust.ok) return trust;
-  const sources = readConfigSources(layout, trust.value, await producedHere(io));
+  const sources = await readConfigSources(layout, trust.value, await producedHere(io));
   if (!sources.ok) return sources;
   const loaded = await loadConfig(sources.value);
   if (!loaded.ok) return loaded;
   const settings = effective(loaded.value);
-  const files = sources.value.map(({ scope, name, trusted }) => ({ scope, name, trusted }));
+  const files = sources.value.map(({ scope, name, trusted, widened }) => ({ scope, name, trusted, widened }));
   if (io.json) {
     printJson(io, { settings, files, findings: loaded.value.findings });
     return ok(0);
@@ -79,14 +82,16 @@ async function producedHere(io: Io): Promise<ReadonlySet<Digest>> {
   return new Set(seen.value.table.produced.keys());
 }
 
-function accept(path: string, io: Io): Result<number, SysError> {
+async function accept(path: string, io: Io): Promise<Result<number, SysError>> {
   const layout = layoutHere(io);
-  const file = resolve(io.world.cwd, path);
-  const digest = acceptFile(layout, file, io.clock.now());
-  if (!digest.ok) return digest;
-  const name = relative(layout.root, file);
-  if (io.json) printJson(io, { trusted: name, digest: digest.value });
-  else print(io, `${name} is trusted as it is now (${digest.value.slice(0, 12)})`);
+  const accepted = await acceptFile(layout, resolve(io.world.cwd, path), io.clock.now());
+  if (!accepted.ok) return accepted;
+  const { path: name, digest, adds } = accepted.value;
+  if (io.json) printJson(io, { trusted: name, digest, adds });
+  else {
+    print(io, `${neutraliseLine(name)} is trusted as it is now (${digest.slice(0, 12)})${adds.length > 0 ? ", with:" : ""}`);
+    for (const line of adds) print(io, `  ${neutraliseLine(line)}`);
+  }
   return ok(0);
 }
 

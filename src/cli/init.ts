@@ -6,13 +6,13 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { fail, type SysError } from "../abi/errno.ts";
+import { acceptFile } from "../boot/accept.ts";
 import { configName, layoutOf } from "../boot/layout.ts";
 import { openWorkspace } from "../boot/provenance.ts";
-import { acceptFile } from "../boot/trust.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { print, printFinding, printJson, type Io } from "./io.ts";
 
-export function run(folder: string | undefined, io: Io): Result<number, SysError> {
+export async function run(folder: string | undefined, io: Io): Promise<Result<number, SysError>> {
   const root = resolve(io.world.cwd, folder ?? ".");
   const layout = layoutOf(root, io.world);
   if (existsSync(layout.config))
@@ -33,13 +33,13 @@ export function run(folder: string | undefined, io: Io): Result<number, SysError
   } catch {
     return fail("EIO", `${configName} cannot be written here; make the folder writable and try again`);
   }
-  const trusted = acceptFile(layout, configName, io.clock.now());
+  const trusted = await acceptFile(layout, configName, io.clock.now());
   if (!trusted.ok) return trusted;
   if (io.json) printJson(io, { root, files: [configName, ".daimon"], trusted: configName });
   else
     print(
       io,
-      `made ${configName}, which says nothing yet and is trusted as yours, and .daimon, which git ignores\n` +
+      `made ${configName}, which says nothing yet, and .daimon, which git ignores; once it permits something: daimon config trust ${configName}\n` +
         "next: daimon run brief FOLDER, or daimon doctor to see what this machine can do",
     );
   return ok(0);

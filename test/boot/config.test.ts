@@ -8,13 +8,14 @@ import { effective, loadConfig, type Config, type ConfigScope, type ConfigSource
 import { readConfigSources } from "../../src/boot/config-read.ts";
 import { parseMcpJson } from "../../src/boot/mcp.ts";
 import { looksSecret } from "../../src/boot/secret.ts";
-import { acceptFile, readTrust } from "../../src/boot/trust.ts";
+import { readTrust } from "../../src/boot/trust.ts";
+import { noRules } from "../../src/boot/terms.ts";
 import { sha256 } from "../../src/lib/hash.ts";
 import { freshLayout, put } from "./folder.ts";
 
 function source(text: string, scope: ConfigScope = "project", trusted = true): ConfigSource {
   const name = scope === "project" ? "daimon.yaml" : `${scope}.yaml`;
-  return { scope, format: "yaml", name, folder: `/${scope}`, text, trusted };
+  return { scope, format: "yaml", name, folder: `/${scope}`, text, trusted, accepted: null, widened: [] };
 }
 
 async function load(...sources: readonly ConfigSource[]): Promise<Config> {
@@ -70,7 +71,7 @@ describe("config", () => {
       findings: [],
     });
     expect(config.policy.files).toEqual([
-      { path: "/project/policy/team.cedar", restrictOnly: false, origin: { scope: "project", file: "daimon.yaml", line: 7 } },
+      { path: "/project/policy/team.cedar", permits: noRules, origin: { scope: "project", file: "daimon.yaml", line: 7 } },
     ]);
     expect(config.policy.deny).toEqual([
       { value: "shell.run(rm *)", origin: { scope: "project", file: "daimon.yaml", line: 10 } },
@@ -291,13 +292,15 @@ describe("config", () => {
       folder: "/project",
       text: `{"mcpServers":{"z":{"command":"curl"}}}`,
       trusted: false,
+      accepted: null,
+      widened: [],
     };
     const config = await load(source(full, "project", false), mcp);
     expect(config).toMatchObject({
       models: {},
       mcp: {},
       limits: { calls: 200 },
-      policy: { allow: [], files: [{ restrictOnly: true }] },
+      policy: { allow: [], files: [{ permits: null }] },
     });
     expect(config.policy.deny).toHaveLength(1);
     expect(config.policy.ask).toHaveLength(1);
@@ -362,13 +365,13 @@ describe("config", () => {
     expect(loads(JSON.stringify([source("cpu: a")]))).toBe("true true");
   });
 
-  it("BOO-3.18  a missing file is empty, an unreadable one is an error", () => {
+  it("BOO-3.18  a missing file is empty, an unreadable one is an error", async () => {
     const layout = freshLayout();
     const trust = readTrust(layout);
     if (!trust.ok) throw new Error(trust.error.message);
-    expect(readConfigSources(layout, trust.value, new Set())).toEqual({ ok: true, value: [] });
+    expect(await readConfigSources(layout, trust.value, new Set())).toEqual({ ok: true, value: [] });
     fs.mkdirSync(layout.user.config, { recursive: true });
-    expect(readConfigSources(layout, trust.value, new Set())).toMatchObject({
+    expect(await readConfigSources(layout, trust.value, new Set())).toMatchObject({
       ok: false,
       error: { errno: "EINVAL", message: expect.stringContaining("~/.config/daimon/config.yaml") },
     });
@@ -378,44 +381,26 @@ describe("config", () => {
     const layout = freshLayout();
     fs.mkdirSync(layout.mcp);
     const trust = readTrust(layout);
-    const sources = trust.ok ? readConfigSources(layout, trust.value, new Set()) : trust;
+    const sources = trust.ok ? await readConfigSources(layout, trust.value, new Set()) : trust;
     expect((await load(...(sources.ok ? sources.value : []))).findings).toMatchObject([{ rule: "BOO-3.8", where: ".mcp.json" }]);
   });
 
-  it("BOO-3.19  the user's file may be a link", () => {
+  it("BOO-3.19  the user's file may be a link", async () => {
     const layout = freshLayout();
     put(path.join(layout.user.folder, "dotfiles.yaml"), "cpu: mine");
     fs.symlinkSync("dotfiles.yaml", layout.user.config);
     const trust = readTrust(layout);
-    const sources = trust.ok ? readConfigSources(layout, trust.value, new Set()) : trust;
+    const sources = trust.ok ? await readConfigSources(layout, trust.value, new Set()) : trust;
     expect(sources).toMatchObject({ ok: true, value: [{ scope: "user", text: "cpu: mine" }] });
   });
 
-  it("BOO-3.19  a link in place of daimon.yaml is refused", () => {
+  it("BOO-3.19  a link in place of daimon.yaml is refused", async () => {
     const layout = freshLayout();
     put(path.join(layout.root, "other.yaml"), "cpu: a");
     fs.symlinkSync("other.yaml", layout.config);
     const trust = readTrust(layout);
     if (trust.ok)
-      expect(readConfigSources(layout, trust.value, new Set())).toMatchObject({ ok: false, error: { errno: "EPERM" } });
+      expect(await readConfigSources(layout, trust.value, new Set())).toMatchObject({ ok: false, error: { errno: "EPERM" } });
     expect(trust.ok).toBe(true);
-  });
-
-  it("BOO-6.2  an accepted file stays trusted while the person edits it, and not when a process wrote it", () => {
-    const layout = freshLayout();
-    const trusted = (produced: readonly string[] = []): boolean | undefined => {
-      const trust = readTrust(layout);
-      const sources = trust.ok ? readConfigSources(layout, trust.value, new Set(produced)) : trust;
-      return sources.ok ? sources.value[0]?.trusted : undefined;
-    };
-    put(layout.config, "cpu: a");
-    expect(trusted()).toBe(false);
-    expect(acceptFile(layout, "daimon.yaml", 7).ok).toBe(true);
-    expect(trusted()).toBe(true);
-    put(layout.config, "cpu: b");
-    expect(trusted()).toBe(true);
-    expect(trusted([sha256("cpu: b")])).toBe(false);
-    acceptFile(layout, "daimon.yaml", 8);
-    expect(trusted([sha256("cpu: b")])).toBe(true);
   });
 });

@@ -26,7 +26,16 @@ function listen(answer: (path: string) => unknown, port = 0): Promise<number | n
 }
 
 async function cpus(yaml: string, env: Readonly<Record<string, string>>, chosen: string | null = null): Promise<Cpus> {
-  const source = { scope: "user", format: "yaml", name: "config.yaml", folder: "/nowhere", text: yaml, trusted: true } as const;
+  const source = {
+    scope: "user",
+    format: "yaml",
+    name: "config.yaml",
+    folder: "/nowhere",
+    text: yaml,
+    trusted: true,
+    accepted: null,
+    widened: [],
+  } as const;
   const config = must(await loadConfig(yaml === "" ? [] : [source]));
   return await openCpus({ config, env, clock: systemClock(), random: () => 0.5, instance: "test", chosen });
 }

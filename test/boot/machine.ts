@@ -6,8 +6,10 @@ import type { SysError } from "../../src/abi/errno.ts";
 import type { ExitStatus, Pid } from "../../src/abi/process.ts";
 import { boot, type BootOptions, type Machine } from "../../src/boot/boot.ts";
 import { layoutOf, type Layout } from "../../src/boot/layout.ts";
-import { acceptFile } from "../../src/boot/trust.ts";
+import { graphDigest } from "../../src/boot/modules.ts";
+import { recordAcceptance } from "../../src/boot/trust.ts";
 import { systemClock } from "../../src/drivers/clock/system.ts";
+import { sha256 } from "../../src/lib/hash.ts";
 import type { Json, JsonObject } from "../../src/lib/json.ts";
 import type { Result } from "../../src/lib/result.ts";
 import { freshFolder, put, surroundings } from "./folder.ts";
@@ -49,7 +51,7 @@ export function workspace(files: Readonly<Record<string, string | Uint8Array>> =
   fs.mkdirSync(home);
   const layout = layoutOf(root, surroundings(folder));
   put(path.join(root, "programs/performer/program.ts"), performer);
-  must(acceptFile(layout, "programs/performer/program.ts", 0));
+  trustAlone(layout, "programs/performer/program.ts", performer);
   for (const [file, text] of Object.entries(files)) put(path.join(root, file), text);
   return {
     folder,
@@ -60,6 +62,12 @@ export function workspace(files: Readonly<Record<string, string | Uint8Array>> =
     read: (file) => fs.readFileSync(path.join(root, file), "utf8"),
     has: (file) => fs.lstatSync(path.join(root, file), { throwIfNoEntry: false }) !== undefined,
   };
+}
+
+/** Trust in a module that imports nothing. */
+function trustAlone(layout: Layout, file: string, text: string): void {
+  const files = { [file]: sha256(text) };
+  must(recordAcceptance(layout, { path: file, digest: graphDigest(file, files, {}), at: 0, files }));
 }
 
 export function bootOptions(where: Workspace, extra: Partial<BootOptions> = {}): BootOptions {

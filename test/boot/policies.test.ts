@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { describe, expect, it } from "vitest";
-import { acceptFile } from "../../src/boot/trust.ts";
+import { acceptFile } from "../../src/boot/accept.ts";
 import { put } from "./folder.ts";
 import { down, must, perform, refusedBoot, told, up, workspace, type Workspace } from "./machine.ts";
 
@@ -92,7 +92,7 @@ describe("policies", () => {
     expect(told(before[1])).toMatch(/^EPERM/);
     expect(told(before[2])).toMatch(/^EPERM/);
     await down(machine);
-    must(acceptFile(where.layout, "daimon.yaml", 0));
+    must(await acceptFile(where.layout, "daimon.yaml", 0));
     const trusted = await up(where);
     const after = await perform(trusted, calls);
     expect(told(after[0])).not.toMatch(/no rule permits/);

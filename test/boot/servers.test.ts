@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { describe, expect, it } from "vitest";
-import { acceptFile } from "../../src/boot/trust.ts";
+import { acceptFile } from "../../src/boot/accept.ts";
 import { put } from "./folder.ts";
 import { down, must, perform, told, up, workspace, type Workspace } from "./machine.ts";
 
@@ -20,7 +20,7 @@ describe("servers", () => {
   it("BOO-14.1  a server that does not start is a finding with its name, and the others' tools are calls", async () => {
     const where = workspace();
     withServers(where);
-    must(acceptFile(where.layout, ".mcp.json", 0));
+    must(await acceptFile(where.layout, ".mcp.json", 0));
     const machine = await up(where);
     const failed = machine.findings.filter((finding) => finding.rule === "BOO-14.1");
     expect(failed.map((finding) => finding.where)).toEqual(["mcp bad", "mcp gone"]);
@@ -49,7 +49,7 @@ describe("servers", () => {
     await down(none);
     const where = workspace();
     withServers(where);
-    must(acceptFile(where.layout, ".mcp.json", 0));
+    must(await acceptFile(where.layout, ".mcp.json", 0));
     const before = children();
     const machine = await up(where);
     expect(children().length).toBeGreaterThan(before.length);

@@ -48,7 +48,7 @@ describe("a fresh folder", () => {
     const lines = here.read("daimon.yaml").split("\n");
     expect(lines.every((line) => line === "" || line.startsWith("#"))).toBe(true);
     const json = here.json<Settings>("config");
-    expect(json.files).toEqual([{ scope: "project", name: "daimon.yaml", trusted: true }]);
+    expect(json.files).toEqual([{ scope: "project", name: "daimon.yaml", trusted: true, widened: [] }]);
     expect(json.settings.every((row) => row.origin === "default")).toBe(true);
   });
 
@@ -61,6 +61,7 @@ describe("a fresh folder", () => {
       .replace(/^cpu: reflex\n/m, "");
     other.put("docs/house-rules.md", "Be brief.\n");
     other.put("daimon.yaml", text);
+    other.run("config", "trust", "daimon.yaml");
     const shown = other.run("config");
     expect(shown).toMatchObject({ code: 0 });
     for (const key of ["budget.costUsd", "policy.allow", "policy.ask", "policy.deny", "instructions"])
@@ -77,6 +78,7 @@ describe("a fresh folder", () => {
 
   it("CLI-25.1  settings come with their value and origin, and secrets are not shown", () => {
     here.put("daimon.yaml", "cpu: reflex\nbudget:\n  calls: 7\n");
+    here.run("config", "trust", "daimon.yaml");
     const { settings } = here.json<Settings>("config");
     const row = (key: string): unknown => settings.find((one) => one.key === key);
     expect(row("cpu")).toEqual({ key: "cpu", value: "reflex", origin: "project daimon.yaml:1" });
@@ -95,12 +97,37 @@ describe("a fresh folder", () => {
 
   it("CLI-25.2  trust accepts a file as it is, distrust takes it back, and nothing outside is accepted", () => {
     here.put("a/CLAUDE.md", "x");
-    expect(here.json("config", "trust", "CLAUDE.md", "--cwd", "a")).toEqual({ trusted: "a/CLAUDE.md", digest: sha256("x") });
+    expect(here.json("config", "trust", "CLAUDE.md", "--cwd", "a")).toEqual({
+      trusted: "a/CLAUDE.md",
+      digest: sha256("x"),
+      adds: [],
+    });
     expect(here.json("config", "distrust", "a/CLAUDE.md")).toEqual({ distrusted: "a/CLAUDE.md", acceptances: 1 });
     expect(here.run("config", "trust", "/etc/hostname")).toMatchObject({ code: 64 });
     expect(here.run("config", "trust", "none.md")).toMatchObject({ code: 66 });
     expect(here.run("config", "trust")).toMatchObject({ code: 64 });
     expect(here.run("config", "trsut", "x").err).toContain("did you mean `trust`?");
+  });
+
+  it("CLI-25.2  trust tells what it adds, and a version that asks for more is shown with its changes until it is trusted", () => {
+    const there = place();
+    there.put("daimon.yaml", "budget:\n  calls: 10\npolicy:\n  deny:\n    - Bash\n");
+    expect(there.json("config", "trust", "daimon.yaml").adds).toEqual([]);
+    expect(there.json("config").files).toMatchObject([{ name: "daimon.yaml", trusted: true, widened: [] }]);
+    there.put("daimon.yaml", "budget:\n  calls: 20\npolicy:\n  allow:\n    - WebFetch\n");
+    const shown = there.run("config");
+    for (const part of ["budget.calls is 20, it was 10", "policy.deny Bash is gone", "policy.allow WebFetch is new"])
+      expect(shown.err).toContain(part);
+    expect(shown.out).toMatch(/budget\.calls +10 +project daimon\.yaml \(as trusted\)/);
+    expect(shown.out).not.toContain("WebFetch");
+    const trusted = there.run("config", "trust", "daimon.yaml");
+    expect(trusted.out).toMatch(/^daimon\.yaml is trusted as it is now \([0-9a-f]{12}\), with:\n {2}budget\.calls is 20/);
+    expect(there.run("config")).toMatchObject({ err: "", out: expect.stringContaining("WebFetch") });
+    there.put("lib/a.ts", "export const a = 1;");
+    there.put("p.ts", `import "./lib/a.ts"; export default {};`);
+    expect(there.json("config", "trust", "p.ts").adds).toEqual(["lib/a.ts is new", "p.ts is new"]);
+    there.put("lib/a.ts", "export const a = 2;");
+    expect(there.run("run", "p.ts")).toMatchObject({ code: 76, err: expect.stringContaining("lib/a.ts changed") });
   });
 
   it("CLI-1.3  a configuration with an error is refused with file and line, by every command that boots", () => {

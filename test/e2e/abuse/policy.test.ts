@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import * as path from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Json } from "../../../src/lib/json.ts";
-import { acceptFile } from "../../../src/boot/trust.ts";
+import { acceptFile } from "../../../src/boot/accept.ts";
 import { put } from "../../boot/folder.ts";
 import { must, outcomes, parked, perform, start, told, up, workspace, type Call, type Workspace } from "../../boot/machine.ts";
 import { answer } from "../../kernel/answer.ts";
@@ -156,7 +156,7 @@ describe("policy defaults", () => {
   it("a deny of the user beats an allow of the project, and the other way round", async () => {
     const where = workspace({ "a.txt": "a" });
     where.put("daimon.yaml", "policy:\n  allow:\n    - net.fetch\n    - fs.read\n  deny:\n    - fs.list\n");
-    must(acceptFile(where.layout, "daimon.yaml", 0));
+    must(await acceptFile(where.layout, "daimon.yaml", 0));
     withUserPolicy(where, "policy:\n  deny:\n    - net.fetch\n    - fs.read\n  allow:\n    - fs.list\n");
     const machine = await up(where);
     const results = await perform(machine, [
