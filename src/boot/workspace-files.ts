@@ -23,7 +23,7 @@ import { sha256, type Digest } from "../lib/hash.ts";
 import { canonical } from "../lib/json.ts";
 import { done, err, ok, type Result } from "../lib/result.ts";
 import type { Turn } from "../lib/turn.ts";
-import { isObeyed } from "../security/policy/platform.ts";
+import { isObeyed } from "../security/policy/names.ts";
 import type { Reach } from "./reach.ts";
 
 export interface FilesDeps {

@@ -54,7 +54,7 @@ describe("examples", () => {
     const brief = at("03-policy/BRIEF.md");
     expect(brief).toContain("papers/private");
     const journal = held.place?.bash("cd 03-policy; daimon log --json").text ?? "";
-    const secrets = ["2750", "in confidence"];
+    const secrets = ["caretaker,2750", "in confidence"];
     for (const secret of secrets) {
       expect(at("03-policy/papers/private/salaries.csv")).toContain(secret);
       expect(brief).not.toContain(secret);

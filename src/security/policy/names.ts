@@ -3,6 +3,7 @@
  * Obeyed is what takes effect because somebody opens, enters, clones, commits, pushes, installs, or starts a tool or an agent. What a person
  * runs by its name (a Makefile, a script of package.json, a test) is source code like any other, and is not here.
  * A name stands for itself at any depth, whether it exists yet or not; `*` in it is any text. All are lower-case: paths are compared folded.
+ *   POL-14.5  isObeyed() is true of the paths that POL-14.3 forbids to commit, and of no others.
  *   POL-15.1  isSecret() says of a file exactly what the platform's rules say of reading it, and of a folder whether they close all that lies in it.
  */
 import { foldPath } from "../../lib/fold.ts";
@@ -253,9 +254,17 @@ const others = pattern(
   secretFiles.filter((name) => !whole.has(name) && !endings.has(name.slice(1))),
   "$",
 );
+const obeyedFile = pattern(obeyedFiles, "$");
+const obeyedFolder = pattern(obeyedFolders, "(?:/|$)");
 const env = pattern(envFiles, "$");
 const template = pattern(envTemplates, "$");
 const credentials = pattern(secretFolders, "(?:/|$)");
+
+/** Whether a path of the workspace is one that agents, shells, editors or builds obey without being asked. */
+export function isObeyed(path: string): boolean {
+  const folded = foldPath(path);
+  return obeyedFile.test(folded) || obeyedFolder.test(folded);
+}
 
 /** Whether a file of the workspace holds secrets by its path; of a folder, whether everything in it does. */
 export function isSecret(path: string, type: "file" | "folder"): boolean {

@@ -4,19 +4,11 @@
  *   POL-14.1  Pure and read calls, and writes into the session, are permitted; external and irreversible calls are not.
  *   POL-14.2  A declared output may be committed; committing anything else asks a person.
  *   POL-14.3  What instructs an agent or runs by itself (AGENTS.md, .git, shell start files, editor tasks …) is never committed, at any depth.
- *   POL-14.5  isObeyed() is true of the paths that POL-14.3 forbids to commit, and of no others.
  *   POL-14.4  Files that look like secrets are not read, searched, changed or committed, at any depth; their templates (.env.example) may be.
  */
 import type { PolicyText } from "../../abi/policy.ts";
-import { foldPath } from "../../lib/fold.ts";
 import { cedarPattern, cedarString } from "./glob-cedar.ts";
 import { envFiles, envTemplates, obeyedFiles, obeyedFolders, secretFiles, secretFolders } from "./names.ts";
-
-/** Whether policy takes a path for one that agents, shells, editors or builds obey without being asked. */
-export function isObeyed(path: string): boolean {
-  const folded = `/${foldPath(path)}/`;
-  return obeyedFiles.some((name) => folded.endsWith(`/${name}/`)) || obeyedFolders.some((name) => folded.includes(`/${name}/`));
-}
 
 /** All the folders and `.env.*` begin with a dot: this one look spares the many others for most paths. */
 const hidden = '(context.pathFolded like ".*" || context.pathFolded like "*/.*")';

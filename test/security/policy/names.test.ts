@@ -4,6 +4,7 @@ import { foldPath } from "../../../src/lib/fold.ts";
 import {
   envTemplates,
   envFiles,
+  isObeyed,
   isSecret,
   obeyedFiles,
   obeyedFolders,
@@ -58,6 +59,19 @@ test("POL-15.1 of a folder that is secret nothing can be read, and of another th
     }),
     { numRuns: 2_000 },
   ); // prettier-ignore
+});
+
+test("POL-14.5  isObeyed() agrees with the rules on names close to the listed ones, with a star in them too", () => {
+  const forbidden = (path: string): boolean =>
+    engine
+      .decide(question("fs.commit", path, { declared: true }))
+      .rules.some((rule) => rule.startsWith("platform.no-commit-of-"));
+  fc.assert(
+    fc.property(paths, (path) => {
+      expect(isObeyed(path)).toBe(forbidden(path));
+    }),
+    { numRuns: 5_000 },
+  );
 });
 
 test("POL-14.3  each guarded name is guarded at any depth, in capitals, with what nobody sees in it, and with dots behind it", () => {
