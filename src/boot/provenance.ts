@@ -26,26 +26,24 @@ export type Standing = "absent" | "own";
 
 /** For whoever is about to use a workspace, to run it or to look at it. */
 export function checkWorkspace(layout: Layout): Result<Standing, SysError> {
-  try {
+  return guarded(() => {
     const places = checkPlaces(layout);
     return places.ok ? standingOf(layout) : places;
-  } catch (thrown) {
-    return { ok: false, error: fsError(thrown, `${folderName} cannot be looked at`) };
-  }
+  });
 }
 
 /** Whose `.daimon` it is, also where its places are not sound: for fsck, which mends them. */
 export function standingOf(layout: Layout): Result<Standing, SysError> {
-  const folder = checkFolder(layout.folder, layout.uid);
-  if (!folder.ok) return folder;
-  if (isAbsent(layout.folder)) return ok("absent");
-  for (const check of [checkRoot, checkUserFolder]) {
-    const sound = check(layout);
-    if (!sound.ok) return sound;
-  }
-  const print = fingerprintOf(layout, layout.folder);
-  if (print !== null && (isRecorded(layout, print) || isRecorded(layout, { ...print, born: null }))) return ok("own");
-  return fail("EUCLEAN", strange(layout, print));
+  return guarded(() => {
+    const folder = checkFolder(layout.folder, layout.uid);
+    if (!folder.ok) return folder;
+    if (isAbsent(layout.folder)) return ok("absent");
+    const around = checkAround(layout);
+    if (!around.ok) return around;
+    const print = fingerprintOf(layout, layout.folder);
+    if (print !== null && (isRecorded(layout, print) || isRecorded(layout, { ...print, born: null }))) return ok("own");
+    return fail("EUCLEAN", strange(layout, print));
+  });
 }
 
 /** Looks first; makes what is missing. For a boot, and for `daimon init`. */
@@ -60,11 +58,11 @@ export function openWorkspace(layout: Layout, now: number): Result<readonly Find
 
 /** Vouch for what is there, because a person says so. */
 export function adopt(layout: Layout, now: number): Result<void, SysError> {
-  for (const check of [checkPlaces, checkRoot, checkUserFolder]) {
-    const sound = check(layout);
-    if (!sound.ok) return sound;
-  }
-  try {
+  return guarded(() => {
+    for (const check of [checkPlaces, checkAround]) {
+      const sound = check(layout);
+      if (!sound.ok) return sound;
+    }
     const bare = !fs.existsSync(layout.journal) && !fs.existsSync(path.join(layout.keys, keyFiles.secret));
     if (bare) makeKey(layout.keys);
     const print = fingerprintOf(layout, layout.folder);
@@ -76,16 +74,27 @@ export function adopt(layout: Layout, now: number): Result<void, SysError> {
       "EUCLEAN",
       "its key is not in .daimon/keys, so nobody can tell whose journal it is; restore the folder from a backup",
     );
+  });
+}
+
+/** What the disk refuses to show is an error and no crash. */
+function guarded<T>(look: () => Result<T, SysError>): Result<T, SysError> {
+  try {
+    return look();
   } catch (thrown) {
-    return { ok: false, error: fsError(thrown, `${folderName} cannot be taken over`) };
+    return { ok: false, error: fsError(thrown, `${folderName} cannot be looked at`) };
   }
 }
 
+/** The folder it stands in, and the folder that vouches for it. */
+function checkAround(layout: Layout): Result<void, SysError> {
+  const root = checkRoot(layout);
+  return root.ok ? checkUserFolder(layout) : root;
+}
+
 function make(layout: Layout, now: number): Result<readonly Finding[], SysError> {
-  for (const check of [checkRoot, checkUserFolder]) {
-    const sound = check(layout);
-    if (!sound.ok) return sound;
-  }
+  const around = checkAround(layout);
+  if (!around.ok) return around;
   let draft: string | null = null;
   try {
     draft = fs.mkdtempSync(`${layout.folder}-new-`);
@@ -110,8 +119,6 @@ function place(layout: Layout, draft: string, now: number): Result<readonly Find
   try {
     // Takes the place of an empty folder, and of nothing else.
     fs.renameSync(draft, layout.folder);
-    syncFolder(layout.root);
-    return ok(recorded.ok ? [] : [unrecorded(recorded.error)]);
   } catch (thrown) {
     if (recorded.ok) dropRecord(layout, provable(print));
     const code = fsCode(thrown);
@@ -120,6 +127,8 @@ function place(layout: Layout, draft: string, now: number): Result<readonly Find
     const standing = checkWorkspace(layout);
     return standing.ok ? ok([]) : standing;
   }
+  syncFolder(layout.root);
+  return ok(recorded.ok ? [] : [unrecorded(recorded.error)]);
 }
 
 function unrecorded({ message }: SysError): Finding {

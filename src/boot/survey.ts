@@ -1,6 +1,6 @@
 /**
  * Survey: what lies in a `.daimon` that nobody vouches for, for the person who decides about it.
- *   BOO-24.1  Names and kinds come first: a link, a pipe, a device, another user's file and one that has a second name elsewhere are errors,
+ *   BOO-24.1  Names and kinds come first: a `.daimon` that is no folder, a link in it, a pipe, a device, another user's file and one that has a second name elsewhere are errors,
  *             and while there is one nothing is opened.
  *   BOO-24.2  Sockets in `run`, what agents left in their sessions and what a repair set aside are no errors; sessions are counted, and not looked into.
  *   BOO-24.3  The journal is read and not written; one that its key did not sign, or that the kernel cannot fold, is an error or a finding, never a crash.
@@ -12,7 +12,8 @@ import type { Finding } from "../abi/finding.ts";
 import { limits } from "../abi/limits.ts";
 import { recoverTable } from "../kernel/recover.ts";
 import type { Table } from "../kernel/table.ts";
-import type { Layout } from "./layout.ts";
+import { fsError } from "../drivers/store/disk.ts";
+import { checkFolder, folderName, foldersOf, type Layout } from "./layout.ts";
 import { readUnproven } from "./stores.ts";
 
 export interface Survey {
@@ -23,9 +24,11 @@ export interface Survey {
 }
 
 export async function survey(layout: Layout, clock: Clock): Promise<Survey> {
-  const strange = [...strangers(layout, layout.folder)].slice(0, limits.surveyFindingsMax);
+  const sound = checkFolder(layout.folder, layout.uid);
+  const strange = sound.ok ? [...strangers(layout, layout.folder)] : [problem("error", folderName, sound.error.message)];
+  if (strange.length > 0) return { findings: strange.slice(0, limits.surveyFindingsMax), sessions: 0, journal: null };
   const sessions = fs.existsSync(layout.sessions) ? fs.readdirSync(layout.sessions).length : 0;
-  if (strange.length > 0 || !fs.existsSync(layout.journal)) return { findings: strange, sessions, journal: null };
+  if (!fs.existsSync(layout.journal)) return { findings: [], sessions, journal: null };
   const stores = readUnproven(layout, clock);
   if (!stores.ok) return { findings: [problem("error", "journal", stores.error.message)], sessions, journal: null };
   const { log, blobs } = stores.value;
@@ -44,11 +47,20 @@ export async function survey(layout: Layout, clock: Clock): Promise<Survey> {
 
 /** By hand: the recursive readdirSync of Node walks into links. */
 function* strangers(layout: Layout, folder: string): Generator<Finding> {
-  for (const name of fs.readdirSync(folder).toSorted()) {
+  let names: readonly string[];
+  try {
+    names = fs.readdirSync(folder).toSorted();
+  } catch (thrown) {
+    yield problem("error", path.relative(layout.root, folder), fsError(thrown, "it cannot be looked into").message);
+    return;
+  }
+  for (const name of names) {
     const place = path.join(folder, name);
     const stat = fs.lstatSync(place);
     const why = whyStrange(layout, place, stat);
     if (why !== null) yield problem("error", path.relative(layout.root, place), why);
+    else if (stat.isFile() && foldersOf(layout).includes(place))
+      yield problem("error", path.relative(layout.root, place), "it is no folder; move it away");
     else if (stat.isDirectory() && !isForOthers(layout, place)) yield* strangers(layout, place);
   }
 }

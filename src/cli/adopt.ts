@@ -20,7 +20,7 @@ import { columnsOf } from "./term/screen.ts";
 export async function tell(layout: Layout, refused: SysError, io: Io): Promise<Result<number, SysError>> {
   const found = await survey(layout, io.clock);
   const unknown = { rule: "provenance", severity: "error", where: ".daimon", message: refused.message } as const;
-  const findings = [unknown, ...found.findings];
+  const findings = [unknown, ...found.findings.filter(({ message }) => message !== refused.message)];
   if (io.json) printJson(io, { clean: false, findings, contents: contentsOf(found) });
   else {
     for (const finding of findings) printFinding({ ...io, err: io.out, errColours: io.colours }, finding);

@@ -47,6 +47,23 @@ describe("survey", () => {
     expect(await told(layout)).toMatchObject([expect.stringMatching(/^error \.daimon\/blobs\/theirs: it belongs to user 1/)]);
   });
 
+  it("BOO-24.1  a .daimon that is a link or a file is one error, and a file in a folder's place another", async () => {
+    const linked = freshLayout();
+    fs.rmSync(linked.folder, { recursive: true });
+    // Whoever followed it would look through the whole machine.
+    fs.symlinkSync("/", linked.folder);
+    expect(await told(linked)).toEqual([expect.stringMatching(/^error \.daimon: \.daimon is a link/)]);
+    fs.rmSync(linked.folder);
+    put(linked.folder, "text");
+    expect(await told(linked)).toEqual([expect.stringMatching(/^error \.daimon: \.daimon is not a folder/)]);
+    for (const name of ["sessions", "journal", "blobs"]) {
+      const layout = freshLayout();
+      fs.rmSync(path.join(layout.folder, name), { recursive: true });
+      put(path.join(layout.folder, name), "text");
+      expect(await told(layout)).toEqual([expect.stringMatching(new RegExp(`^error \\.daimon/${name}: it is no folder`))]);
+    }
+  });
+
   it("BOO-24.1  of many not all are told", async () => {
     const layout = freshLayout();
     for (let index = 0; index < 3 * limits.surveyFindingsMax; index++)

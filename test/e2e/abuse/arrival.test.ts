@@ -166,6 +166,11 @@ describe("files that come into a .daimon of ours", () => {
       const before = snapshot(aside);
       for (const command of [["run", "--resume"], ["ps"]])
         expect(run(...command)).toMatchObject({ code: errnos.EUCLEAN.exit, err: expect.stringContaining("is a link") });
+      for (const command of name === "" ? [["fsck"], ["fsck", "--adopt", "--yes"], ["fsck", "--repair", "--yes"]] : [["fsck"]]) {
+        const ran = run(...command);
+        expect([1, errnos.EUCLEAN.exit], ran.err).toContain(ran.code);
+        expect(ran.out + ran.err).toContain("is a link");
+      }
       expect(snapshot(aside), name).toEqual(before);
       fs.rmSync(at);
       fs.renameSync(aside, at);
