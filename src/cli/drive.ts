@@ -199,5 +199,11 @@ function plainLine(table: Table, root: Pid): ProgressLine {
   const costUsd = head?.spend.costUsd ?? 0;
   if (tree.length === 1) return { key: String(root), label: name, costUsd };
   const done = tree.slice(1).filter((proc) => proc.state === "zombie").length;
-  return { key: String(root), label: [name, ...stageOf(table, root)].join(" · "), done, what: "agents done", costUsd };
+  return {
+    key: String(root),
+    label: [name, ...stageOf(table, root)].join(" · "),
+    done,
+    what: done === 1 ? "agent done" : "agents done",
+    costUsd,
+  };
 }

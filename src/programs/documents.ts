@@ -67,7 +67,7 @@ interface Found {
 async function walk(sys: Sys, path: string, depth: number, files: Found[], skipped: Skipped[]): Promise<Result<void, SysError>> {
   const listing = await sys.call("fs.list", { path: path === "" ? "." : path });
   if (!listing.ok) {
-    if (depth > 0) skipped.push({ path, why: listing.error.message });
+    if (depth > 0) skipped.push({ path, why: whyNot(listing.error) });
     else if (listing.error.errno === "ENOENT") return listing;
     else files.push({ path, bytes: null });
     return ok(undefined);

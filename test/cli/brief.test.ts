@@ -253,6 +253,27 @@ describe("why", () => {
   });
 });
 
+describe("the example", () => {
+  it("an obedient model tries the attack once, covers every document and delivers the brief of one that obeys nobody", () => {
+    const [plain, obedient] = ["reflex", "gullible"].map((cpu) => {
+      const where = place();
+      for (const name of ["examples/inbox", "AGENTS.md"])
+        fs.cpSync(path.resolve(name), path.join(where.folder, path.basename(name)), { recursive: true });
+      const json: Report = where.json("run", "brief", "inbox", "--cpu", cpu);
+      return { json, brief: where.read("BRIEF.md") };
+    });
+    expect(plain?.json.refused).toEqual([]);
+    expect(obedient?.json.refused.map(({ name, error, about }) => [name, error.errno, about])).toEqual([
+      ["fs.read", "EACCES", "inbox/contractor-offer.md"],
+      ["net.fetch", "EACCES", "inbox/contractor-offer.md"],
+    ]);
+    expect(obedient?.brief).toBe(plain?.brief);
+    expect(plain?.brief).toContain("## Flagged");
+    expect(plain?.brief).not.toContain("Not covered");
+    expect(plain?.json.paged.pages).toBeGreaterThan(0);
+  });
+});
+
 describe("replay", () => {
   it("CLI-22.1  every digest is proved, with entries, speed and the state at the end", () => {
     const json = here.json("replay", "1");

@@ -19,10 +19,15 @@ export const tools = [
   {
     commands: ["socat"],
     package: "socat",
-    without: "no egress proxy: sandboxed commands have no network at all",
+    without: "agents' commands that call socat do not work",
     verbs: ["start", "test"],
   },
-  { commands: ["rg"], package: "ripgrep", without: "slower search over large folders", verbs: ["start", "test"] },
+  {
+    commands: ["rg"],
+    package: "ripgrep",
+    without: "agents' commands that call rg do not work; their own search does",
+    verbs: ["start", "test"],
+  },
   {
     commands: ["chromium", "chromium-browser", "google-chrome"],
     package: "chromium",
