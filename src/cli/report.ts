@@ -17,6 +17,7 @@ import { sha256, type Digest } from "../lib/hash.ts";
 import { entryOf } from "./entries.ts";
 import { lookupOf } from "./answer.ts";
 import { subjectOf, type Driven } from "./drive.ts";
+import { gapRows } from "./gaps.ts";
 import { hanging, printField } from "./field.ts";
 import { note, print, printJson, type Io } from "./io.ts";
 import { argsLine, refusalsBy, type Refusal } from "./refusals.ts";
@@ -185,6 +186,7 @@ export function printReport(report: Report, interrupted: number | null, io: Io):
       ({ path, bytes, changed }) =>
         ["delivered", `${neutraliseLine(path)} (${formatBytes(bytes)}${changed ? "" : ", unchanged"})`] as const,
     ),
+    ...gapRows(report.status),
     [
       "paged",
       paged.pages === 0

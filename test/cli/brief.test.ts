@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { commands } from "../../src/cli/commands.ts";
 import { tell } from "../../src/cli/entry.ts";
 import { argsLine, decidedBy, refusalsBy, stageOf } from "../../src/cli/refusals.ts";
 import { processTable, rowsOf } from "../../src/cli/processes.ts";
@@ -271,6 +272,47 @@ describe("the example", () => {
     expect(plain?.brief).toContain("## Flagged");
     expect(plain?.brief).not.toContain("Not covered");
     expect(plain?.json.paged.pages).toBeGreaterThan(0);
+  });
+});
+
+describe("with --json and with Cedar itself", () => {
+  const where = place();
+  beforeAll(() => {
+    documents(where);
+    where.put("daimon.yaml", "policy:\n  deny: [Read(inbox/charter.md)]\n");
+  });
+
+  it("--policy-engine cedar decides the same, and gives the same rules", () => {
+    const [compiled, cedar] = ["compiled", "cedar"].map((engine): Report =>
+      where.json("run", "brief", "inbox", "--policy-engine", engine),
+    );
+    const told = ({ refused }: Report): unknown => refused.map(({ name, args, stage, rules }) => ({ name, args, stage, rules }));
+    expect(compiled?.refused).not.toEqual([]);
+    expect(told(cedar as Report)).toEqual(told(compiled as Report));
+    expect(cedar?.delivered).toMatchObject([{ path: "BRIEF.md", changed: false }]);
+  });
+
+  it("CLI-2.2  every command prints JSON alone: a result, or an error with its exit code", () => {
+    const words: Readonly<Record<string, readonly string[]>> = {
+      completion: ["bash"],
+      init: ["fresh"],
+      kill: ["999"],
+      nice: ["999", "100"],
+      run: ["nosuch"],
+      why: ["1"],
+      log: ["1"],
+      diff: ["1"],
+      commit: ["1", "--dry-run"],
+      rollback: ["1"],
+    };
+    for (const { name } of commands) {
+      const { code, out, err } = where.run(name, ...(words[name] ?? []), "--json");
+      const told = (code === 0 ? out : err).trimEnd().split("\n");
+      expect([name, code === 0 ? err : out]).toEqual([name, ""]);
+      expect([name, told.length === 1 || name === "log"]).toEqual([name, true]);
+      for (const line of told) expect([name, typeof JSON.parse(line)]).toEqual([name, "object"]);
+      if (code !== 0) expect(JSON.parse(told[0] ?? "")).toMatchObject({ error: { exit: code } });
+    }
   });
 });
 
