@@ -171,7 +171,7 @@ async function resume(words: readonly string[], options: Options, io: Io): Promi
   if (idle.length > 0)
     return fail(
       "EINVAL",
-      `--resume starts nothing new, and ${flags(idle)} can only be given to a new run; leave it out, raise a spent limit with \`daimon approve PID --raise\`, or end the run with \`daimon kill PID\` and begin anew`,
+      `--resume starts nothing new, and ${flags(idle)} can only be given to a new run; leave it out, raise a spent limit with \`daimon approve PID:N --raise\`, or end the run with \`daimon kill PID\` and begin anew`,
     );
   const { checkJournal } = await import("../boot/stores.ts");
   const there = checkJournal(layoutHere(io));
