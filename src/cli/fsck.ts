@@ -12,7 +12,7 @@ import type { BootStep, Entry } from "../abi/entry.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import { bootIntegrity } from "../boot/checks/boot-integrity.ts";
 import { layoutCheck } from "../boot/checks/layout.ts";
-import { references } from "../boot/checks/references.ts";
+import { journalFix, references } from "../boot/checks/references.ts";
 import { storeSeparation } from "../boot/checks/stores.ts";
 import { listRepairs, repair, runChecks, undo, type Check, type Problem } from "../boot/fsck.ts";
 import { checkFolder, type Layout } from "../boot/layout.ts";
@@ -73,8 +73,8 @@ async function check(layout: Layout, io: Io): Promise<readonly Problem[]> {
   if (!there.ok && there.error.errno !== "ENOENT") problems.push(problemOf(".daimon/journal", there.error.message));
   if (stores !== null && !stores.ok) {
     // Setting the end aside mends damage; who signed it is another matter.
-    const where = stores.error.errno === "EKEYREJECTED" ? ".daimon/journal" : "journal";
-    problems.push(problemOf(where, stores.error.message));
+    if (stores.error.errno === "EKEYREJECTED") problems.push(problemOf(".daimon/journal", stores.error.message));
+    else problems.push(problemOf("journal", stores.error.message, journalFix));
   }
   if (stores?.ok === true) {
     const { log, blobs } = stores.value;
@@ -97,8 +97,9 @@ function* boots(records: Iterable<Result<{ readonly text: string }, SysError>>, 
   }
 }
 
-function problemOf(where: string, message: string): Problem {
-  return { finding: { rule: "fsck", severity: "error", where, message }, repair: null };
+function problemOf(where: string, message: string, fix?: string): Problem {
+  const finding = { rule: "fsck", severity: "error", where, message } as const;
+  return { finding: fix === undefined ? finding : { ...finding, fix }, repair: null };
 }
 
 function show(problems: readonly Problem[], io: Io): number {

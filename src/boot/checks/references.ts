@@ -20,6 +20,9 @@ import { decode, movedFrom } from "../../kernel/codec.ts";
 import type { Check, Problem } from "../fsck.ts";
 import type { Layout } from "../layout.ts";
 
+/** The journal's own repair is no list of acts: it cuts between two records. */
+export const journalFix = "`daimon fsck --repair` sets the damaged end aside, every byte of it kept";
+
 export interface ReferencesInput {
   readonly layout: Layout;
   /** From seq 0, as LogDriver.read(0) gives it. */
@@ -48,7 +51,8 @@ export function references(input: ReferencesInput): Check {
         if (!record.ok) {
           broken = true;
           const message = `${record.error.message}; what comes before it is readable, and nothing after it is used`;
-          yield problem("journal", "error", "journal", message);
+          const broke = problem("journal", "error", "journal", message);
+          yield { ...broke, finding: { ...broke.finding, fix: journalFix } };
           continue;
         }
         const entry = decode(record.value.text);

@@ -43,6 +43,7 @@ describe("storage", () => {
       expect(ran.out + ran.err, command.join(" ")).toContain(record);
     }
     expect(where.run("log").out.split("\n").length).toBeGreaterThan(10);
+    expect(where.run("fsck").out).toContain("fix: `daimon fsck --repair` sets the damaged end aside");
     const mended = where.run("fsck", "--repair", "--yes");
     expect(mended.out).toMatch(/journal goes on with \d+ records; the rest lies in/);
     expect(where.run("ps", "--all").code).toBe(0);
