@@ -11,12 +11,16 @@
  *            relative XDG folder is ignored, as its specification says.
  *   BOO-2.9  A user folder that others can write, or that is neither the user's nor root's, is refused with EUCLEAN: what it vouches for could be anybody's.
  *   BOO-2.8  A workspace in a folder that belongs to another user is refused with EUCLEAN: its owner could exchange what daimon keeps in it.
+ *            Root is told and goes on: in a container it works on its host's files, and what is exchanged has no record that vouches for it.
+ *   BOO-2.9  A user folder that others can write, or that is neither the user's nor root's, is refused with EUCLEAN: what it vouches for could be anybody's.
+ *   BOO-2.8  A workspace in a folder that belongs to another user is refused with EUCLEAN: its owner could exchange what daimon keeps in it.
  */
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { done, type Err, type Result } from "../lib/result.ts";
 import { sha256 } from "../lib/hash.ts";
 import { fail, type SysError } from "../abi/errno.ts";
+import type { Finding } from "../abi/finding.ts";
 
 /** What the process was started with; passed in, so that tests own it. */
 export interface Surroundings {
@@ -156,13 +160,25 @@ export function checkPlaces(layout: Layout): Result<void, SysError> {
 
 /** The folder in which the person works: what daimon keeps in it is as safe as its owner lets it be. */
 export function checkRoot(layout: Layout): Result<void, SysError> {
-  const owner = fs.statSync(layout.root, { throwIfNoEntry: false })?.uid ?? layout.uid;
-  if (owner === layout.uid) return done;
+  const owner = ownerOf(layout);
+  if (owner === layout.uid || layout.uid === 0) return done;
   const next = "run as its owner, take it over with `chown`, or work in a folder of your own (--cwd)";
   return fail(
     "EUCLEAN",
     `this folder belongs to user ${owner} and you are user ${layout.uid}, so somebody else could exchange what daimon keeps in it; ${next}`,
   );
+}
+
+/** For root in another user's folder: who the owner is and can do meanwhile. */
+export function foreignRoot(layout: Layout): readonly Finding[] {
+  const owner = ownerOf(layout);
+  if (owner === layout.uid) return [];
+  const message = `this folder belongs to user ${owner}, who can move daimon's files away while it runs as root; what replaces them is not believed`;
+  return [{ rule: "BOO-2.8", severity: "warning", where: layout.root, message, fix: "run as its owner where that is possible" }];
+}
+
+function ownerOf(layout: Layout): number {
+  return fs.statSync(layout.root, { throwIfNoEntry: false })?.uid ?? layout.uid;
 }
 
 /** Absent, or a real folder of this user. */

@@ -18,7 +18,7 @@ import type { Finding } from "../abi/finding.ts";
 import { fsCode, fsError, syncFolder } from "../drivers/store/disk.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { keyDigest, keyFiles, makeKey } from "./keys.ts";
-import { checkFolder, checkPlaces, checkRoot, checkUserFolder, folderName, prepare, type Layout } from "./layout.ts";
+import { checkFolder, checkPlaces, checkRoot, checkUserFolder, folderName, foreignRoot, prepare, type Layout } from "./layout.ts";
 import { addRecord, dropRecord, isRecorded, recordsOf, type Fingerprint, type WorkspaceRecord } from "./records.ts";
 
 /** What stands in the place of `.daimon`. */
@@ -53,7 +53,7 @@ export function openWorkspace(layout: Layout, now: number): Result<readonly Find
   const made = standing.value === "own" ? ok([]) : make(layout, now);
   if (!made.ok) return made;
   const prepared = prepare(layout);
-  return prepared.ok ? made : prepared;
+  return prepared.ok ? ok([...foreignRoot(layout), ...made.value]) : prepared;
 }
 
 /** Vouch for what is there, because a person says so. */

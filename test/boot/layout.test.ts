@@ -2,7 +2,16 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { createServer } from "node:net";
 import { describe, expect, it } from "vitest";
-import { checkPlaces, checkRoot, checkUserFolder, findRoot, foldersOf, layoutOf, prepare } from "../../src/boot/layout.ts";
+import {
+  checkPlaces,
+  checkRoot,
+  checkUserFolder,
+  findRoot,
+  foreignRoot,
+  foldersOf,
+  layoutOf,
+  prepare,
+} from "../../src/boot/layout.ts";
 import { readText } from "../../src/boot/read.ts";
 import { freshFolder, freshLayout, put, surroundings } from "./folder.ts";
 
@@ -104,9 +113,17 @@ describe("layout", () => {
     expect(layoutOf("/w", { ...world, env: { XDG_CACHE_HOME: "c" } }).user.cache).toBe("/x/home/.cache/daimon");
   });
 
-  it("BOO-2.8  a workspace in another user's folder is refused, and says what to do", () => {
+  it("BOO-2.8  a workspace in another user's folder is refused, and says what to do; root is told and goes on", () => {
     const layout = freshLayout();
     expect(checkRoot(layout).ok).toBe(true);
+    expect(foreignRoot(layout)).toEqual([]);
+    const foreign = freshLayout();
+    if (uid === 0) fs.chownSync(foreign.root, 65_534, 65_534);
+    expect(checkRoot({ ...foreign, uid: 0 }).ok).toBe(true);
+    const owner = uid === 0 ? 65_534 : uid;
+    expect(foreignRoot({ ...foreign, uid: 0 })).toMatchObject([
+      { rule: "BOO-2.8", severity: "warning", message: expect.stringContaining(`belongs to user ${owner}`) },
+    ]);
     expect(checkRoot({ ...layout, uid: uid + 1 })).toMatchObject({
       ok: false,
       error: {
