@@ -12,8 +12,6 @@
  *   BOO-2.9  A user folder that others can write, or that is neither the user's nor root's, is refused with EUCLEAN: what it vouches for could be anybody's.
  *   BOO-2.8  A workspace in a folder that belongs to another user is refused with EUCLEAN: its owner could exchange what daimon keeps in it.
  *            Root is told and goes on: in a container it works on its host's files, and what is exchanged has no record that vouches for it.
- *   BOO-2.9  A user folder that others can write, or that is neither the user's nor root's, is refused with EUCLEAN: what it vouches for could be anybody's.
- *   BOO-2.8  A workspace in a folder that belongs to another user is refused with EUCLEAN: its owner could exchange what daimon keeps in it.
  */
 import * as fs from "node:fs";
 import * as path from "node:path";
