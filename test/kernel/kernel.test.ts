@@ -6,10 +6,12 @@ import { foldInput } from "../../src/kernel/recorder.ts";
 import { render, stub } from "../../src/kernel/window.ts";
 import { swapIn, swapOut } from "../../src/kernel/swap.ts";
 import { replay, replayBody } from "../../src/kernel/replay.ts";
+import { openMemoryBlobs } from "../../src/drivers/store/memory-blobs.ts";
+import { openMemoryLog } from "../../src/drivers/store/memory-log.ts";
 import { memorySwap } from "../../src/drivers/store/swap.ts";
 import type { Body } from "../../src/abi/sys.ts";
 import { ok } from "../../src/lib/result.ts";
-import { all, calls, finish, handler, manifestOf, reborn, rig, type Rig } from "./rig.ts";
+import { all, calls, finish, handler, manifestOf, reborn, rig, type Rig, type RigOptions } from "./rig.ts";
 import { settled } from "./settled.ts";
 import { answer } from "./answer.ts";
 
@@ -330,24 +332,21 @@ describe("the recorder", () => {
     expect(machine.kernel.panicked).toBeNull();
   });
 
-  test("KRN-5.2 and KRN-3.2 an effect finds its intent and the blobs it names durable", async () => {
-    const seen: { durable: boolean; dirty: boolean }[] = [];
-    const machine: { rig: Rig | null } = { rig: null };
-    const act = handler({ name: "x.act", effect: "write" }, (_, id) => {
-      const image = machine.rig?.log;
-      seen.push({
-        durable: kindsOf(machine.rig as Rig).at(-1) === "turn" && image !== undefined,
-        dirty: machine.rig?.blobs.dirty ?? true,
-      });
-      return ok({ value: id });
+  test("KRN-5.2 and KRN-3.2 an effect finds its intent durable, and every payload named before it: a power cut at that moment keeps them", async () => {
+    const left: RigOptions[] = [];
+    const act = handler({ name: "x.act", effect: "write" }, () => {
+      left.push({ log: { image: machine.log.crash(() => 0) }, blobs: { image: machine.blobs.crash(() => 1) } });
+      return ok({ value: 1 });
     });
-    machine.rig = rig({
+    const machine: Rig = rig({
       handlers: [act, text],
       log: { asynchronous: true },
-      script: (_, step) => ok(step === 0 ? calls(["x.text", { n: 20_000 }]) : step === 1 ? calls(["x.act", {}]) : finish(1)),
+      script: (_, step) => ok(step === 0 ? calls(["x.text", { n: 20_000 }]) : calls(["x.act", {}])),
     });
-    await machine.rig.run({});
-    expect(seen).toEqual([{ durable: true, dirty: false }]);
+    await machine.run({});
+    const recovered = recoverTable(openMemoryLog(left[0]?.log), openMemoryBlobs(left[0]?.blobs));
+    expect(recovered.ok && recovered.value.cut).toBeNull();
+    expect(recovered.ok && recovered.value.table.procs.get(1)?.pending).toMatchObject([{ name: "x.act", verb: "allow" }]);
   });
 
   test("KRN-3.3 after a failed write nothing is recorded any more, whoever asks", async () => {

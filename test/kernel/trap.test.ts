@@ -93,6 +93,22 @@ describe("the trap", () => {
     );
   });
 
+  test("TRP-2.3 a read that needs a yes waits for it, also behind reads that need none", async () => {
+    const made: string[] = [];
+    const read = (name: string) => handler({ name }, () => ok({ value: made.push(name) }));
+    const machine = rig({
+      handlers: [read("x.free"), read("x.asked")],
+      decide: (request) => ({ verb: request.action.id === "x.asked" ? "ask" : "allow", rules: ["r"] }),
+      script: (_, step) => ok(step === 0 ? calls(["x.free", {}], ["x.asked", {}], ["x.free", {}]) : finish("end")),
+    });
+    const pid = machine.spawn({});
+    await settled(machine, pid, "parked");
+    expect([machine.kernel.processes()[0]?.park, made]).toMatchObject([{ type: "approval", call: "1.0.1" }, ["x.free"]]);
+    answer(machine.kernel, pid);
+    expect(await machine.kernel.wait(pid)).toEqual(ok("end"));
+    expect(made).toEqual(["x.free", "x.asked", "x.free"]);
+  });
+
   test("TRP-2.4 a refusal says which stage refused, why, and what else may be done", async () => {
     expect(await asked("x.nowhere", {})).toMatch(/^ENOSYS: there is no call "x\.nowhere"; yours are ask, mem\.note/);
     expect(await asked("x.put", "text")).toMatch(/^EINVAL: x\.put takes an object of arguments/);

@@ -1,11 +1,12 @@
 /** Effects that were under way when a kernel ended: none is made twice, whatever came between. */
 import { describe, expect, test } from "vitest";
 import { noLimits } from "../../src/abi/budget.ts";
+import type { Verdict } from "../../src/abi/call.ts";
 import type { ModelRequest } from "../../src/abi/model.ts";
 import type { Body } from "../../src/abi/sys.ts";
 import { ok } from "../../src/lib/result.ts";
 import { answer } from "./answer.ts";
-import { calls, finish, handler, reborn, rig, stepOf, type RigOptions, type Script } from "./rig.ts";
+import { all, calls, finish, handler, reborn, rig, stepOf, type Rig, type RigOptions, type Script } from "./rig.ts";
 import { settled } from "./settled.ts";
 
 /** An effect that is begun and never comes back. */
@@ -78,5 +79,78 @@ describe("an effect that was under way", () => {
     await settled(next, pid, "parked");
     expect(next.kernel.processes()[0]?.park).toMatchObject({ type: "uncertain" });
     expect(mails).toHaveLength(1);
+  });
+
+  test("KRN-5.3 was not under way when a person had yet to be asked: they are asked as at first", async () => {
+    const { mails, mail } = mailer();
+    const options: RigOptions = {
+      handlers: [mail],
+      decide: (request) => ({ verb: request.action.id === "x.mail" ? "ask" : "allow", rules: ["r"] }),
+      script: (request) => ok(sends(request)),
+    };
+    const machine = rig(options);
+    const pid = machine.spawn({});
+    await settled(machine, pid, "parked");
+    /** The power cut takes the park. */
+    const image = machine.log.crash(all);
+    const log = { image: { ...image, texts: image.texts.slice(0, -1) } };
+    const next = rig({ ...options, log, blobs: { image: machine.blobs.crash(() => 0) } });
+    await settled(next, pid, "parked");
+    expect([next.kernel.processes()[0]?.park?.type, mails]).toEqual(["approval", []]);
+  });
+
+  const looks: readonly (readonly [look: string, verify: () => Verdict, parks: boolean, made: number])[] = [
+    ["shows that it happened", () => ({ verdict: "happened", value: { value: "seen" } }), false, 1],
+    ["shows that it did not happen", () => ({ verdict: "did-not-happen" }), false, 2],
+    ["shows nothing", () => ({ verdict: "unknown", why: "nobody can see it" }), true, 1],
+    [
+      "fails",
+      () => {
+        throw new Error("no light");
+      },
+      true,
+      1,
+    ],
+  ];
+
+  test.each(looks)(
+    "KRN-5.3 is made again, or not, or asked about, as a look at the world says: %s",
+    async (_, verify, parks, made) => {
+      const mails: string[] = [];
+      const spec = { name: "x.mail", effect: "external", recovery: "verify" } as const;
+      const mail = handler(spec, (_args, id) => (mails.push(id) === 1 ? new Promise(() => {}) : ok({ value: "sent" })), verify);
+      const options: RigOptions = { handlers: [mail], script: (request) => ok(sends(request)) };
+      const machine = rig(options);
+      const pid = machine.spawn({});
+      await new Promise(setImmediate);
+      const next = reborn(machine, options);
+      await settled(next, pid, parks ? "parked" : "zombie");
+      expect([mails.length, next.kernel.processes()[0]?.park?.type]).toEqual([made, parks ? "uncertain" : undefined]);
+    },
+  );
+
+  test("KRN-5.6 a stop during the look changes nothing about it: it is looked at again", async () => {
+    let seen = 0;
+    const spec = { name: "x.mail", effect: "external", recovery: "verify" } as const;
+    const mails: string[] = [];
+    const mail = handler(
+      spec,
+      (_args, id) => (mails.push(id), new Promise(() => {})),
+      async () => {
+        await Promise.resolve();
+        seen += 1;
+        if (seen === 1) next.kernel.signal(1, "stop", "test");
+        return { verdict: "happened", value: { value: "seen" } };
+      },
+    );
+    const options: RigOptions = { handlers: [mail], script: (request) => ok(sends(request)) };
+    const machine = rig(options);
+    const pid = machine.spawn({});
+    await new Promise(setImmediate);
+    const next: Rig = reborn(machine, options);
+    await settled(next, pid, "parked");
+    next.kernel.signal(pid, "continue", "test");
+    expect(await next.kernel.wait(pid)).toEqual(ok("end"));
+    expect([seen, mails.length]).toEqual([2, 1]);
   });
 });

@@ -72,7 +72,7 @@ export function planOf(seed: number): Plan {
 }
 
 /** The calls of the simulated world; world.ts says what they do. */
-export const reads = ["w.read", "w.large", "w.dirty", "w.fails", "w.throws", "w.deep"] as const;
+export const reads = ["w.read", "w.large", "w.dirty", "w.fails", "w.throws", "w.deep", "w.peek"] as const;
 export const writes = ["w.append", "w.put", "w.sign", "w.deal", "w.commit"] as const;
 /** Nobody can look whether they took effect, or looking fails. */
 export const once = ["w.mail", "w.blind", "w.riddle"] as const;

@@ -65,6 +65,7 @@ const deeds: readonly Deed[] = [
   { name: "w.deep", effect: "read", recovery: "pure", gives: () => ({ value: deep }) },
   { name: "w.fails", effect: "read", recovery: "pure", fails: "value" },
   { name: "w.throws", effect: "read", recovery: "pure", fails: "throw" },
+  { name: "w.peek", effect: "read", recovery: "pure" },
   { name: "w.append", effect: "write", recovery: "verify" },
   { name: "w.put", effect: "external", recovery: "idempotent" },
   { name: "w.sign", effect: "external", recovery: "verify" },
@@ -86,11 +87,13 @@ function large(n: number): string {
 /** The call that no policy permits. */
 export const forbidden = "w.never";
 
-/** What policy says of each: signing and dealing need a person, what is never done is forbidden. */
+const asking: ReadonlySet<string> = new Set(["w.sign", "w.deal", "w.peek"]);
+
+/** What policy says of each: some need a person, what is never done is forbidden. */
 export function decide(request: PolicyRequest): Decision {
   const call = request.action.id;
   if (call === forbidden) return { verb: "deny", rules: ["simulation#1"] };
-  return { verb: call === "w.sign" || call === "w.deal" ? "ask" : "allow", rules: ["simulation#2"] };
+  return { verb: asking.has(call) ? "ask" : "allow", rules: ["simulation#2"] };
 }
 
 /** Calls that a limit on calls does not count against: KRN-5.5. */
