@@ -131,12 +131,15 @@ function recordOf(options: ReplayOptions & { readonly pid: Pid }): Result<Record
     log: options.log,
     from: 0,
     input: foldInput(options.blobs),
-    start: emptyTable,
+    start: () => {
+      ended = null;
+      return emptyTable();
+    },
+    /** To the end of the log: a later boot can say that this end never counted. */
     observe: (table, entry) => {
       const proc = entry.kind === "exit" && entry.pid === options.pid ? table.procs.get(entry.pid) : undefined;
-      if (proc === undefined || entry.kind !== "exit") return true;
-      ended = tapeOf(proc, entry.status);
-      return false;
+      if (proc !== undefined && entry.kind === "exit") ended = tapeOf(proc, entry.status);
+      return true;
     },
   });
   if (!folded.ok) return folded;

@@ -7,6 +7,7 @@ import { FakeClock } from "../../src/drivers/clock/fake.ts";
 import { openMemoryBlobs } from "../../src/drivers/store/memory-blobs.ts";
 import { openMemoryLog } from "../../src/drivers/store/memory-log.ts";
 import { recoverTable } from "../../src/kernel/recover.ts";
+import { replayBody } from "../../src/kernel/replay.ts";
 import { serialise } from "../../src/kernel/snapshot.ts";
 import { sha256 } from "../../src/lib/hash.ts";
 import { ok } from "../../src/lib/result.ts";
@@ -187,4 +188,25 @@ test("KRN-10.6 a plan that cannot be worked out proves nothing about the disk: t
   /** Nothing has been made durable but what the barrier of the deal has, if it asked for one. */
   const image = { image: new Map(machine.blobs.crash(() => 1)) };
   expect(recoverTable(openMemoryLog({ image: machine.log.crash(all) }), openMemoryBlobs(image))).toMatchObject({ ok: true });
+});
+
+test("RPL-1.2 a body is replayed by what counts: an end that a power cut took is not its end", async () => {
+  const large = handler({ name: "x.large" }, () => ok({ value: "l".repeat(20_000) }));
+  const hang = handler({ name: "x.hang" }, () => new Promise(() => {}));
+  const read = handler({ name: "x.read" }, (args) => ok({ value: args["of"] ?? null }));
+  const reads =
+    (of: string): Body =>
+    async (sys) =>
+      await sys.call("x.read", { of });
+  const bodies = { before: reads("before"), after: reads("after") };
+  const options: RigOptions = { handlers: [large, hang, read], bodies, script: () => ok(calls(["x.large", {}], ["x.hang", {}])) };
+  const machine = rig(options);
+  machine.spawn({});
+  expect((await machine.run({ kind: "body", instructions: "before" })).pid).toBe(2);
+  /** The payload is lost, and with it what came after; then the same content is met again, and another program gets the pid. */
+  const next = rig({ ...options, ...without(machine, "llll") });
+  await new Promise(setImmediate);
+  expect((await next.run({ kind: "body", instructions: "after" })).pid).toBe(2);
+  const stores = { log: next.log, blobs: next.blobs, until: null, pid: 2 };
+  expect(await replayBody({ ...stores, body: bodies.after })).toEqual(ok([]));
 });

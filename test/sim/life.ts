@@ -265,7 +265,7 @@ export class Life {
     void Promise.resolve(this.kernel.wait(pid)).then((status) => {
       this.#waits.set(pid, "told");
       const exit = this.ledger.accounts.get(pid)?.exit ?? null;
-      const left = !status.ok && (this.#closing || status.error === this.kernel.recorder.failure);
+      const left = !status.ok && (this.#closing || this.kernel.recorder.failure !== null);
       if (!left && JSON.stringify(exit?.status) !== JSON.stringify(status))
         this.#check(`who waited for process ${pid} was told of another end`);
     });

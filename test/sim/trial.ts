@@ -142,7 +142,9 @@ function compare(calm: Outcome, storm: Outcome): void {
   for (const [goal, end] of calm.ends) differs(`the end of ${goal}`, end.status, storm.ends.get(goal)?.status);
   const samePids = [...calm.ends].every(([goal, { pid }]) => storm.ends.get(goal)?.pid === pid);
   /** What a person said and did stands in the digest: raised limits, other weights, a refusal where they said that a call had been made. */
-  const said = ["park budget", "park uncertain", "weight"].some((what) => calm.met.has(what) || storm.met.has(what));
+  const said = ["park budget", "park uncertain", "park stopped", "weight"].some(
+    (what) => calm.met.has(what) || storm.met.has(what),
+  );
   if (!samePids || said) return;
   /** What a group has spent in dollars depends, in the last bit, on the order in which those below it spent. */
   const alone = [...calm.ends].filter(
