@@ -146,6 +146,8 @@ function performAll(job: Job, batch: readonly PendingCall[]): Awaitable<void> {
   const waits: Promise<void>[] = [];
   try {
     for (const call of batch) {
+      /** Those before it took time; with none left it parks with the rest of the batch still open. */
+      if (call !== only && overLimits(job.core, job.proc, call.name) !== null) break;
       const wait = performOne(job, call);
       if (wait instanceof Promise) waits.push(wait);
     }

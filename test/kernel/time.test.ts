@@ -56,6 +56,22 @@ test("KRN-6.8 an agent out of time parks between the calls of one reply, and bef
   expect(await machine.kernel.wait(pid)).toEqual(ok("done"));
 });
 
+test("KRN-6.8 reads that go together stop where the time is over, and the rest of them go on when it is raised", async () => {
+  const clock = new FakeClock(1_000_000);
+  const many = calls(...[0, 1, 2, 3].map(() => ["x.slow", {}] as const));
+  const machine = rig({
+    clock,
+    handlers: [slow(clock)],
+    script: (request) => ok(stepOf(request) === 0 ? many : finish("done")),
+  });
+  const pid = machine.spawn({ limits: minute });
+  await settled(machine, pid, "parked");
+  expect(clock.now()).toBe(1_075_000);
+  answer(machine.kernel, pid, { raise: { timeMs: 900_000 } });
+  expect(await machine.kernel.wait(pid)).toEqual(ok("done"));
+  expect(clock.now()).toBe(1_100_000);
+});
+
 test("KRN-16.1 the time a person takes to answer counts neither for who asks nor for the groups above", async () => {
   const clock = new FakeClock(1_000_000);
   const parent: Body = async (sys) => {
