@@ -1,0 +1,148 @@
+/** What the journal promises: checkpoints, rotations, failed writes, and acts on the workspace's files. */
+import { describe, expect, test } from "vitest";
+import type { FilesEntry } from "../../src/abi/entry.ts";
+import type { LogDriver } from "../../src/abi/store.ts";
+import { openMemoryBlobs, type MemoryBlobs } from "../../src/drivers/store/memory-blobs.ts";
+import { openMemoryLog } from "../../src/drivers/store/memory-log.ts";
+import { memorySwap } from "../../src/drivers/store/swap.ts";
+import { decode } from "../../src/kernel/codec.ts";
+import { Recorder } from "../../src/kernel/recorder.ts";
+import { recoverTable } from "../../src/kernel/recover.ts";
+import { serialise } from "../../src/kernel/snapshot.ts";
+import { emptyTable } from "../../src/kernel/table.ts";
+import { sha256 } from "../../src/lib/hash.ts";
+import { canonical } from "../../src/lib/json.ts";
+import { ok } from "../../src/lib/result.ts";
+import type { Body } from "../../src/abi/sys.ts";
+import { all, calls, finish, handler, manifestOf, reborn, rig, type Rig, type RigOptions } from "./rig.ts";
+
+const text = handler({ name: "x.text" }, (args) => ok({ value: "t".repeat(Number(args["n"] ?? 10)) }));
+
+describe("checkpoints", () => {
+  test("KRN-10.1 a checkpoint whose table is not the one it names is passed over, and the log read from its start", async () => {
+    const machine = rig({ script: () => ok(finish(1)) });
+    for (const at of [1, 2]) {
+      await machine.run({});
+      await machine.kernel.recorder.rotateIfLarge(at, true);
+    }
+    const image = machine.log.crash(all);
+    const blobs = { image: machine.blobs.crash(() => 0) };
+    const named = image.texts.map((line) => decode(line)).filter((entry) => entry?.kind === "checkpoint");
+    const older = named[0]?.blob ?? "";
+    /** The newer checkpoint names the older table, which is whole. */
+    const texts = image.texts.map((line) => line.replace(named[1]?.blob ?? "", older));
+    const recovered = recoverTable(openMemoryLog({ image: { ...image, texts } }), openMemoryBlobs(blobs));
+    expect(recovered.ok && serialise(recovered.value.table)).toBe(serialise(machine.kernel.recorder.table));
+  });
+
+  /** A log on which everything that is put while it rotates is put by somebody else, at that very moment. */
+  function watched(blobs: MemoryBlobs, seen: string[]): LogDriver {
+    const log = openMemoryLog();
+    const rotate: LogDriver["rotate"] = (checkpoint) => {
+      seen.push(...[...openMemoryBlobs({ image: blobs.crash(() => 1) }).list()]);
+      return log.rotate(checkpoint);
+    };
+    return Object.create(log, { rotate: { value: rotate } }) as LogDriver;
+  }
+
+  test("KRN-3.4 the payloads of all records are durable before the log rotates, also those put while others were flushed", async () => {
+    const blobs = openMemoryBlobs();
+    const durable: string[] = [];
+    const recorder = new Recorder(emptyTable(), watched(blobs, durable), blobs, memorySwap());
+    const first = recorder.putText(canonical(manifestOf({})));
+    const rotated = recorder.rotateIfLarge(1, true);
+    const second = recorder.putText(canonical(manifestOf({ name: "put meanwhile" })));
+    await rotated;
+    expect(durable).toEqual([first, second].toSorted());
+  });
+});
+
+describe("a write that failed", () => {
+  test("KRN-3.3 a payload that could not be written ends all recording at the next barrier, though the log would take more", async () => {
+    const machine = rig({
+      blobs: { failWrite: 1 },
+      handlers: [text],
+      script: (_, step) => ok(step === 0 ? calls(["x.text", { n: 20_000 }]) : finish(1)),
+    });
+    await machine.run({});
+    const { recorder } = machine.kernel;
+    expect(await recorder.barrier(true)).toMatchObject({ ok: false, error: { errno: "ENOSPC" } });
+    const { next } = recorder;
+    expect(() => recorder.record({ kind: "weight", at: 1, pid: 1, weight: 5 })).toThrow(/disk is full/);
+    expect(recorder.next).toBe(next);
+  });
+});
+
+describe("calls of the kernel itself", () => {
+  test("KRN-11.1 a spawn that a power cut left without its outcome gives the process it made, and no second one", async () => {
+    const b: Body = async (sys) => {
+      const child = await sys.call("proc.spawn", { manifest: { name: "c", instructions: "c", calls: ["task.done"] }, goal: "c" });
+      return child.ok ? await sys.call("proc.wait", child.value) : child;
+    };
+    const options: RigOptions = { bodies: { b }, script: () => ok(finish("child")) };
+    const machine = rig(options);
+    machine.spawn({ kind: "body", instructions: "b" });
+    await new Promise(setImmediate);
+    const image = machine.log.crash(all);
+    const spawned = image.texts.findLastIndex((line) => line.startsWith('{"kind":"spawn"'));
+    const log = { image: { ...image, texts: image.texts.slice(0, spawned + 1) } };
+    const next = rig({ ...options, log, blobs: { image: machine.blobs.crash(() => 0) } });
+    expect(await next.kernel.wait(1)).toMatchObject({ ok: true, value: { ok: true } });
+    expect(next.kernel.processes().map(({ pid }) => pid)).toEqual([1, 2]);
+  });
+
+  test("a page that left the window cannot be pinned there: it is brought back first", async () => {
+    const seen: string[] = [];
+    const script: RigOptions["script"] = (request) => {
+      const step = Number(request.idempotencyKey.split(".")[1]);
+      const last = request.messages.at(-1)?.parts[0];
+      if (last?.type === "result" && last.name === "mem.pin") return (seen.push(last.text), ok(finish(1)));
+      return ok(step < 6 ? calls(["x.text", { n: 4_000 }]) : calls(["mem.pin", { page: "1.0.0" }]));
+    };
+    await rig({ handlers: [text], windowTokens: 4_000, script }).run({});
+    expect(seen).toEqual([expect.stringMatching(/^ESTALE: page 1\.0\.0 was evicted/)]);
+  });
+});
+
+describe("acts on the workspace's files", () => {
+  const act = (phase: FilesEntry["phase"], change: Partial<FilesEntry> = {}): FilesEntry => ({
+    kind: "files",
+    at: 1,
+    pid: 1,
+    act: "commit",
+    phase,
+    changes: [{ path: "a.md", from: null, to: sha256("a") }],
+    safety: sha256("safety"),
+    ...change,
+  });
+  const tableOf = (machine: Rig) => machine.kernel.recorder.table;
+
+  test("KRN-1.1 a commit is unfinished from its intent to its outcome, in this kernel and the next", async () => {
+    const machine = rig();
+    await machine.run({});
+    machine.kernel.recorder.record(act("intent"));
+    expect(tableOf(machine)).toMatchObject({ unfinished: { act: "commit" }, commits: [] });
+    /** After a crash its files may stand in the workspace, so they count as produced. */
+    expect(tableOf(machine).produced.get(sha256("a"))).toBe(1);
+    expect(tableOf(machine).producedPaths.get("a.md")).toBe(1);
+    const next = reborn(machine, {});
+    expect(tableOf(next).unfinished).toMatchObject({ phase: "intent", pid: 1 });
+    next.kernel.recorder.record(act("outcome"));
+    expect(tableOf(next)).toMatchObject({ unfinished: null, commits: [{ session: 1, safety: sha256("safety") }] });
+  });
+
+  test("KRN-1.1 a rollback takes its own commit back and no other; one that failed took nothing", async () => {
+    const machine = rig();
+    await machine.run({});
+    for (const name of ["first", "second"]) {
+      machine.kernel.recorder.record(act("intent", { safety: sha256(name) }));
+      machine.kernel.recorder.record(act("outcome", { safety: sha256(name) }));
+    }
+    machine.kernel.recorder.record(act("intent", { act: "rollback", safety: sha256("first") }));
+    machine.kernel.recorder.record(act("outcome", { act: "rollback", safety: null, changes: [] }));
+    expect(tableOf(machine).commits).toHaveLength(2);
+    machine.kernel.recorder.record(act("intent", { act: "rollback", safety: sha256("second") }));
+    machine.kernel.recorder.record(act("outcome", { act: "rollback", safety: sha256("second") }));
+    expect(tableOf(machine)).toMatchObject({ unfinished: null, commits: [{ session: 1, safety: sha256("first") }] });
+  });
+});
