@@ -110,4 +110,7 @@ export const limits = {
   /** Share of the window at which pages leave, and down to which they leave. */
   windowHighShare: 0.8,
   windowLowShare: 0.5,
+  /** Share of the window for the lines that tell of turns that left it, and the characters of a call in such a line. */
+  memoShare: 0.1,
+  memoCallMax: 160,
 } as const;
