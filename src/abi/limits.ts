@@ -107,6 +107,8 @@ export const limits = {
   leftoverAgeMs: 3_600_000,
   /** The smallest window that can be asked for; less than that holds no task at all. */
   windowTokensMin: 256,
+  /** Files in the shared tier. */
+  sharedFilesMax: 1_000,
   /** Share of the window at which pages leave, and down to which they leave. */
   windowHighShare: 0.8,
   windowLowShare: 0.5,

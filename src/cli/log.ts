@@ -39,6 +39,7 @@ export const entryKinds = Object.keys({
   weight: true,
   exit: true,
   files: true,
+  share: true,
   checkpoint: true,
 } satisfies Record<Entry["kind"], true>);
 

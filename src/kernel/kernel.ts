@@ -35,6 +35,7 @@ import { Running, type Core, type Cpu } from "./core.ts";
 import { exit } from "./exit.ts";
 import { begun } from "./perform.ts";
 import { Halted, Recorder, type EntryListener } from "./recorder.ts";
+import { SharedTier } from "./shared-tier.ts";
 import { Slots } from "./slots.ts";
 import { headTokens, placed } from "./spawn.ts";
 import { answered, programMissing, superseded } from "./reasons.ts";
@@ -75,6 +76,7 @@ export class Kernel {
   readonly recorder: Recorder;
   /** Whose turn it is to change the workspace's files; the table knows one unfinished act. */
   readonly filesTurn = new Turn();
+  readonly shared: SharedTier;
   readonly #options: KernelOptions;
   readonly #core: Core;
   readonly #running = new Map<Pid, Running>();
@@ -99,6 +101,7 @@ export class Kernel {
     this.#options = options;
     this.recorder = recorder;
     this.calls = calls;
+    this.shared = new SharedTier(recorder, options.clock, (work) => this.#writing(work));
     const trap = new Trap(calls, options.policy);
     const tools = new WeakMap<Manifest, Tools>();
     this.#core = {

@@ -31,6 +31,7 @@ function opened(files: Readonly<Record<string, string | Buffer>>, deps: Partial<
   const session = driver.open({ pid: 1, lower, home: join(folder, "home") });
   const calls = fsCalls({
     session: () => session,
+    tier: () => null,
     diff: () => ok(""),
     freeze: () => fail("ENOSYS", "not here"),
     commit: () => fail("ENOSYS", "not here"),
