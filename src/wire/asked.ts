@@ -1,0 +1,199 @@
+/**
+ * Asked: what of a guest's request matters to the kernel, read while the request passes by unchanged.
+ *   ASK-1.1  Model, streaming and output bound are found wherever they stand; what is not there is null.
+ *   ASK-1.2  The results of calls are told in order, with the call's own id and their text, whether the format writes them as text or in blocks.
+ *   ASK-1.3  A result beyond the bound is told as cut, and nothing else of a request is kept: a request of any size costs the same memory.
+ *   ASK-1.4  Of a result whose id the caller does not wait for nothing is kept at all.
+ */
+import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { jsonScan, type JsonPath, type ScanChoice } from "../lib/json-scan.ts";
+import { count, str } from "./parts.ts";
+
+/** The formats that guests speak. */
+export const formats = ["messages", "responses", "chat", "gemini"] as const;
+export type Format = (typeof formats)[number];
+
+export interface GuestResult {
+  /** The id that the model gave the call; of a format without ids, the call's name. */
+  readonly id: string;
+  readonly ok: boolean;
+  readonly text: string;
+  readonly cut: boolean;
+}
+
+export interface Asked {
+  /** null where the address says it. */
+  readonly model: string | null;
+  readonly stream: boolean;
+  readonly outputTokensMax: number | null;
+  readonly results: readonly GuestResult[];
+  readonly bytes: number;
+}
+
+export interface AskedReader {
+  /** False once the body is known not to be JSON. */
+  push(chunk: Uint8Array): boolean;
+  /** null where the body was not JSON. */
+  end(): Asked | null;
+}
+
+interface Shape {
+  readonly outputTokens: readonly (readonly string[])[];
+  /** Where the things lie of which some are results; `*` is any place of an array. */
+  readonly items: readonly string[];
+  /** The fields of such a thing that are looked at; the last is its content. */
+  readonly fields: readonly string[];
+  /** null: it is no result. */
+  read(
+    fields: Readonly<Record<string, Json | undefined>>,
+  ): { readonly id: string; readonly ok: boolean; readonly content: Json } | null;
+}
+
+const shapes: Readonly<Record<Format, Shape>> = {
+  messages: {
+    outputTokens: [["max_tokens"]],
+    items: ["messages", "*", "content", "*"],
+    fields: ["type", "tool_use_id", "is_error", "content"],
+    read: ({ type, tool_use_id: id, is_error: failed, content }) =>
+      type === "tool_result" ? { id: str(id), ok: failed !== true, content: content ?? "" } : null,
+  },
+  responses: {
+    outputTokens: [["max_output_tokens"]],
+    items: ["input", "*"],
+    fields: ["type", "call_id", "output"],
+    read: ({ type, call_id: id, output }) =>
+      str(type).endsWith("_call_output") ? { id: str(id), ok: true, content: output ?? "" } : null,
+  },
+  chat: {
+    outputTokens: [["max_completion_tokens"], ["max_tokens"]],
+    items: ["messages", "*"],
+    fields: ["role", "tool_call_id", "content"],
+    read: ({ role, tool_call_id: id, content }) => (role === "tool" ? { id: str(id), ok: true, content: content ?? "" } : null),
+  },
+  gemini: {
+    outputTokens: [["generationConfig", "maxOutputTokens"]],
+    items: ["contents", "*", "parts", "*", "functionResponse"],
+    fields: ["id", "name", "response"],
+    read: ({ id, name, response }) => ({
+      id: str(id) === "" ? str(name) : str(id),
+      ok: !(isObject(response) && "error" in response),
+      content: responseText(response),
+    }),
+  },
+};
+
+/** Ids and types; none is longer. */
+const smallBytesMax = 1_024;
+
+/** `waited`: whether a call of this id has no result yet. `resultBytesMax` bounds what is kept of one result. */
+export function askedReader(format: Format, waited: (id: string) => boolean, resultBytesMax: number): AskedReader {
+  const shape = shapes[format];
+  const contentField = shape.fields.at(-1) ?? "";
+  let model: string | null = null;
+  let stream = false;
+  let outputTokensMax: number | null = null;
+  let bytes = 0;
+  const results: GuestResult[] = [];
+  let place = "";
+  let fields: Record<string, Json | undefined> = {};
+  let cut = false;
+
+  function flush(): void {
+    const found = shape.read(fields);
+    if (found !== null && found.id !== "" && waited(found.id)) {
+      results.push({ id: found.id, ok: found.ok, text: cut ? "" : textOf(found.content), cut });
+    }
+    fields = {};
+    cut = false;
+  }
+
+  function choose(path: JsonPath): ScanChoice {
+    const small = { takeBytesMax: smallBytesMax };
+    if (path.length === 0) return "enter";
+    if (path.length === 1 && (path[0] === "model" || path[0] === "stream")) return small;
+    for (const known of shape.outputTokens) {
+      if (same(known, path)) return small;
+      if (path.length < known.length && same(known.slice(0, path.length), path)) return "enter";
+    }
+    if (!along(shape.items, path)) return "skip";
+    if (path.length <= shape.items.length) return "enter";
+    const field = path[shape.items.length];
+    if (path.length > shape.items.length + 1 || typeof field !== "string" || !shape.fields.includes(field)) return "skip";
+    return field === contentField ? contentChoice(path) : small;
+  }
+
+  /** What is known of the thing by now may say already that its content is not wanted. */
+  function contentChoice(path: JsonPath): ScanChoice {
+    if (place !== placeOf(path)) return { takeBytesMax: resultBytesMax };
+    const found = shape.read(fields);
+    const known = fields[shape.fields[0] ?? ""] !== undefined;
+    if ((found === null && known) || (found !== null && found.id !== "" && !waited(found.id))) return "skip";
+    return { takeBytesMax: resultBytesMax };
+  }
+
+  function placeOf(path: JsonPath): string {
+    return path.slice(0, shape.items.length).join(".");
+  }
+
+  const scan = jsonScan({
+    choose,
+    taken: (path, value, size) => {
+      if (path.length === 1 && path[0] === "model") model = typeof value === "string" ? value : null;
+      else if (path.length === 1 && path[0] === "stream") stream = value === true;
+      else if (shape.outputTokens.some((known) => same(known, path))) outputTokensMax = count(value) ?? outputTokensMax;
+      else {
+        const here = placeOf(path);
+        if (here !== place) {
+          flush();
+          place = here;
+        }
+        const field = String(path.at(-1));
+        fields[field] = value;
+        if (field === contentField && value === undefined) {
+          cut = size > 0;
+          fields[field] = "";
+        }
+      }
+    },
+  });
+
+  return {
+    push(chunk) {
+      bytes += chunk.length;
+      return scan.push(chunk);
+    },
+    end() {
+      if (!scan.end()) return null;
+      flush();
+      return { model, stream, outputTokensMax, results, bytes };
+    },
+  };
+}
+
+function same(known: readonly string[], path: JsonPath): boolean {
+  return known.length === path.length && known.every((step, n) => step === path[n]);
+}
+
+/** Whether the path leads towards the things or into one. */
+function along(items: readonly string[], path: JsonPath): boolean {
+  return items.every((step, n) => n >= path.length || (step === "*" ? typeof path[n] === "number" : path[n] === step));
+}
+
+/** Text as it is, of blocks their texts, and of anything else what it is. */
+function textOf(content: Json): string {
+  if (typeof content === "string") return content;
+  if (!Array.isArray(content)) return JSON.stringify(content);
+  return (content as readonly Json[])
+    .map((block) =>
+      isObject(block) ? (typeof block["text"] === "string" ? block["text"] : `[${str(block["type"]) || "block"}]`) : str(block),
+    )
+    .join("\n");
+}
+
+/** Gemini's own tools answer with `output` or `error`; what else there is stays JSON. */
+function responseText(response: Json | undefined): Json {
+  if (!isObject(response)) return response ?? "";
+  const { output, error } = response as JsonObject;
+  if (typeof error === "string") return error;
+  return typeof output === "string" ? output : JSON.stringify(response);
+}

@@ -1,0 +1,136 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { askedReader, type Asked, type Format } from "../../src/wire/asked.ts";
+
+function read(
+  format: Format,
+  body: unknown,
+  options: { cuts?: readonly number[]; waited?: (id: string) => boolean; max?: number } = {},
+) {
+  const bytes = Buffer.from(JSON.stringify(body));
+  const reader = askedReader(format, options.waited ?? (() => true), options.max ?? 10_000);
+  const places = [...new Set([0, ...(options.cuts ?? []).map((cut) => cut % bytes.length), bytes.length])].toSorted(
+    (a, b) => a - b,
+  );
+  for (const [n, place] of places.entries()) reader.push(bytes.subarray(places[n - 1] ?? 0, place));
+  return reader.end();
+}
+
+const bodies: Readonly<Record<Format, unknown>> = {
+  messages: {
+    model: "m",
+    max_tokens: 128,
+    stream: true,
+    system: [{ type: "text", text: "be good" }],
+    messages: [
+      { role: "user", content: "go" },
+      {
+        role: "assistant",
+        content: [{ type: "tool_use", id: "t1", name: "Bash", input: { type: "tool_result", content: "no" } }],
+      },
+      {
+        role: "user",
+        content: [
+          { type: "tool_result", tool_use_id: "t1", content: "plain" },
+          {
+            content: [
+              { type: "text", text: "in" },
+              { type: "image", source: {} },
+            ],
+            is_error: true,
+            tool_use_id: "t2",
+            type: "tool_result",
+          },
+          { type: "text", text: "and more" },
+        ],
+      },
+    ],
+  },
+  responses: {
+    input: [
+      { role: "user", content: [{ type: "input_text", text: "go" }] },
+      { type: "function_call", call_id: "t1", name: "x", arguments: "{}" },
+      { type: "function_call_output", call_id: "t1", output: "plain" },
+      { type: "custom_tool_call_output", call_id: "t2", output: [{ type: "input_text", text: "in" }, { type: "input_image" }] },
+    ],
+    stream: true,
+    max_output_tokens: 128,
+    model: "m",
+  },
+  chat: {
+    model: "m",
+    messages: [
+      { role: "user", content: "go" },
+      { role: "assistant", content: null, tool_calls: [{ id: "t1" }] },
+      { role: "tool", tool_call_id: "t1", content: "plain" },
+      { tool_call_id: "t2", content: [{ type: "text", text: "in" }, { type: "image" }], role: "tool" },
+    ],
+    stream: true,
+    max_completion_tokens: 128,
+  },
+  gemini: {
+    contents: [
+      { role: "user", parts: [{ text: "go" }] },
+      { role: "model", parts: [{ functionCall: { name: "t1", args: {} } }] },
+      {
+        role: "user",
+        parts: [
+          { functionResponse: { name: "t1", response: { output: "plain" } } },
+          { functionResponse: { id: "t2", name: "x", response: { error: "in\n[image]" } } },
+        ],
+      },
+    ],
+    generationConfig: { maxOutputTokens: 128, temperature: 0 },
+  },
+};
+
+const told: Asked["results"] = [
+  { id: "t1", ok: true, text: "plain", cut: false },
+  { id: "t2", ok: true, text: "in\n[image]", cut: false },
+];
+
+describe("asked", () => {
+  test.each(["messages", "responses", "chat", "gemini"] as const)("ASK-1.1 ASK-1.2 of %s, however it is cut", (format) => {
+    const failing = format === "messages" || format === "gemini";
+    const block = format === "responses" ? "input_image" : "image";
+    const results = told.map((one, n) => (n === 1 ? { ...one, ok: !failing, text: `in\n[${block}]` } : one));
+    fc.assert(
+      fc.property(fc.array(fc.nat(), { maxLength: 8 }), (cuts) => {
+        expect(read(format, bodies[format], { cuts })).toMatchObject({
+          model: format === "gemini" ? null : "m",
+          stream: format !== "gemini",
+          outputTokensMax: 128,
+          results,
+        });
+      }),
+    );
+  });
+
+  test("ASK-1.1  what is not there is null, and what is no JSON is no request", () => {
+    expect(read("messages", {})).toMatchObject({ model: null, stream: false, outputTokensMax: null, results: [] });
+    expect(read("chat", { model: 7, max_tokens: "many", messages: "none" })).toMatchObject({
+      model: null,
+      outputTokensMax: null,
+    });
+    const reader = askedReader("chat", () => true, 10);
+    reader.push(Buffer.from(`{"model":"m"`));
+    expect(reader.end()).toBeNull();
+  });
+
+  test("ASK-1.3  a result beyond the bound is cut, and the next is whole", () => {
+    const messages = [
+      { role: "tool", tool_call_id: "a", content: "x".repeat(500) },
+      { role: "tool", tool_call_id: "b", content: "short" },
+    ];
+    expect(read("chat", { messages }, { max: 100 })?.results).toEqual([
+      { id: "a", ok: true, text: "", cut: true },
+      { id: "b", ok: true, text: "short", cut: false },
+    ]);
+  });
+
+  test("ASK-1.4  only results that are waited for are told", () => {
+    for (const format of ["messages", "responses", "chat", "gemini"] as const) {
+      expect(read(format, bodies[format], { waited: (id) => id === "t2" })?.results).toMatchObject([{ id: "t2" }]);
+    }
+  });
+});
