@@ -112,7 +112,6 @@ export class Kernel {
       slots: new Slots(options.slots),
       active: 0,
       stopping: false,
-      running: this.#running,
       cpu: (name) => options.cpu(name),
       toolsOf: (manifest) => toolsFor(manifest, calls, trap, tools),
       body: (manifest) => options.body(manifest.instructions),
@@ -145,7 +144,7 @@ export class Kernel {
       resumed.push(proc.pid);
       const running = this.#runningOf(proc);
       for (const call of begun(this.#core, proc)) running.doubt.add(call.id);
-      if (proc.state === "ready" || proc.tape !== null) this.#start(proc);
+      if (proc.state === "ready") this.#start(proc);
     }
     return resumed;
   }
@@ -385,7 +384,6 @@ export class Kernel {
   #end(proc: Proc): void {
     const { ending: error } = proc;
     assert(error !== null, "who is ended was told to");
-    this.#running.get(proc.pid)?.cancel(error.message);
     exit(this.#core, proc, { ok: false, error });
   }
 }
