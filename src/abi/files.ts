@@ -71,6 +71,8 @@ export interface Session {
   /** What a command is given to run on; ENOSYS where the driver has no merged view: commands are refused. */
   stage(): Awaitable<Result<Stage, SysError>>;
   read(path: string): Awaitable<Result<Buffer, SysError>>;
+  /** A mark of what read() would give, without reading it: as long as it is the same, so is the content. */
+  state(path: string): Awaitable<Result<string, SysError>>;
   /** Creates missing folders. `expect` is the digest the caller saw: a mismatch is ESTALE; null means "must not exist"; undefined does not check. */
   write(path: string, data: Uint8Array, expect?: Digest | null): Awaitable<Result<Digest, SysError>>;
   remove(path: string): Awaitable<Result<void, SysError>>;
