@@ -5,6 +5,7 @@
  *   PRG-5.3  A text read back has its lines' own numbers.
  */
 import { fail, type SysError } from "../abi/errno.ts";
+import { limits } from "../abi/limits.ts";
 import type { Sys } from "../abi/sys.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { ok, type Result } from "../lib/result.ts";
@@ -31,9 +32,6 @@ export interface Inventory {
   readonly skipped: readonly Skipped[];
 }
 
-const documentsMax = 2_000;
-const documentBytesMax = 4 * 1024 * 1024;
-const depthMax = 12;
 /** Bytes a token stands for in prose, on the careful side. */
 const bytesPerToken = 3.6;
 /** The share of the window one read may fill, and how many windows one process may read through. */
@@ -76,12 +74,12 @@ async function walk(sys: Sys, path: string, depth: number, files: Found[], skipp
     skipped.push({ path: path === "" ? "." : path, why: "its listing was cut; what it did not show was not read" });
   for (const entry of entriesOf(listing.value, path)) {
     const name = entry.path.split("/").at(-1) ?? "";
-    if (entry.type === "folder" && depth < depthMax && !name.startsWith(".") && name !== "node_modules") {
+    if (entry.type === "folder" && depth < limits.documentDepthMax && !name.startsWith(".") && name !== "node_modules") {
       await walk(sys, entry.path, depth + 1, files, skipped);
     } else if (entry.type !== "file") skipped.push({ path: entry.path, why: kinds[entry.type] ?? "no file" });
-    else if (files.length >= documentsMax)
-      return fail("E2BIG", `${path} holds more than ${documentsMax} files; name a smaller folder`);
-    else if (entry.bytes !== null && entry.bytes > documentBytesMax) {
+    else if (files.length >= limits.documentsMax)
+      return fail("E2BIG", `${path} holds more than ${limits.documentsMax} files; name a smaller folder`);
+    else if (entry.bytes !== null && entry.bytes > limits.fileBytesMax) {
       skipped.push({ path: entry.path, why: `too large: ${entry.bytes} bytes` });
     } else files.push({ path: entry.path, bytes: entry.bytes });
   }

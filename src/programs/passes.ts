@@ -22,7 +22,7 @@ import { printable } from "../lib/text-quote.ts";
 import { conflicts, type Fact } from "../lib/text-rank.ts";
 import { estimateTokens } from "../lib/tokens.ts";
 import { runJobs, type Job } from "./agents.ts";
-import { readDocument, readLines, takeInventory } from "./documents.ts";
+import { readDocument, readLines, takeInventory, type Skipped } from "./documents.ts";
 import { auditCitations, auditFile, auditValue, holds, type Shelf } from "./links.ts";
 import { renderTemplate } from "./template.ts";
 import { citedIn, pick } from "./values.ts";
@@ -79,11 +79,7 @@ async function begin(run: Run): Promise<Result<void, SysError>> {
   );
   const inventory = await takeInventory(sys, root, Math.min(windowTokensDefault, ...windows));
   if (!inventory.ok) return inventory;
-  if (inventory.value.parts.length === 0)
-    return fail(
-      "ENOENT",
-      `${root} holds no document that can be read; name a folder with text, Markdown, HTML, CSV or source files`,
-    );
+  if (inventory.value.parts.length === 0) return fail("ENOENT", nothingToRead(root, inventory.value.skipped));
   values.set(
     "documents",
     inventory.value.parts.map((part) => ({ ...part })),
@@ -97,6 +93,15 @@ async function begin(run: Run): Promise<Result<void, SysError>> {
     inventory.value.skipped.map((file) => ({ ...file })),
   );
   return done;
+}
+
+const namedMax = 3;
+
+function nothingToRead(root: string, skipped: readonly Skipped[]): string {
+  const named = skipped.slice(0, namedMax).map(({ path, why }) => `${path} (${why})`);
+  const more = skipped.length > namedMax ? [`and ${skipped.length - namedMax} more`] : [];
+  const found = named.length === 0 ? "" : `: ${[...named, ...more].join("; ")}`;
+  return `${root} holds no document that can be read${found}; name a folder with text, Markdown, HTML, CSV or source files`;
 }
 
 function checkOf(run: Run, schema: JsonObject): Result<Check, SysError> {

@@ -7,6 +7,7 @@ import type { Sys } from "../../src/abi/sys.ts";
 import { gullibleDriver } from "../../src/drivers/model/gullible.ts";
 import { reflexDriver } from "../../src/drivers/model/reflex.ts";
 import { fail } from "../../src/abi/errno.ts";
+import { limits } from "../../src/abi/limits.ts";
 import { isObject, type Json, type JsonObject } from "../../src/lib/json.ts";
 import { ok } from "../../src/lib/result.ts";
 import { linesOf } from "../../src/lib/text-blocks.ts";
@@ -343,6 +344,23 @@ test("PRG-5.1 large, empty, linked, forbidden and binary files are skipped, fold
         { path: "d/empty.md", why: "empty" },
         { path: "d/link", why: "a link" },
       ],
+    },
+  });
+});
+
+test("PRG-5.1 a folder of which nothing can be read names what it holds, and why", async () => {
+  const entries = [
+    { path: "d/big.md", type: "file", bytes: limits.fileBytesMax + 1 },
+    ...["a", "b", "c"].map((name) => ({ path: `d/${name}.md`, type: "file", bytes: 0 })),
+  ];
+  const result = await runPasses(brief)({ ...listing(entries, {}), goal: { folder: "d" } });
+  expect(result).toMatchObject({
+    ok: false,
+    error: {
+      errno: "ENOENT",
+      message: expect.stringContaining(
+        ": d/a.md (empty); d/b.md (empty); d/big.md (too large: 16777217 bytes); and 1 more; name",
+      ),
     },
   });
 });
