@@ -36,7 +36,7 @@ import { exit } from "./exit.ts";
 import { begun } from "./perform.ts";
 import { Halted, Recorder, type EntryListener } from "./recorder.ts";
 import { Slots } from "./slots.ts";
-import { headTokens, placed } from "./spawn.ts";
+import { headTokens, placed, type Measured } from "./spawn.ts";
 import { answered, programMissing, superseded } from "./reasons.ts";
 import { summaryOf } from "./summary.ts";
 import type { Proc, Table } from "./table.ts";
@@ -181,6 +181,13 @@ export class Kernel {
     assert(proc !== undefined, "a spawned process exists");
     this.#start(proc);
     return ok(pid);
+  }
+
+  measure(parent: Proc, asked: Manifest, goal: Json): Result<Measured, SysError> {
+    const checked = placed(this.recorder.table, this.#options, asked, parent, parent.cpu);
+    if (!checked.ok) return checked;
+    const { manifest, windowTokensMax: windowTokens } = checked.value;
+    return ok({ windowTokens, headTokens: headTokens(manifest, this.#core.toolsOf(manifest).tokens, goal) });
   }
 
   /** The process goes on as another agent. What stood in its window is gone from it; its label, budget and session stay. */

@@ -23,6 +23,12 @@ export interface Placed {
   readonly windowTokensMax: number;
 }
 
+/** The window that a process would get, and what its head would take of it. */
+export interface Measured {
+  readonly windowTokens: number;
+  readonly headTokens: number;
+}
+
 export interface Places {
   readonly preamble: string;
   cpu(name: string): Cpu | null;

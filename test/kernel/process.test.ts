@@ -355,6 +355,32 @@ describe("signals and groups", () => {
     expect(machine.kernel.processes().at(-1)?.windowTokensMax).toBe(9_000);
   });
 
+  test("KRN-11.6 measure gives the window and the head of a child, refuses what spawn would, and starts nothing", async () => {
+    const answers: unknown[] = [];
+    const child = {
+      manifest: { name: "c", instructions: "Count the crates.", calls: ["x.text"], windowTokens: 9_000 },
+      goal: { n: 1 },
+    };
+    const body: Body = async (sys) => {
+      answers.push(await sys.call("proc.measure", child));
+      answers.push(await sys.call("proc.measure", { ...child, manifest: { ...child.manifest, calls: ["fs.read"] } }));
+      return await sys.call("proc.spawn", child);
+    };
+    const machine = rig({ handlers: [text], bodies: { b: body } });
+    await machine.run({ kind: "body", instructions: "b", calls: ["proc.*", "x.*"], windowTokens: 3_000 });
+    const started = [...machine.log.read(0)].flatMap((record) => {
+      const entry = record.ok ? decode(record.value.text) : undefined;
+      return entry?.kind === "spawn" && entry.pid === 2 ? [entry] : [];
+    });
+    expect(started).toHaveLength(1);
+    const { headTokens, windowTokensMax: windowTokens } = started[0] ?? {};
+    expect(answers).toMatchObject([
+      { ok: true, value: { headTokens, windowTokens } },
+      { ok: false, error: { errno: "EACCES" } },
+    ]);
+    expect(windowTokens).toBe(3_000);
+  });
+
   test("KRN-11.4 exec goes on as another program, with the same pid, label and spend, and never with more calls", async () => {
     const seen: string[] = [];
     const dirty = handler({ name: "x.dirty" }, () =>
