@@ -238,7 +238,7 @@ function programOf(value: JsonObject, sections: Sections, hasBody: boolean): Pro
 function runnerCalls(passes: readonly Pass[], outputs: readonly string[], documents: string | null): readonly string[] {
   const has = (kind: PassKind): boolean => passes.some((pass) => pass.by === kind);
   return [
-    ...(has("agent") ? ["proc.spawn", "proc.wait"] : []),
+    ...(has("agent") ? ["proc.measure", "proc.spawn", "proc.wait"] : []),
     ...(documents === null ? [] : ["fs.list"]),
     ...(documents !== null || has("links") || has("conflicts") || outputs.length > 0 ? ["fs.read"] : []),
     ...(has("publish") ? ["fs.write"] : []),

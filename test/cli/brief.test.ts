@@ -76,6 +76,26 @@ describe("run brief", () => {
   });
 });
 
+describe("run --window", () => {
+  it("PRG-9.1  a small window is worked in, and every document is covered", () => {
+    const small = place();
+    documents(small);
+    const { status } = JSON.parse(small.run("run", "brief", "inbox", "--window", "2000", "--json").out) as Report;
+    expect(status).toMatchObject({ ok: true, value: { failures: [], audit: { broken: [] } } });
+  });
+
+  it("PRG-9.2  one too small for anything is refused before a process is started", () => {
+    const small = place();
+    documents(small);
+    const { code, out } = small.run("run", "brief", "inbox", "--window", "900");
+    expect(code).not.toBe(0);
+    expect(out).toMatch(
+      /ENOMEM pass extract of brief cannot work in a window of 900 tokens: .*the smallest window that works is \d+ tokens/s,
+    );
+    expect(out).toContain("1 process ");
+  });
+});
+
 describe("ps and top", () => {
   it("CLI-15.1  children stand under their parent, in the order of their pids", () => {
     const rows = rowsOf(table(), true);

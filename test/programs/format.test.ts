@@ -155,7 +155,15 @@ test("PRG-1.5 a schema that does not compile is refused when the program is load
 test("PRG-1.6 the runner's own calls follow from the declaration, and agents get only what is listed", () => {
   const parsed = parse(good);
   if (!parsed.ok) throw new Error(parsed.error.message);
-  expect(parsed.value.calls.toSorted()).toEqual(["fs.commit", "fs.read", "fs.write", "proc.spawn", "proc.wait", "task.done"]);
+  expect(parsed.value.calls.toSorted()).toEqual([
+    "fs.commit",
+    "fs.read",
+    "fs.write",
+    "proc.measure",
+    "proc.spawn",
+    "proc.wait",
+    "task.done",
+  ]);
   expect(parsed.value.passes[0]?.calls).toEqual(["task.done"]);
 });
 
