@@ -17,7 +17,7 @@ import type { Label } from "../abi/label.ts";
 import { limits } from "../abi/limits.ts";
 import type { Delta } from "../abi/model.ts";
 import type { PolicyEngine } from "../abi/policy.ts";
-import type { ExitStatus, Manifest, Pid, ProcessSummary, Signal } from "../abi/process.ts";
+import type { Follows, ExitStatus, Manifest, Pid, ProcessSummary, Signal } from "../abi/process.ts";
 import type { BlobDriver, LogDriver, SwapDriver } from "../abi/store.ts";
 import type { Body } from "../abi/sys.ts";
 import { assert, Panic } from "../lib/assert.ts";
@@ -56,8 +56,8 @@ export interface KernelOptions {
   cpu(name: string): Cpu | null;
   body(name: string): Body | null;
   readonly defaultCpu: string;
-  /** What every agent is told after its own instructions: the workspace's AGENTS.md. Empty when there is none. */
-  readonly preamble: string;
+  /** What agents are told after their own instructions. Empty when there is nothing. */
+  readonly preamble: Readonly<Record<Follows, string>>;
 }
 
 export interface SpawnRequest {

@@ -497,11 +497,34 @@ describe("signals and groups", () => {
 test("KRN-13.3 the workspace's instructions reach every agent, after its own", async () => {
   const systems: string[] = [];
   const machine = rig({
-    preamble: "# From AGENTS.md\n\nUse plain words.\n",
+    preamble: { workspace: "# From AGENTS.md\n\nUse plain words.\n", own: "" },
     script: (request) => (systems.push(request.system), ok(say("x"))),
   });
   await machine.run({ instructions: "Own words." });
   expect(systems[0]).toBe("Own words.\n\n# From AGENTS.md\n\nUse plain words.\n");
+});
+
+test("KRN-13.6 below a process that follows its own instructions nobody is told the workspace's, and none can choose that for a child", async () => {
+  const systems: string[] = [];
+  const child = { manifest: { name: "c", instructions: "Child." }, goal: 1 };
+  const body: Body = async (sys) => {
+    const spawned = await sys.call("proc.spawn", child);
+    return spawned.ok ? await sys.call("proc.wait", spawned.value) : spawned;
+  };
+  const machine = rig({
+    preamble: { workspace: "The user's.\nThe workspace's.", own: "The user's." },
+    bodies: { b: body },
+    script: (request) => (systems.push(request.system), ok(say("x"))),
+  });
+  await machine.run({ kind: "body", instructions: "b", calls: ["proc.*"], follows: "own" });
+  await machine.run({ kind: "body", instructions: "b", calls: ["proc.*"] });
+  expect(systems).toEqual(["Child.\n\nThe user's.", "Child.\n\nThe user's.\nThe workspace's."]);
+  const asked: Body = async (sys) => await sys.call("proc.spawn", { ...child, manifest: { ...child.manifest, follows: "own" } });
+  const other = rig({ bodies: { b: asked } });
+  expect((await other.run({ kind: "body", instructions: "b", calls: ["proc.*"] })).status).toMatchObject({
+    ok: false,
+    error: { errno: "EINVAL" },
+  });
 });
 
 test("a CPU that is not there refuses the spawn by name", () => {
