@@ -42,7 +42,7 @@ export function openMachine(folder: string, driver: ModelDriver, handlers: reado
       cpu: () => ({ driver, model: "bench", cost: (usage) => cost(usage, price) }),
       body: () => null,
       defaultCpu: "bench",
-      preamble: "",
+      preamble: { workspace: "", own: "" },
     },
     recovered.value.table,
   );
