@@ -205,18 +205,6 @@ export function testSession(name: string, harness: SessionHarness): void {
     await session.close();
   });
 
-  rule("FIL-10.1 @: discard forgets every change and touches nothing else", async () => {
-    const { session, lower } = await opened({ a: "1", "d/b": "2" });
-    value(await session.write("a", Buffer.from("x")));
-    value(await session.remove("d"));
-    value(await session.discard());
-    expect(await text(session, "a")).toBe("1");
-    expect(await text(session, "d/b")).toBe("2");
-    expect(await changes(session)).toEqual([]);
-    expect(readFileSync(join(lower, "a"), "utf8")).toBe("1");
-    await session.close();
-  });
-
   rule("FIL-12.3 @: what is settled shows the workspace again, and later edits have it as their base", async () => {
     const { session, lower } = await opened({ a: "1", b: "2" });
     value(await session.write("a", Buffer.from("committed")));

@@ -105,7 +105,10 @@ function namedBy(entry: StoredEntry, seq: number): readonly Reference[] {
         ...(entry.turns ?? []).map((turn) => one(turn.blob, `turn ${turn.step} of process ${entry.pid}`)),
       ];
     case "files":
-      return entry.safety === null ? [] : [one(entry.safety, `the safety copy of process ${entry.pid}'s ${entry.act}`)];
+      return [
+        ...(entry.safety === null ? [] : [one(entry.safety, `the safety copy of process ${entry.pid}'s ${entry.act}`)]),
+        ...(entry.steps === undefined ? [] : [one(entry.steps, `the steps of process ${entry.pid}'s ${entry.act}`)]),
+      ];
     case "park":
       return entry.reason.type === "approval" && entry.reason.frozen !== undefined
         ? [one(entry.reason.frozen, `what call ${entry.reason.call} asks to do`)]
