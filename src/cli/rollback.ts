@@ -40,16 +40,22 @@ function* filesEntries(log: LogDriver): Generator<FilesEntry> {
 
 function show(result: RollbackResult, pid: number, io: Io): Result<number, SysError> {
   const { restored, stash } = result;
-  if (io.json) printJson(io, { pid, ...result });
-  for (const path of io.json ? [] : restored) print(io, `put back  ${path}`);
+  if (io.json) {
+    printJson(io, { pid, ...result });
+    return ok(0);
+  }
+  for (const path of restored) print(io, `put back  ${path}`);
   if (stash === null) note(io, `process ${pid} has nothing to take back`);
   else note(io, `the session is set aside; \`daimon rollback ${pid} --undo\` brings all of it back`);
   return ok(0);
 }
 
 function showUndone(result: RollbackResult, pid: number, io: Io): Result<number, SysError> {
-  if (io.json) printJson(io, { pid, ...result });
-  for (const path of io.json ? [] : result.restored) print(io, `written again  ${path}`);
+  if (io.json) {
+    printJson(io, { pid, ...result });
+    return ok(0);
+  }
+  for (const path of result.restored) print(io, `written again  ${path}`);
   note(io, `process ${pid}'s session is as it was before it was rolled back`);
   return ok(0);
 }
