@@ -223,13 +223,19 @@ const commit = defineCommand({
   run: async (input, io: Io) => (await import("./commit.ts")).run(input, io),
 });
 
+export const rollbackOptions = {
+  undo: { type: "flag", summary: "bring back what the last rollback took" },
+} as const satisfies OptionTable;
+
 const rollback = defineCommand({
   name: "rollback",
   summary: "take back a process's commits and set its changes aside",
-  details: "What stood there before is put back; what the process had changed is kept as a safety copy in the blob store.",
-  options: {},
+  details:
+    "What stood there before is put back, and the process's session goes to `.daimon/quarantine` as it is. " +
+    "With --undo the commits stand again and the session is back; where a file, the session or a commit came in between, it is named and nothing is changed.",
+  options: rollbackOptions,
   positionals: [pid],
-  run: async (input, io: Io) => (await import("./rollback.ts")).run(input.positionals[0] ?? "", io),
+  run: async (input, io: Io) => (await import("./rollback.ts")).run(input, io),
 });
 
 export const sharedOptions = {

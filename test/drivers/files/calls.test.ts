@@ -117,7 +117,7 @@ describe("file calls", () => {
     expect(reads).toEqual(["a"]);
     value(await session.write("a", Buffer.from(text.replace("line 1 ", "LINE 1 ")), sha256(text)));
     expect(await line(1)).toContain("1│ LINE 1 with");
-    value(await session.discard());
+    value(await session.settle(value(await session.changes())));
     expect(await line(1)).toContain("1│ line 1 with");
     writeFileSync(join(lower, "a"), "another");
     expect(await line(1)).toBe("1│ another");
