@@ -65,7 +65,11 @@ export type Stage = Pick<SandboxCommand, "root" | "closed" | "growth">;
 
 /** What can be looked at: a session, or a tier that all processes see. */
 export interface Files {
+  /** Whose they are; 0: everybody's. */
+  readonly pid: Pid;
   read(path: string): Awaitable<Result<Buffer, SysError>>;
+  /** A mark of what read() would give, without reading it: as long as it is the same, so is the content. */
+  state(path: string): Awaitable<Result<string, SysError>>;
   stat(path: string): Awaitable<Result<FileStat, SysError>>;
   /** The folder's entries, sorted by name. */
   list(path: string): Awaitable<Result<readonly FileStat[], SysError>>;
@@ -91,7 +95,6 @@ export interface SharedFile {
  * so a link planted by a command cannot move a read or write elsewhere.
  */
 export interface Session extends Files {
-  readonly pid: Pid;
   /** What a command is given to run on; ENOSYS where the driver has no merged view: commands are refused. */
   stage(): Awaitable<Result<Stage, SysError>>;
   /** Creates missing folders. `expect` is the digest the caller saw: a mismatch is ESTALE; null means "must not exist"; undefined does not check. */
@@ -101,8 +104,6 @@ export interface Session extends Files {
   changes(): Awaitable<Result<readonly Change[], SysError>>;
   /** These contents are in the workspace now: the session shows the workspace's files there again. A path that changed since keeps its change. */
   settle(changes: readonly { readonly path: string; readonly now: Digest | null }[]): Awaitable<Result<void, SysError>>;
-  /** Forget all changes of the session; the workspace is not touched. */
-  discard(): Awaitable<Result<void, SysError>>;
   /** Unmount; the changes stay on disk for the next open. */
   close(): Awaitable<void>;
 }

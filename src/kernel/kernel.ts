@@ -17,7 +17,7 @@ import type { Label } from "../abi/label.ts";
 import { limits } from "../abi/limits.ts";
 import type { Delta } from "../abi/model.ts";
 import type { PolicyEngine } from "../abi/policy.ts";
-import type { ExitStatus, Manifest, Pid, ProcessSummary, Signal } from "../abi/process.ts";
+import type { Follows, ExitStatus, Manifest, Pid, ProcessSummary, Signal } from "../abi/process.ts";
 import type { BlobDriver, LogDriver, SwapDriver } from "../abi/store.ts";
 import type { Body } from "../abi/sys.ts";
 import { assert, Panic } from "../lib/assert.ts";
@@ -37,7 +37,7 @@ import { begun } from "./perform.ts";
 import { Halted, Recorder, type EntryListener } from "./recorder.ts";
 import { SharedTier } from "./shared-tier.ts";
 import { Slots } from "./slots.ts";
-import { headTokens, placed } from "./spawn.ts";
+import { headTokens, placed, type Measured } from "./spawn.ts";
 import { answered, programMissing, superseded } from "./reasons.ts";
 import { summaryOf } from "./summary.ts";
 import type { Proc, Table } from "./table.ts";
@@ -57,8 +57,8 @@ export interface KernelOptions {
   cpu(name: string): Cpu | null;
   body(name: string): Body | null;
   readonly defaultCpu: string;
-  /** What every agent is told after its own instructions: the workspace's AGENTS.md. Empty when there is none. */
-  readonly preamble: string;
+  /** What agents are told after their own instructions. Empty when there is nothing. */
+  readonly preamble: Readonly<Record<Follows, string>>;
 }
 
 export interface SpawnRequest {
@@ -112,7 +112,6 @@ export class Kernel {
       slots: new Slots(options.slots),
       active: 0,
       stopping: false,
-      running: this.#running,
       cpu: (name) => options.cpu(name),
       toolsOf: (manifest) => toolsFor(manifest, calls, trap, tools),
       body: (manifest) => options.body(manifest.instructions),
@@ -145,7 +144,7 @@ export class Kernel {
       resumed.push(proc.pid);
       const running = this.#runningOf(proc);
       for (const call of begun(this.#core, proc)) running.doubt.add(call.id);
-      if (proc.state === "ready" || proc.tape !== null) this.#start(proc);
+      if (proc.state === "ready") this.#start(proc);
     }
     return resumed;
   }
@@ -184,6 +183,13 @@ export class Kernel {
     assert(proc !== undefined, "a spawned process exists");
     this.#start(proc);
     return ok(pid);
+  }
+
+  measure(parent: Proc, asked: Manifest, goal: Json): Result<Measured, SysError> {
+    const checked = placed(this.recorder.table, this.#options, asked, parent, parent.cpu);
+    if (!checked.ok) return checked;
+    const { manifest, windowTokensMax: windowTokens } = checked.value;
+    return ok({ windowTokens, headTokens: headTokens(manifest, this.#core.toolsOf(manifest).tokens, goal) });
   }
 
   /** The process goes on as another agent. What stood in its window is gone from it; its label, budget and session stay. */
@@ -385,7 +391,6 @@ export class Kernel {
   #end(proc: Proc): void {
     const { ending: error } = proc;
     assert(error !== null, "who is ended was told to");
-    this.#running.get(proc.pid)?.cancel(error.message);
     exit(this.#core, proc, { ok: false, error });
   }
 }

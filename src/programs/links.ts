@@ -42,7 +42,7 @@ async function sourceFrom(sys: Sys, path: string, shelf: Shelf): Promise<Source 
   const known = shelf.get(path);
   if (known !== undefined) return known;
   const read = await readDocument(sys, path);
-  const source = read.ok ? sourceOf(path, read.value) : null;
+  const source = read.ok ? sourceOf(path, read.value.lines) : null;
   shelf.set(path, source);
   return source;
 }

@@ -11,7 +11,7 @@ import type { Label } from "../../abi/label.ts";
 import type { BlobDriver } from "../../abi/store.ts";
 import { ok, type Result } from "../../lib/result.ts";
 import { inTier, tierPath, type TierName } from "../../lib/tier.ts";
-import { listBeneath, readBeneath, statBeneath } from "./beneath.ts";
+import { listBeneath, readBeneath, stateBeneath, statBeneath } from "./beneath.ts";
 import { closeTree, normalPath, openTree, type Tree } from "./tree.ts";
 
 /** What of an installed daimon is shown: a checkout has more. */
@@ -38,6 +38,8 @@ export function platformTier(root: string): Tier {
   };
   const named = (stat: FileStat): FileStat => ({ ...stat, path: inTier("platform", stat.path) });
   return {
+    pid: 0,
+    state: (path) => within(path, stateBeneath),
     read: (path) =>
       within(path, (tree, inner) => {
         const found = readBeneath(tree, inner);
@@ -80,13 +82,20 @@ export function sharedTier(
   blobs: BlobDriver,
   join: (a: Label, b: Label) => Label,
 ): Tier {
+  /** Its content never changes under one digest. */
+  const state = (path: string): Result<string, SysError> => {
+    const inner = innerPath("shared", path);
+    if (!inner.ok) return inner;
+    const file = files().get(inner.value);
+    if (file !== undefined) return ok(file.blob);
+    return below(files(), inner.value).length > 0 ? fail("EINVAL", `${path} is a folder; list it with fs.list`) : missing(path);
+  };
   return {
+    pid: 0,
+    state,
     read: (path) => {
-      const inner = innerPath("shared", path);
-      if (!inner.ok) return inner;
-      const file = files().get(inner.value);
-      if (file !== undefined) return blobs.get(file.blob);
-      return below(files(), inner.value).length > 0 ? fail("EINVAL", `${path} is a folder; list it with fs.list`) : missing(path);
+      const blob = state(path);
+      return blob.ok ? blobs.get(blob.value) : blob;
     },
     stat: (path) => {
       const inner = innerPath("shared", path);

@@ -7,6 +7,7 @@ import type * as Re2 from "re2js";
 import type { CallContext, CallValue } from "../../abi/call.ts";
 import { fail, type SysError } from "../../abi/errno.ts";
 import type { Files, FileStat } from "../../abi/files.ts";
+import { limits } from "../../abi/limits.ts";
 import type { Label } from "../../abi/label.ts";
 import { lazy } from "../../lib/lazy.ts";
 import { matches, parseGlob, type Glob } from "../../lib/glob.ts";
@@ -32,7 +33,6 @@ type Outcome = Result<CallValue, SysError>;
 
 export const untrusted: Label = { integrity: "untrusted", confidentiality: "workspace" };
 
-const listEntriesMax = 500;
 const foldersLeftOut = new Set([".git", "node_modules"]);
 
 export async function list(files: Files, args: ListArgs): Promise<Outcome> {
@@ -45,7 +45,7 @@ export async function list(files: Files, args: ListArgs): Promise<Outcome> {
   for await (const entry of walk(files, args.path ?? ".", depth)) {
     if (!entry.ok) return entry;
     if (glob.value !== null && !matches(glob.value, entry.value.path)) continue;
-    if (lines.length === listEntriesMax) {
+    if (lines.length === limits.listEntriesMax) {
       cut = true;
       break;
     }
@@ -53,7 +53,7 @@ export async function list(files: Files, args: ListArgs): Promise<Outcome> {
     entries.push({ path, type, bytes });
     lines.push(entryLine(entry.value));
   }
-  if (cut) lines.push(`[more than ${listEntriesMax} entries: list a folder below, or narrow it with \`glob\`]`);
+  if (cut) lines.push(`[more than ${limits.listEntriesMax} entries: list a folder below, or narrow it with \`glob\`]`);
   const text = lines.length === 0 ? "nothing here" : lines.join("\n");
   return ok({
     value: { path: args.path ?? ".", entries, text },
@@ -62,10 +62,6 @@ export async function list(files: Files, args: ListArgs): Promise<Outcome> {
   });
 }
 
-const searchHitsMax = 100;
-const searchFilesMax = 20_000;
-const searchFileBytesMax = 2 * 1024 * 1024;
-const searchLineChars = 240;
 const pauseEveryFiles = 32;
 
 export async function search(
@@ -87,22 +83,24 @@ export async function search(
     if (!entry.ok) return entry;
     if (context.signal.aborted) return fail("ECANCELED", "the search was cancelled");
     if (entry.value.type !== "file" || (glob.value !== null && !matches(glob.value, entry.value.path))) continue;
-    if (files === searchFilesMax || hits.length >= searchHitsMax) break;
+    if (files === limits.searchFilesMax || hits.length >= limits.searchHitsMax) break;
     files += 1;
     if (!searchable(entry.value.path)) {
       kept += 1;
       continue;
     }
     if (files % pauseEveryFiles === 0) await new Promise(setImmediate);
-    const data = entry.value.bytes > searchFileBytesMax ? null : await view.read(entry.value.path);
+    const data = entry.value.bytes > limits.searchFileBytesMax ? null : await view.read(entry.value.path);
     if (data === null || !data.ok || data.value.includes(0)) skipped += 1;
     else collect(data.value.toString("utf8"), entry.value.path, test.value, hits);
   }
   const notes = [
-    ...(hits.length >= searchHitsMax
-      ? [`[stopped at ${searchHitsMax} hits: narrow it with \`path\`, \`glob\` or a longer query]`]
+    ...(hits.length >= limits.searchHitsMax
+      ? [`[stopped at ${limits.searchHitsMax} hits: narrow it with \`path\`, \`glob\` or a longer query]`]
       : []),
-    ...(files === searchFilesMax ? [`[stopped after ${searchFilesMax} files: narrow it with \`path\` or \`glob\`]`] : []),
+    ...(files === limits.searchFilesMax
+      ? [`[stopped after ${limits.searchFilesMax} files: narrow it with \`path\` or \`glob\`]`]
+      : []),
     ...(kept > 0 ? [`[${kept} files were left out: policy keeps them from this search]`] : []),
     ...(skipped > 0 ? [`[${skipped} binary or large files were left out]`] : []),
   ];
@@ -147,10 +145,12 @@ function tester(args: SearchArgs): Result<Tester, SysError> {
 
 function collect(text: string, path: string, test: Tester, hits: string[]): void {
   const lines = linesOf(text);
-  for (let index = 0; index < lines.length && hits.length < searchHitsMax; index += 1) {
+  for (let index = 0; index < lines.length && hits.length < limits.searchHitsMax; index += 1) {
     const line = lines[index] ?? "";
     if (test(line))
-      hits.push(`${path}:${index + 1}: ${line.length > searchLineChars ? `${line.slice(0, searchLineChars)}…` : line}`);
+      hits.push(
+        `${path}:${index + 1}: ${line.length > limits.searchLineCharsMax ? `${line.slice(0, limits.searchLineCharsMax)}…` : line}`,
+      );
   }
 }
 

@@ -16,13 +16,12 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import type { FileStep, Session } from "../../../src/abi/files.ts";
-import { apply, discardSafely, restoreSafety } from "../../../src/drivers/files/commit.ts";
+import { apply } from "../../../src/drivers/files/commit.ts";
 import { copySessions } from "../../../src/drivers/files/copy.ts";
 import { commitSession, rollbackCommit, type CommitDeps } from "./end-to-end.ts";
 import { openMemoryBlobs } from "../../../src/drivers/store/memory-blobs.ts";
 import { planCommit, type Conflict } from "../../../src/files/commit.ts";
 import { planRollback, safetyOf } from "../../../src/files/rollback.ts";
-import { sha256 } from "../../../src/lib/hash.ts";
 import { done } from "../../../src/lib/result.ts";
 import { errno, value } from "../../contract/session.ts";
 
@@ -220,18 +219,5 @@ describe("commit", () => {
     value(await session.write("run", Buffer.from("2")));
     value(await commitSession(session, deps, null));
     expect(lstatSync(join(lower, "run")).mode & 0o777).toBe(0o750);
-  });
-
-  test("FIL-12.5 a session's rollback keeps everything, and it can be brought back", async () => {
-    const { blobs, session } = await world({ a: "1", "d/b": "1" });
-    await edit(session, { a: "1", "d/b": "1" }, { a: "2", "n/c": "new" });
-    const before = value(await session.changes());
-    const safety = value(await discardSafely(session, blobs));
-    expect(value(await session.changes())).toEqual([]);
-    value(await restoreSafety(session, safety, blobs));
-    expect(value(await session.changes()).map(({ path, now }) => [path, now])).toEqual(
-      before.map(({ path, now }) => [path, now]),
-    );
-    expect(errno(await restoreSafety(session, sha256("no such copy"), blobs))).toBe("ENOENT");
   });
 });
