@@ -202,6 +202,17 @@ export interface FilesEntry {
   readonly steps?: Digest;
 }
 
+/** A file was put into the shared tier by a process, or taken out of it by a person, whose pid is 0. */
+export interface ShareEntry {
+  readonly kind: "share";
+  readonly at: number;
+  readonly pid: Pid;
+  /** Below `/shared`. */
+  readonly path: string;
+  /** null: it is taken out. */
+  readonly file: { readonly blob: Digest; readonly bytes: number; readonly label: Label } | null;
+}
+
 /** The whole table, so that a boot need not read what came before. */
 export interface CheckpointEntry {
   readonly kind: "checkpoint";
@@ -225,6 +236,7 @@ export type Entry =
   | WeightEntry
   | ExitEntry
   | FilesEntry
+  | ShareEntry
   | CheckpointEntry;
 
 /** What was large of it lies in the blob store: a part's text or arguments, a call's arguments, a goal, a result. */
@@ -254,6 +266,7 @@ const kinds: Readonly<Record<EntryKind, true>> = {
   weight: true,
   exit: true,
   files: true,
+  share: true,
   checkpoint: true,
 };
 

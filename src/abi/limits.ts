@@ -123,7 +123,12 @@ export const limits = {
   leftoverAgeMs: 3_600_000,
   /** The smallest window that can be asked for; less than that holds no task at all. */
   windowTokensMin: 256,
+  /** Files in the shared tier. */
+  sharedFilesMax: 1_000,
   /** Share of the window at which pages leave, and down to which they leave. */
   windowHighShare: 0.8,
   windowLowShare: 0.5,
+  /** Share of the window for the lines that tell of turns that left it, and the characters of a call in such a line. */
+  memoShare: 0.1,
+  memoCallMax: 160,
 } as const;

@@ -98,6 +98,7 @@ export function producedBy(entries: Iterable<Entry>): Produced {
   const digests = new Map<Digest, Pid>();
   const paths = new Map<string, Pid>();
   for (const entry of entries) {
+    if (entry.kind === "share" && entry.file !== null) digests.set(entry.file.blob, entry.pid);
     if (entry.kind !== "files" || entry.act !== "commit") continue;
     // The intent counts too: a crash may have left its files in the workspace without an outcome.
     for (const change of entry.changes) {
@@ -111,7 +112,7 @@ export function producedBy(entries: Iterable<Entry>): Produced {
 
 /** Which store a file of the workspace belongs to. `instructions` holds the paths that are loaded as such. */
 export function storeOf(file: string, digest: Digest, instructions: ReadonlySet<string>, produced: Produced): Store {
-  if (produced.digests.has(digest) || file.startsWith(`${folderName}/artefacts/`)) return "artefact";
+  if (produced.digests.has(digest) || file.startsWith(`${folderName}/`)) return "artefact";
   return instructions.has(file) ? "instruction" : "reference";
 }
 

@@ -232,6 +232,20 @@ const rollback = defineCommand({
   run: async (input, io: Io) => (await import("./rollback.ts")).run(input.positionals[0] ?? "", io),
 });
 
+export const sharedOptions = {
+  remove: { type: "flag", summary: "take the file out, so that no process reads it any more" },
+} as const satisfies OptionTable;
+
+const shared = defineCommand({
+  name: "shared",
+  summary: "list or show the files that processes shared with all others",
+  details:
+    "A process shares a file of its session with the call fs.share, which asks a person; every process reads it below /shared.",
+  options: sharedOptions,
+  positionals: [{ name: "path", summary: "a shared file, to be shown; all are listed when left out", optional: true }],
+  run: async (input, io: Io) => (await import("./shared-files.ts")).run(input, io),
+});
+
 export const fsckOptions = {
   repair: { type: "flag", summary: "mend what can be mended; asks first" },
   adopt: { type: "flag", summary: "take over a .daimon that was moved, copied or restored; tells what is in it and asks first" },
@@ -311,6 +325,7 @@ const all: readonly Command<Io>[] = [
   diff,
   commit,
   rollback,
+  shared,
   doctor,
   fsck,
   config,

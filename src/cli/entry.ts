@@ -71,6 +71,10 @@ export function tell(entry: Entry): string {
       return entry.status.ok ? `done: ${short(JSON.stringify(entry.status.value))}` : errorWords(entry.status.error);
     case "files":
       return `${entry.act} ${entry.phase}: ${entry.changes.map((change) => change.path).join(", ") || "nothing"}`;
+    case "share":
+      return entry.file === null
+        ? `/shared/${entry.path} is taken out`
+        : `/shared/${entry.path}, ${formatCount(entry.file.bytes)} bytes`;
     case "checkpoint":
       return `state digest ${entry.digest.slice(0, 12)}`;
     default:

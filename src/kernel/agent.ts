@@ -19,7 +19,7 @@ import { parseJson, tooDeep, tooLarge } from "../lib/json.ts";
 import { ok, type Awaitable, type Result } from "../lib/result.ts";
 import { estimateTokens } from "../lib/tokens.ts";
 import { plan, type TurnSize } from "../memory/reclaim.ts";
-import type { Core, Cpu, Running } from "./core.ts";
+import { mayAct, type Core, type Cpu, type Running } from "./core.ts";
 import { outputTokensMax, overBudget, reserveUsd } from "./admission.ts";
 import { exit } from "./exit.ts";
 import { performPending } from "./perform.ts";
@@ -30,7 +30,7 @@ import { stub } from "./window.ts";
 
 /** Run until the process parks or ends. */
 export async function runAgent(core: Core, proc: Proc, running: Running): Promise<void> {
-  while (proc.state === "ready" && !running.cancelled) {
+  while (mayAct(core, proc)) {
     if (proc.pending.length > 0) {
       const performed = performPending({ core, proc, running });
       if (performed instanceof Promise) await performed;
@@ -94,8 +94,8 @@ function step(core: Core, proc: Proc, running: Running): Awaitable<void> {
   const parked = overBudget(core, proc, cpu);
   if (parked !== null) return park(core, proc, parked);
   const reply = think(core, proc, running, cpu);
-  if (reply instanceof Promise) return reply.then((answer) => answered(core, proc, running, cpu, answer));
-  return answered(core, proc, running, cpu, reply);
+  if (reply instanceof Promise) return reply.then((answer) => answered(core, proc, cpu, answer));
+  return answered(core, proc, cpu, reply);
 }
 
 /** Evict below the low mark once the high mark is passed. */
@@ -138,7 +138,7 @@ async function thinkRemote(core: Core, proc: Proc, running: Running, cpu: Cpu): 
   if (slot !== null) await slot;
   const before = proc.spend.tokens;
   try {
-    if (running.cancelled || proc.state !== "ready") return;
+    if (!mayAct(core, proc)) return;
     /** Asked now, not before the wait: others have spent meanwhile. */
     const parked = overBudget(core, proc, cpu);
     if (parked !== null) return park(core, proc, parked);
@@ -153,11 +153,11 @@ async function thinkRemote(core: Core, proc: Proc, running: Running, cpu: Cpu): 
     });
     const durable = await core.recorder.barrier(core.active <= 1);
     if (!durable.ok) throw new Halted(durable.error);
-    if (running.cancelled || proc.state !== "ready") return;
+    if (!mayAct(core, proc)) return;
     core.active -= 1;
     const answer = await think(core, proc, running, cpu);
     core.active += 1;
-    answered(core, proc, running, cpu, answer);
+    answered(core, proc, cpu, answer);
   } finally {
     core.slots.give(pid, weight, proc.spend.tokens - before);
   }
@@ -200,9 +200,9 @@ function ioOf(core: Core, proc: Proc, running: Running, cpu: Cpu): ThinkIo {
   };
 }
 
-function answered(core: Core, proc: Proc, running: Running, cpu: Cpu, answer: Result<ModelReply, SysError>): void {
+function answered(core: Core, proc: Proc, cpu: Cpu, answer: Result<ModelReply, SysError>): void {
   /** A process that was stopped meanwhile keeps the reply it has paid for. */
-  if (proc.state === "zombie" || running.cancelled || core.stopping) return;
+  if (proc.state === "zombie" || core.stopping) return;
   if (answer.ok) return core.recorder.record(turnOf(core, proc, cpu, bounded(answer.value)));
   const { errno, message } = answer.error;
   const passing =

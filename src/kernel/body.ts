@@ -23,7 +23,7 @@ export async function runBody(core: Core, proc: Proc, running: Running, body: Bo
   const tape = new Tape(core, proc, running);
   const left = new Promise<null>((resolve) => running.signal.addEventListener("abort", () => resolve(null), { once: true }));
   const status = await Promise.race([finish(body, tape.sys()), left]);
-  if (status !== null && proc.state !== "zombie" && !core.stopping) exit(core, proc, status);
+  if (status !== null) exit(core, proc, status);
 }
 
 async function finish(body: Body, sys: Sys): Promise<ExitStatus> {
@@ -114,6 +114,6 @@ class Tape {
   }
 
   #gone(): boolean {
-    return this.#proc.state === "zombie" || this.#running.cancelled || this.#core.stopping;
+    return this.#proc.state === "zombie" || this.#core.stopping;
   }
 }

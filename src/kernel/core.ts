@@ -31,8 +31,6 @@ export interface Core {
   active: number;
   /** The kernel leaves: what comes back now is not written down, the next kernel settles it. */
   stopping: boolean;
-  /** The processes that run in this kernel; a process found in the log and not here is to be recovered. */
-  readonly running: Map<Pid, Running>;
   cpu(name: string): Cpu | null;
   /** The calls a process may see, as tools; the same for every process of one manifest. */
   toolsOf(manifest: Manifest): Tools;
@@ -43,6 +41,11 @@ export interface Core {
   halt(error: SysError): void;
   /** Settles when a person has answered what parked the process, or it ended. */
   answered(pid: Pid): Promise<void>;
+}
+
+/** Whether a process may still act: much can have happened while it waited for the disk or the world. */
+export function mayAct(core: Core, proc: Proc): boolean {
+  return proc.state === "ready" && !core.stopping;
 }
 
 /** The live side of a process: what is not state and does not survive. */
@@ -66,10 +69,6 @@ export class Running {
   cancel(reason: string): void {
     this.#abort ??= new AbortController();
     this.#abort.abort(reason);
-  }
-
-  get cancelled(): boolean {
-    return this.#abort?.signal.aborted === true;
   }
 }
 

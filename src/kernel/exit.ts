@@ -14,8 +14,7 @@ export function exit(core: Core, proc: Proc, status: ExitStatus): void {
   core.recorder.swapIn(proc);
   for (const pid of proc.children) {
     const child = core.recorder.table.procs.get(pid);
-    if (child === undefined || child.state === "zombie") continue;
-    core.running.get(pid)?.cancel("its parent ended");
+    if (child === undefined) continue;
     exit(core, child, { ok: false, error: sysError("ECANCELED", `process ${proc.pid}, its parent, ended`) });
   }
   core.recorder.record({ kind: "exit", at: core.clock.now(), pid: proc.pid, status, digest: digestOf(proc) });

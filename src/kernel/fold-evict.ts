@@ -1,16 +1,16 @@
 /**
  * Fold, evict: pages become stubs, and turns leave whole.
  *   KRN-15.1  What left the window is known by its page id and brought back by mem.read: a page by `PID.STEP.N`, a reply by `PID.STEP`.
- *   KRN-15.2  The first message says how many turns left, and how to bring one back.
  */
 import type { EvictEntry } from "../abi/entry.ts";
+import { limits } from "../abi/limits.ts";
 import type { Message } from "../abi/message.ts";
 import type { Page } from "../abi/page.ts";
-import { assert } from "../lib/assert.ts";
 import { estimateTokens } from "../lib/tokens.ts";
+import { isMemo, memoOf, tracesOf } from "./memo.ts";
 import { procOf, type Proc, type Table } from "./table.ts";
-import { turnsIn } from "./turns.ts";
-import { departed, stub } from "./window.ts";
+import { turnsIn, type Turn } from "./turns.ts";
+import { stub } from "./window.ts";
 
 export function applyEvict(table: Table, entry: EvictEntry): void {
   const proc = procOf(table, entry.pid);
@@ -38,26 +38,32 @@ function withStubs(message: Message, stubs: ReadonlyMap<string, string>): Messag
   return { ...message, parts };
 }
 
-/** Each reply goes with its message of results: a provider refuses the one without the other. */
+/** Each reply goes with its message of results: a provider refuses the one without the other. A memo stands in their place. */
 function removeTurns(proc: Proc, turns: NonNullable<EvictEntry["turns"]>): void {
   const blobs = new Map(turns.map((turn) => [turn.step, turn.blob]));
-  const leaving = new Set<Message>();
+  const pages = new Map(proc.pages.map((page) => [page.id, page]));
+  const leaving = new Map<Message, Turn>();
   for (const turn of turnsIn(proc.messages)) {
     const blob = blobs.get(turn.step);
     if (blob === undefined) continue;
-    leaving.add(turn.reply).add(turn.results);
+    leaving.set(turn.results, turn).set(turn.reply, turn);
     proc.windowTokens -= turn.reply.tokens + tokensOf(turn.results);
     proc.pages = [...proc.pages, replyPage(proc, turn.step, turn.reply.tokens, blob)];
   }
-  const [goal, ...rest] = proc.messages;
-  assert(goal !== undefined, "a window begins with the goal");
-  const before = goal.parts.length;
-  const last = turns.at(-1)?.step ?? 0;
   proc.turnsEvicted += turns.length;
-  const text = departed(proc.turnsEvicted, `${proc.pid}.${last}`);
-  const parts = [...goal.parts.slice(0, 1), { type: "text" as const, text }];
-  if (before === 1) proc.windowTokens += estimateTokens(text);
-  proc.messages = [{ ...goal, parts }, ...rest.filter((message) => !leaving.has(message))];
+  const gone = [...new Set(leaving.values())];
+  const before = proc.messages.find(isMemo) ?? null;
+  const last = `${proc.pid}.${turns.at(-1)?.step ?? 0}`;
+  const traces = gone.flatMap((turn) => tracesOf(turn, pages));
+  proc.windowTokens -= before?.tokens ?? 0;
+  const room = proc.windowTokensMax * limits.windowHighShare - proc.windowTokens;
+  const memo = memoOf(before, traces, proc.turnsEvicted, last, Math.min(room, proc.windowTokensMax * limits.memoShare));
+  proc.windowTokens += memo.tokens;
+  const place = gone.at(-1)?.results;
+  proc.messages = proc.messages.flatMap((message) => {
+    if (message === place) return [memo];
+    return leaving.has(message) || message === before ? [] : [message];
+  });
 }
 
 /** All its pages are stubs by now; the rest are refusals and errors. */

@@ -35,6 +35,7 @@ import { Running, type Core, type Cpu } from "./core.ts";
 import { exit } from "./exit.ts";
 import { begun } from "./perform.ts";
 import { Halted, Recorder, type EntryListener } from "./recorder.ts";
+import { SharedTier } from "./shared-tier.ts";
 import { Slots } from "./slots.ts";
 import { headTokens, placed, type Measured } from "./spawn.ts";
 import { answered, programMissing, superseded } from "./reasons.ts";
@@ -75,6 +76,7 @@ export class Kernel {
   readonly recorder: Recorder;
   /** Whose turn it is to change the workspace's files; the table knows one unfinished act. */
   readonly filesTurn = new Turn();
+  readonly shared: SharedTier;
   readonly #options: KernelOptions;
   readonly #core: Core;
   readonly #running = new Map<Pid, Running>();
@@ -99,6 +101,7 @@ export class Kernel {
     this.#options = options;
     this.recorder = recorder;
     this.calls = calls;
+    this.shared = new SharedTier(recorder, options.clock, (work) => this.#writing(work));
     const trap = new Trap(calls, options.policy);
     const tools = new WeakMap<Manifest, Tools>();
     this.#core = {
@@ -109,7 +112,6 @@ export class Kernel {
       slots: new Slots(options.slots),
       active: 0,
       stopping: false,
-      running: this.#running,
       cpu: (name) => options.cpu(name),
       toolsOf: (manifest) => toolsFor(manifest, calls, trap, tools),
       body: (manifest) => options.body(manifest.instructions),
@@ -142,7 +144,7 @@ export class Kernel {
       resumed.push(proc.pid);
       const running = this.#runningOf(proc);
       for (const call of begun(this.#core, proc)) running.doubt.add(call.id);
-      if (proc.state === "ready" || proc.tape !== null) this.#start(proc);
+      if (proc.state === "ready") this.#start(proc);
     }
     return resumed;
   }
@@ -389,7 +391,6 @@ export class Kernel {
   #end(proc: Proc): void {
     const { ending: error } = proc;
     assert(error !== null, "who is ended was told to");
-    this.#running.get(proc.pid)?.cancel(error.message);
     exit(this.#core, proc, { ok: false, error });
   }
 }

@@ -17,14 +17,14 @@ import { fail, sysError, type SysError } from "../abi/errno.ts";
 import type { OutcomeEntry } from "../abi/entry.ts";
 import type { ParkReason } from "../abi/process.ts";
 import { limits } from "../abi/limits.ts";
-import { Panic } from "../lib/assert.ts";
+import { assert, Panic } from "../lib/assert.ts";
 import type { Digest } from "../lib/hash.ts";
 import type { Json } from "../lib/json.ts";
 import { tooDeep } from "../lib/json.ts";
 import { ok, type Awaitable, type Result } from "../lib/result.ts";
 import { estimateTokens } from "../lib/tokens.ts";
 import { overLimits } from "./admission.ts";
-import { Context, type Core, type Running } from "./core.ts";
+import { Context, mayAct, type Core, type Running } from "./core.ts";
 import { Halted } from "./recorder.ts";
 import type { PendingCall, Proc } from "./table.ts";
 import { errorText, excerpt, render } from "./window.ts";
@@ -50,11 +50,6 @@ function needsLook(core: Core, { name }: PendingCall): boolean {
   return recovery === "verify" || recovery === "once";
 }
 
-/** Whether the process may still act: much can have happened while it waited for the disk or the world. */
-function mayAct({ core, proc, running }: Job): boolean {
-  return proc.state === "ready" && !running.cancelled && !core.stopping;
-}
-
 /** Carry out the next calls that may go: a batch of reads, or one effect. */
 export function performPending(job: Job): Awaitable<void> {
   const { core, proc } = job;
@@ -72,7 +67,7 @@ export function performPending(job: Job): Awaitable<void> {
 
 function ifDurable(job: Job, batch: readonly PendingCall[], result: Result<void, SysError>): Awaitable<void> {
   if (!result.ok) throw new Halted(result.error);
-  return mayAct(job) ? performAll(job, batch) : undefined;
+  return mayAct(job.core, job.proc) ? performAll(job, batch) : undefined;
 }
 
 function park({ core, proc }: Job, reason: ParkReason): void {
@@ -84,7 +79,7 @@ function ask(job: Job, call: PendingCall, reason: ParkReason): Awaitable<void> {
   const handler = job.core.calls.get(call.name)?.handler;
   if (reason.type !== "approval" || handler?.freeze === undefined) return park(job, reason);
   return freeze(job, call, handler).then((plan) => {
-    if (!mayAct(job)) return;
+    if (!mayAct(job.core, job.proc)) return;
     return plan.ok ? park(job, { ...reason, frozen: plan.value }) : recordBehind(job, call, plan);
   });
 }
@@ -93,7 +88,7 @@ function ask(job: Job, call: PendingCall, reason: ParkReason): Awaitable<void> {
 async function recordBehind(job: Job, call: PendingCall, result: Result<never, SysError>): Promise<void> {
   const durable = await job.core.recorder.barrier(false);
   if (!durable.ok) throw new Halted(durable.error);
-  if (mayAct(job)) recordOutcome(job, call, result);
+  if (mayAct(job.core, job.proc)) recordOutcome(job, call, result);
 }
 
 async function freeze({ core, running }: Job, call: PendingCall, handler: CallHandler): Promise<Result<Digest, SysError>> {
@@ -141,13 +136,14 @@ function isRead(effect: EffectClass): boolean {
 }
 
 function performAll(job: Job, batch: readonly PendingCall[]): Awaitable<void> {
-  const only = batch[0];
-  if (batch.length === 1 && only !== undefined) return performOne(job, only);
+  const [first] = batch;
+  assert(first !== undefined, "an open call can be carried out, or its process waits");
+  if (batch.length === 1) return performOne(job, first);
   const waits: Promise<void>[] = [];
   try {
     for (const call of batch) {
       /** Those before it took time; with none left it parks with the rest of the batch still open. */
-      if (call !== only && overLimits(job.core, job.proc, call.name) !== null) break;
+      if (call !== first && overLimits(job.core, job.proc, call.name) !== null) break;
       const wait = performOne(job, call);
       if (wait instanceof Promise) waits.push(wait);
     }
@@ -174,7 +170,7 @@ function performOne(job: Job, call: PendingCall): Awaitable<void> {
 function carryOut(job: Job, call: PendingCall, handler: CallHandler, context: Context): Awaitable<void> {
   if (call.frozen === undefined) return settle(job, call, attempt(handler, call, context));
   return freeze(job, call, handler).then((plan) => {
-    if (!mayAct(job)) return;
+    if (!mayAct(job.core, job.proc)) return;
     if (!plan.ok) return recordOutcome(job, call, plan);
     if (plan.value === call.frozen) return settle(job, call, attempt(handler, call, context));
     const question = `${job.proc.manifest.name} asks again to call ${call.name}: what you allowed has changed since`;
@@ -209,7 +205,7 @@ function thrown(error: unknown): Result<never, SysError> {
 async function verify(job: Job, call: PendingCall, handler: CallHandler, context: Context): Promise<void> {
   const look = await lookAtTheWorld(handler, call, context);
   /** Still in doubt: whoever performs this call next has to look again. */
-  if (!mayAct(job)) return void job.running.doubt.add(call.id);
+  if (!mayAct(job.core, job.proc)) return void job.running.doubt.add(call.id);
   if (look.verdict === "happened") return recordOutcome(job, call, ok(look.value));
   /** Then it is a call like any other, and goes the whole way. */
   if (look.verdict === "did-not-happen") return;

@@ -38,8 +38,3 @@ export function errorText(error: SysError): string {
 export function stub(page: Page): string {
   return `[page ${page.id} evicted: ${page.tokens} tokens of ${page.source}; mem.read {"page":"${page.id}"} brings it back]`;
 }
-
-/** Stands behind the goal once whole turns have left. Its size is counted once: it changes by a digit. */
-export function departed(turns: number, last: PageId): string {
-  return `[${turns} earlier turns left this window, the last of them ${last}; mem.read {"page":"${last}"} brings that reply back, and so by its number any other]`;
-}

@@ -83,7 +83,7 @@ describe("instructions", () => {
     expect(findings[0]?.message).toContain("daimon config trust AGENTS.md");
     expect((await acceptFile(layout, "AGENTS.md", 1)).ok).toBe(true);
     expect(load(layout, [], produced)).toMatchObject({ instructions: [{ name: "AGENTS.md" }], findings: [] });
-    const inside = path.join(layout.artefacts, "AGENTS.md");
+    const inside = path.join(layout.sessions, "AGENTS.md");
     put(inside, "mine");
     expect(load(layout, [inside])).toMatchObject({ findings: [{ rule: "store-separation" }] });
   });
@@ -156,7 +156,7 @@ describe("instructions", () => {
     expect(storeOf("AGENTS.md", sha256("mine"), names, produced)).toBe("instruction");
     expect(storeOf("AGENTS.md", sha256("x"), names, produced)).toBe("artefact");
     expect(storeOf("inbox/a.md", sha256("mine"), names, produced)).toBe("reference");
-    expect(storeOf(".daimon/artefacts/7/out.md", sha256("mine"), names, produced)).toBe("artefact");
+    expect(storeOf(".daimon/sessions/7/upper/out.md", sha256("mine"), names, produced)).toBe("artefact");
   });
 });
 

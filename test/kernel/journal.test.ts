@@ -1,6 +1,7 @@
 /** What the journal promises: checkpoints, rotations, failed writes, and acts on the workspace's files. */
 import { describe, expect, test } from "vitest";
 import type { FilesEntry } from "../../src/abi/entry.ts";
+import { fail } from "../../src/abi/errno.ts";
 import type { LogDriver } from "../../src/abi/store.ts";
 import { openMemoryBlobs, type MemoryBlobs } from "../../src/drivers/store/memory-blobs.ts";
 import { openMemoryLog } from "../../src/drivers/store/memory-log.ts";
@@ -8,14 +9,16 @@ import { memorySwap } from "../../src/drivers/store/swap.ts";
 import { decode } from "../../src/kernel/codec.ts";
 import { Recorder } from "../../src/kernel/recorder.ts";
 import { recoverTable } from "../../src/kernel/recover.ts";
-import { serialise } from "../../src/kernel/snapshot.ts";
-import { emptyTable } from "../../src/kernel/table.ts";
+import { digestOf, serialise } from "../../src/kernel/snapshot.ts";
+import { emptyTable, type Proc } from "../../src/kernel/table.ts";
 import { sha256 } from "../../src/lib/hash.ts";
-import { canonical } from "../../src/lib/json.ts";
+import { canonical, type Json } from "../../src/lib/json.ts";
 import { ok } from "../../src/lib/result.ts";
+import { label } from "../../src/security/labels.ts";
 import type { Body } from "../../src/abi/sys.ts";
 import { all, calls, finish, handler, manifestOf, reborn, rig, type Rig, type RigOptions } from "./rig.ts";
 
+const tableOf = (machine: Rig) => machine.kernel.recorder.table;
 const text = handler({ name: "x.text" }, (args) => ok({ value: "t".repeat(Number(args["n"] ?? 10)) }));
 
 describe("checkpoints", () => {
@@ -71,6 +74,38 @@ describe("a write that failed", () => {
     expect(() => recorder.record({ kind: "weight", at: 1, pid: 1, weight: 5 })).toThrow(/disk is full/);
     expect(recorder.next).toBe(next);
   });
+
+  test("KRN-3.3 no barrier lets an effect go once a write has failed, though the disk has room again", async () => {
+    const blobs = openMemoryBlobs();
+    let flushes = 0;
+    const full = fail("ENOSPC", "the disk is full");
+    const again = Object.create(blobs, { flush: { value: () => ((flushes += 1) === 1 ? full : blobs.flush()) } }) as MemoryBlobs;
+    const recorder = new Recorder(emptyTable(), openMemoryLog(), again, memorySwap());
+    recorder.putText(canonical(manifestOf({})));
+    expect([await recorder.barrier(true), await recorder.barrier(true), recorder.failure]).toEqual([full, full, full.error]);
+  });
+});
+
+describe("digests", () => {
+  test("KRN-2.2 a process's digest is another when anything is another that a replay must reproduce", async () => {
+    const hang = handler({ name: "x.hang" }, () => new Promise(() => {}));
+    const script: RigOptions["script"] = (_, step) => ok(calls(step === 0 ? ["x.text", {}] : ["x.hang", {}]));
+    const machine = rig({ handlers: [text, hang], script });
+    const pid = machine.spawn({});
+    await new Promise(setImmediate);
+    const proc = machine.kernel.recorder.table.procs.get(pid);
+    if (proc === undefined) throw new Error("the process exists");
+    const { spend } = proc;
+    const others: readonly Partial<Proc>[] = [
+      ...[{ tokens: -1 }, { costUsd: -1 }, { calls: -1 }].map((part) => ({ spend: { ...spend, ...part } })),
+      ...[{ goal: "another" }, { label: label("untrusted", "secret") }, { messages: [] }, { pages: [] }, { pending: [] }],
+      ...[{ limits: { ...proc.limits, calls: 1 } }, { result: { value: 1 } }, { children: [9] }, { tape: new Map() }],
+      ...[{ weight: 1 }, { step: 9 }, { refused: 9 }, { windowTokens: 9 }, { windowTokensMax: 9 }, { firstStep: 9 }],
+    ];
+    const digests = others.map((part) => digestOf({ ...proc, ...part }));
+    expect(new Set([digestOf(proc), ...digests]).size).toBe(others.length + 1);
+    expect(digestOf({ ...proc, startedAt: 5, endedAt: 6, spend: { ...spend, timeMs: 7 } })).toBe(digestOf(proc));
+  });
 });
 
 describe("calls of the kernel itself", () => {
@@ -89,6 +124,57 @@ describe("calls of the kernel itself", () => {
     const next = rig({ ...options, log, blobs: { image: machine.blobs.crash(() => 0) } });
     expect(await next.kernel.wait(1)).toMatchObject({ ok: true, value: { ok: true } });
     expect(next.kernel.processes().map(({ pid }) => pid)).toEqual([1, 2]);
+  });
+
+  test("a process waits for its own children and ends its own children, and nobody else", async () => {
+    const hang = handler({ name: "x.hang" }, () => new Promise(() => {}));
+    const b: Body = async (sys) => ok([await sys.call("proc.wait", { pid: 1 }), await sys.call("proc.kill", { pid: 1 })] as Json);
+    const machine = rig({ handlers: [hang], bodies: { b }, script: () => ok(calls(["x.hang", {}])) });
+    expect(machine.spawn({})).toBe(1);
+    const { status } = await machine.run({ kind: "body", instructions: "b" });
+    const refused = (end: string) => ({ ok: false, error: { errno: "ENOENT", message: expect.stringContaining(end) } });
+    expect(status).toMatchObject({ ok: true, value: [refused("you have none"), refused("only its own children")] });
+    expect(machine.kernel.processes()[0]?.state).toBe("ready");
+  });
+
+  test("KRN-1.4 what a child hands to its parent carries the child's label", async () => {
+    const untrusted = { integrity: "untrusted", confidentiality: "secret" } as const;
+    const dirty = handler({ name: "x.dirty" }, () => ok({ value: "d", label: untrusted }));
+    const b: Body = async (sys) => {
+      const child = await sys.call("proc.spawn", { manifest: { name: "c", instructions: "c", calls: ["*"] }, goal: "c" });
+      return child.ok ? await sys.call("proc.wait", child.value) : child;
+    };
+    const script: RigOptions["script"] = (_, step) => ok(step === 0 ? calls(["x.dirty", {}]) : finish("read"));
+    const machine = rig({ handlers: [dirty], bodies: { b }, script });
+    const { pid } = await machine.run({ kind: "body", instructions: "b" });
+    expect(tableOf(machine).procs.get(pid)?.label).toEqual(untrusted);
+  });
+
+  test("KRN-1.4 a child begins with the label of its parent: what the parent read may stand in its goal", async () => {
+    const untrusted = { integrity: "untrusted", confidentiality: "secret" } as const;
+    const dirty = handler({ name: "x.dirty" }, () => ok({ value: "d", label: untrusted }));
+    const parent: Body = async (sys) => {
+      const read = await sys.call("x.dirty", {});
+      return await sys.call("proc.spawn", { manifest: { name: "c", instructions: "c" }, goal: read.ok ? read.value : null });
+    };
+    const machine = rig({ handlers: [dirty], bodies: { parent } });
+    await machine.run({ kind: "body", instructions: "parent" });
+    expect(tableOf(machine).procs.get(2)?.label).toEqual(untrusted);
+  });
+
+  test("WIN-1.2 a value of few bytes and many tokens is cut as well, and reads on to its end", async () => {
+    const whole = Array.from({ length: 1_300 }, (_, n) => `${n % 10}a`).join("");
+    const dense = handler({ name: "x.dense" }, () => ok({ value: whole }));
+    const parts: string[] = [];
+    const script: RigOptions["script"] = (request) => {
+      const last = request.messages.at(-1)?.parts[0];
+      if (last?.type !== "result") return ok(calls(["x.dense", {}]));
+      const more = /\n\[cut: .*?; mem\.read (\{.*\}) reads on\]$/.exec(last.text);
+      parts.push(more === null ? last.text : last.text.slice(0, more.index));
+      return ok(more === null ? finish(1) : calls(["mem.read", JSON.parse(more[1] ?? "{}")]));
+    };
+    await rig({ handlers: [dense], script }).run({ stepsMax: 9 });
+    expect([parts.length, parts.join("")]).toEqual([2, whole]);
   });
 
   test("a page that left the window cannot be pinned there: it is brought back first", async () => {
@@ -115,8 +201,6 @@ describe("acts on the workspace's files", () => {
     safety: sha256("safety"),
     ...change,
   });
-  const tableOf = (machine: Rig) => machine.kernel.recorder.table;
-
   test("KRN-1.1 a commit is unfinished from its intent to its outcome, in this kernel and the next", async () => {
     const machine = rig();
     await machine.run({});

@@ -40,6 +40,16 @@ describe("starting", () => {
     expect(refused({}, "goal", pid)).toBe("ECANCELED");
     expect(machine.kernel.processes()).toHaveLength(1);
   });
+
+  test("a table that is full takes no more processes, and takes one again when one has ended", () => {
+    const machine = rig({ handlers: [hang], script: () => ok(calls(["x.hang", {}])) });
+    const pid = machine.spawn({});
+    const request = { manifest: manifestOf({}), goal: "goal", parent: 0, call: null };
+    machine.kernel.recorder.table.live = limits.processesMax;
+    expect(machine.kernel.spawn(request)).toMatchObject({ ok: false, error: { errno: "EAGAIN" } });
+    machine.kernel.signal(pid, "kill", "test");
+    expect(machine.kernel.spawn(request).ok).toBe(true);
+  });
 });
 
 describe("thinking", () => {
@@ -106,7 +116,8 @@ describe("stopping and leaving", () => {
     expect(await machine.kernel.wait(pid)).toMatchObject({ ok: true, value: { ok: true, value: "end" } });
   });
 
-  test("KRN-7.1 what is under way below a process that ends is told to stop", async () => {
+  /** A call that never comes back, and says which of its calls were told to stop. */
+  function listening() {
     const told: string[] = [];
     const listens = {
       ...hang,
@@ -114,6 +125,11 @@ describe("stopping and leaving", () => {
       perform: (_: unknown, { id, signal }: { readonly id: string; readonly signal: AbortSignal }) =>
         new Promise<never>(() => signal.addEventListener("abort", () => told.push(id))),
     };
+    return { told, listens };
+  }
+
+  test("KRN-7.1 what is under way below a process that ends is told to stop", async () => {
+    const { told, listens } = listening();
     const machine = rig({ handlers: [listens], bodies: { parent }, script: () => ok(calls(["x.listens", {}])) });
     const pid = machine.spawn({ kind: "body", instructions: "parent" });
     await new Promise(setImmediate);
@@ -121,15 +137,46 @@ describe("stopping and leaving", () => {
     expect(told).toEqual(["2.0.0"]);
   });
 
+  test("KRN-5.6 what a program left under way when it ended is told to stop", async () => {
+    const { told, listens } = listening();
+    const leaves: Body = async (sys) => {
+      void sys.call("x.listens", {});
+      await new Promise(setImmediate);
+      return ok("left");
+    };
+    const machine = rig({ handlers: [listens], bodies: { leaves } });
+    const { pid, status } = await machine.run({ kind: "body", instructions: "leaves" });
+    expect([status, told]).toEqual([ok("left"), [`${pid}.0.0`]]);
+  });
+
+  test("KRN-5.6 a program that goes on after its process was killed makes no call any more", async () => {
+    let goOn = (): void => {};
+    const waits: Body = async (sys) => {
+      await new Promise<void>((resolve) => (goOn = resolve));
+      return await sys.call("x.quick", {});
+    };
+    const machine = rig({ handlers: [quick], bodies: { waits } });
+    const pid = machine.spawn({ kind: "body", instructions: "waits" });
+    await new Promise(setImmediate);
+    machine.kernel.signal(pid, "kill", "test");
+    goOn();
+    await new Promise(setImmediate);
+    const kinds = machine.log.crash(all).texts.map((text) => decode(text)?.kind);
+    expect(kinds).toEqual(["boot", "spawn", "signal", "exit"]);
+  });
+
   test("KRN-9.5 a kernel that has left has made everything durable, and starts nothing more", async () => {
     let asked = 0;
-    const options: RigOptions = { script: () => ok(finish((asked += 1))) };
+    let entered = 0;
+    const program: Body = async () => await Promise.resolve(ok((entered += 1)));
+    const options: RigOptions = { bodies: { program }, script: () => ok(finish((asked += 1))) };
     const machine = rig(options);
     await machine.run({});
     expect((await machine.kernel.close()).ok).toBe(true);
     const late = machine.spawn({});
+    machine.spawn({ kind: "body", instructions: "program" });
     await new Promise(setImmediate);
-    expect([asked, machine.kernel.processes()[1]?.state]).toEqual([1, "ready"]);
+    expect([asked, entered, machine.kernel.processes()[1]?.state]).toEqual([1, 0, "ready"]);
     const kept = machine.log.crash(() => 0).texts.map((text) => decode(text)?.kind);
     expect(kept).toEqual(["boot", "spawn", "turn", "outcome", "exit"]);
     expect(late).toBe(2);

@@ -12,7 +12,7 @@ import { serialise } from "../../src/kernel/snapshot.ts";
 import { sha256 } from "../../src/lib/hash.ts";
 import { ok } from "../../src/lib/result.ts";
 import { answer } from "./answer.ts";
-import { all, calls, finish, handler, rig, stepOf, type Rig, type RigOptions } from "./rig.ts";
+import { all, calls, finish, handler, rig, stepOf, type Rig, type RigOptions, type Script } from "./rig.ts";
 import { settled } from "./settled.ts";
 
 test("KRN-10.3 a record whose payload is lost leaves no trace in the table, its time neither", async () => {
@@ -57,6 +57,31 @@ test("KRN-10.3 a call of a body whose result is lost never counted: it is made a
   const next = rig({ ...options, ...without(machine, "llll") });
   expect(await next.kernel.wait(pid)).toEqual(ok(20_001));
   expect(made).toBe(2);
+});
+
+test("KRN-10.3 a reply that was too large for its record never counted without its payload, nor what stood behind it", async () => {
+  const hang = handler({ name: "x.hang" }, () => new Promise(() => {}));
+  const script: Script = (_, step) =>
+    ok(calls(step === 0 ? ["mem.note", { key: "k", text: "n".repeat(20_000) }] : ["x.hang", {}]));
+  const machine = rig({ handlers: [hang], script });
+  machine.spawn({});
+  await new Promise(setImmediate);
+  const lost = without(machine, "nnnn");
+  const recovered = recoverTable(openMemoryLog(lost.log), openMemoryBlobs(lost.blobs));
+  const turn = [...machine.log.read(0)].findIndex((record) => record.ok && record.value.text.startsWith('{"kind":"turn"'));
+  expect(recovered).toMatchObject({ ok: true, value: { cut: turn } });
+  expect(recovered.ok && recovered.value.table.procs.get(1)).toMatchObject({ step: 0, pending: [] });
+});
+
+test("KRN-10.3 a process whose manifest is lost was never started, and the time it was started at never was", async () => {
+  const clock = new FakeClock(1_000_000);
+  const machine = rig({ clock, handlers: [handler({ name: "x.hang" }, () => new Promise(() => {}))] });
+  const before = machine.kernel.recorder.table.at;
+  clock.advance(5_000);
+  machine.spawn({ instructions: "a manifest that is lost" });
+  const lost = without(machine, "a manifest that is lost");
+  const recovered = recoverTable(openMemoryLog(lost.log), openMemoryBlobs(lost.blobs));
+  expect(recovered.ok && [recovered.value.table.procs.size, recovered.value.table.at]).toEqual([0, before]);
 });
 
 test("KRN-10.3 an eviction whose page is lost never counted: the page is in the window still, and can be read again", async () => {

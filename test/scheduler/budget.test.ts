@@ -38,6 +38,13 @@ describe("budget", () => {
     expect(found).toEqual({ group: 2, limit: "tokens", used: 95, asked: 10, max: 100 });
   });
 
+  test("BUD-1.1 a limit can be spent to its end, and not beyond it", () => {
+    const spent = { ...noSpend, tokens: 90 };
+    const account: Account = { pid: 1, limits: { ...noLimits, tokens: 100 }, spend: spent, reserved: { ...noSpend, tokens: 5 } };
+    expect(refuse([account], { ...noSpend, tokens: 5 })).toBeNull();
+    expect(refuse([account], { ...noSpend, tokens: 6 })).toMatchObject({ limit: "tokens", used: 95, asked: 6, max: 100 });
+  });
+
   test("BUD-1.3 a price that is not known still counts tokens", () => {
     const account: Account = { pid: 1, limits: { ...noLimits, tokens: 5, costUsd: 1 }, spend: noSpend, reserved: noSpend };
     expect(refuse([account], { ...noSpend, tokens: 6, costUsd: 0 })).toMatchObject({ limit: "tokens" });

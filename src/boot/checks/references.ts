@@ -90,6 +90,8 @@ function namedBy(entry: StoredEntry, seq: number): readonly Reference[] {
       ];
     case "files":
       return entry.safety === null ? [] : [one(entry.safety, `the safety copy of process ${entry.pid}'s ${entry.act}`)];
+    case "share":
+      return entry.file === null ? [] : [one(entry.file.blob, `the shared file ${entry.path}`)];
     case "park":
       return entry.reason.type === "approval" && entry.reason.frozen !== undefined
         ? [one(entry.reason.frozen, `what call ${entry.reason.call} asks to do`)]
@@ -137,7 +139,7 @@ function* strayed(layout: Layout, pids: ReadonlySet<number>): Generator<Problem>
 
 function* leftovers(layout: Layout, now: number): Generator<Problem> {
   // Sessions hold the agents' own files, quarantine what was set aside: temporary names in there are nobody's leftovers.
-  const folders = [layout.journal, layout.blobs, layout.artefacts, layout.keys, layout.policy, layout.run];
+  const folders = [layout.journal, layout.blobs, layout.keys, layout.policy, layout.run];
   const files = folders
     .flatMap((folder) => filesBelow(folder))
     .concat(listed(layout.folder).map((name) => path.join(layout.folder, name)))

@@ -6,7 +6,7 @@
 import type * as Re2 from "re2js";
 import type { CallContext, CallValue } from "../../abi/call.ts";
 import { fail, type SysError } from "../../abi/errno.ts";
-import type { FileStat, Session } from "../../abi/files.ts";
+import type { Files, FileStat } from "../../abi/files.ts";
 import { limits } from "../../abi/limits.ts";
 import type { Label } from "../../abi/label.ts";
 import { lazy } from "../../lib/lazy.ts";
@@ -36,14 +36,14 @@ export const untrusted: Label = { integrity: "untrusted", confidentiality: "work
 
 const foldersLeftOut = new Set([".git", "node_modules"]);
 
-export async function list(session: Session, args: ListArgs): Promise<Outcome> {
+export async function list(files: Files, args: ListArgs): Promise<Outcome> {
   const glob = parsed(args.glob);
   if (!glob.ok) return glob;
   const lines: string[] = [];
   const entries: { path: string; type: FileStat["type"]; bytes: number }[] = [];
   let cut = false;
   const depth = args.depth ?? (args.glob === undefined ? 1 : 16);
-  for await (const entry of walk(session, args.path ?? ".", depth)) {
+  for await (const entry of walk(files, args.path ?? ".", depth)) {
     if (!entry.ok) return entry;
     if (glob.value !== null && !matches(glob.value, entry.value.path)) continue;
     if (lines.length === limits.listEntriesMax) {
@@ -66,7 +66,7 @@ export async function list(session: Session, args: ListArgs): Promise<Outcome> {
 const pauseEveryFiles = 32;
 
 export async function search(
-  session: Session,
+  view: Files,
   args: SearchArgs,
   context: CallContext,
   searchable: (path: string) => boolean,
@@ -80,7 +80,7 @@ export async function search(
   let files = 0;
   let skipped = 0;
   let kept = 0;
-  for await (const entry of walk(session, args.path ?? ".", 64)) {
+  for await (const entry of walk(view, args.path ?? ".", 64)) {
     if (!entry.ok) return entry;
     if (context.signal.aborted) return fail("ECANCELED", "the search was cancelled");
     if (entry.value.type !== "file" || (glob.value !== null && !matches(glob.value, entry.value.path))) continue;
@@ -91,7 +91,7 @@ export async function search(
       continue;
     }
     if (files % pauseEveryFiles === 0) await new Promise(setImmediate);
-    const data = entry.value.bytes > limits.searchFileBytesMax ? null : await session.read(entry.value.path);
+    const data = entry.value.bytes > limits.searchFileBytesMax ? null : await view.read(entry.value.path);
     if (data === null || !data.ok || data.value.includes(0)) skipped += 1;
     else collect(data.value.toString("utf8"), entry.value.path, test.value, hits);
   }
@@ -156,10 +156,10 @@ function collect(text: string, path: string, test: Tester, hits: string[]): void
 }
 
 /** Entries below a folder, a folder before what is in it. Version control and installed packages are named, not entered. */
-async function* walk(session: Session, path: string, depth: number): AsyncGenerator<Result<FileStat, SysError>> {
-  const entries = await session.list(path);
+async function* walk(files: Files, path: string, depth: number): AsyncGenerator<Result<FileStat, SysError>> {
+  const entries = await files.list(path);
   if (!entries.ok) {
-    const file = entries.error.errno === "EINVAL" ? await session.stat(path) : entries;
+    const file = entries.error.errno === "EINVAL" ? await files.stat(path) : entries;
     yield file;
     return;
   }
@@ -167,7 +167,7 @@ async function* walk(session: Session, path: string, depth: number): AsyncGenera
     yield ok(entry);
     const name = entry.path.slice(entry.path.lastIndexOf("/") + 1);
     if (entry.type !== "folder" || depth <= 1 || foldersLeftOut.has(name)) continue;
-    for await (const below of walk(session, entry.path, depth - 1)) if (below.ok) yield below;
+    for await (const below of walk(files, entry.path, depth - 1)) if (below.ok) yield below;
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import { fail, type SysError } from "../../abi/errno.ts";
-import type { Session } from "../../abi/files.ts";
+import type { Files } from "../../abi/files.ts";
 import { sha256, type Digest } from "../../lib/hash.ts";
 import { plural } from "../../lib/plural.ts";
 import { ok, type Result } from "../../lib/result.ts";
@@ -21,8 +21,8 @@ export interface Lines extends Text {
   readonly starts: Uint32Array;
 }
 
-/** The files of a session that are read, and no more of it. */
-export type Readable = Pick<Session, "pid" | "read" | "state">;
+/** The files of a session or tier that are read, and no more of it. */
+export type Readable = Pick<Files, "pid" | "read" | "state">;
 
 interface Kept {
   readonly state: string;
@@ -39,17 +39,17 @@ export class Texts {
     this.#bytesMax = bytesMax;
   }
 
-  async read(session: Readable, path: string): Promise<Result<Lines, SysError>> {
+  async read(files: Readable, path: string): Promise<Result<Lines, SysError>> {
     // Asked before the read: what changes in between is not taken for what was read.
-    const state = await session.state(path);
+    const state = await files.state(path);
     if (!state.ok) return state;
-    const key = `${session.pid}:${path}`;
+    const key = `${files.pid}:${path}`;
     const known = this.#take(key);
     if (known?.state === state.value) {
       this.#keep(key, known);
       return ok(known.lines);
     }
-    const text = await readText(session, path);
+    const text = await readText(files, path);
     if (!text.ok) return text;
     const lines = { ...text.value, starts: startsOf(text.value.data) };
     this.#keep(key, { state: state.value, lines });
@@ -77,8 +77,8 @@ function sizeOf({ lines }: Kept): number {
   return lines.data.byteLength + lines.starts.byteLength;
 }
 
-export async function readText(session: Pick<Session, "read">, path: string): Promise<Result<Text, SysError>> {
-  const data = await session.read(path);
+export async function readText(files: Pick<Files, "read">, path: string): Promise<Result<Text, SysError>> {
+  const data = await files.read(path);
   if (!data.ok) return data;
   const type = binaryType(data.value);
   if (type !== null)

@@ -5,11 +5,11 @@
  *   FIL-13.3  fs.write refuses an empty text, and a file that is not what the caller last saw when it says what that was.
  *   FIL-13.5  After a crash, writes are verified by digest before anything is done again.
  *   FIL-13.8  A commit that a person is asked about is worked out before they are, and its plan is what their yes is for.
- *   FIL-13.6  What a file says is untrusted text, whoever asked for it.
+ *   FIL-13.6  What a file of the session says is untrusted text, whoever asked for it.
  */
 import type { CallContext, CallHandler, CallValue, Verdict } from "../../abi/call.ts";
 import { fail, type SysError } from "../../abi/errno.ts";
-import type { Change, Session } from "../../abi/files.ts";
+import type { Change, Files, Session, Tier } from "../../abi/files.ts";
 import { limits } from "../../abi/limits.ts";
 import type { Pid } from "../../abi/process.ts";
 import { sha256, type Digest } from "../../lib/hash.ts";
@@ -22,6 +22,8 @@ import { lineCount, lineOf, readText, Texts } from "./fs-text.ts";
 
 export interface FsDeps {
   session(pid: Pid): Awaitable<Result<Session, SysError>>;
+  /** What the path's tier is; null for a path in the session. */
+  tier(path: string): Tier | null;
   /** The session's changes as a unified diff. */
   diff(session: Session, paths: readonly string[] | null, context: CallContext): Awaitable<Result<string, SysError>>;
   /** Works a commit out and keeps the plan; conflicts are ESTALE with every path named. */
@@ -66,6 +68,16 @@ export function fsCalls(deps: FsDeps): readonly CallHandler[] {
       const session = await deps.session(context.pid);
       return session.ok ? act(session.value, args, context) : session;
     };
+  /** In the session or a tier: of a tier's files the label is known. */
+  const looking =
+    <A extends { readonly path?: string }>(act: (files: Files, args: A, context: CallContext) => Awaitable<Outcome>) =>
+    async (args: A, context: CallContext): Promise<Outcome> => {
+      const path = args.path ?? ".";
+      const tier = deps.tier(path);
+      if (tier === null) return await on(act)(args, context);
+      const found = await act(tier, args, context);
+      return found.ok ? ok({ ...found.value, label: tier.label(path) }) : found;
+    };
   const texts = new Texts(limits.textsBytesMax);
   const verified =
     <A>(look: (session: Session, args: A) => Awaitable<Verdict>) =>
@@ -74,14 +86,14 @@ export function fsCalls(deps: FsDeps): readonly CallHandler[] {
       return session.ok ? look(session.value, args) : unknown(session.error.message);
     };
   return [
-    { spec: fsSpecs.read, perform: on((session, args: ReadArgs) => read(session, args, texts)) },
+    { spec: fsSpecs.read, perform: looking((files, args: ReadArgs) => read(files, args, texts)) },
     { spec: fsSpecs.write, perform: on(write), verify: verified(verifyWrite) },
     { spec: fsSpecs.edit, perform: on(edit), verify: verified(verifyEdit) },
-    { spec: fsSpecs.list, perform: on(list) },
+    { spec: fsSpecs.list, perform: looking(list) },
     {
       spec: fsSpecs.search,
-      perform: on((session, args: SearchArgs, context) =>
-        search(session, args, context, deps.searchable(args.path ?? ".", context)),
+      perform: looking((files, args: SearchArgs, context) =>
+        search(files, args, context, deps.searchable(args.path ?? ".", context)),
       ),
     },
     {
@@ -110,8 +122,8 @@ export function fsCalls(deps: FsDeps): readonly CallHandler[] {
 /** Room for the line that names path, lines and digest. */
 const textTokensMax = limits.resultTokensMax - 120;
 
-async function read(session: Session, args: ReadArgs, texts: Texts): Promise<Outcome> {
-  const found = await texts.read(session, args.path);
+async function read(files: Files, args: ReadArgs, texts: Texts): Promise<Outcome> {
+  const found = await texts.read(files, args.path);
   if (!found.ok) return found;
   const count = lineCount(found.value);
   const from = args.from ?? 1;

@@ -40,6 +40,7 @@ function opened(files: Readonly<Record<string, string | Buffer>>, deps: Partial<
   };
   const calls = fsCalls({
     session: () => ok(session),
+    tier: () => null,
     diff: () => ok(""),
     freeze: () => fail("ENOSYS", "not here"),
     commit: () => fail("ENOSYS", "not here"),
