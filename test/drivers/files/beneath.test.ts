@@ -9,6 +9,7 @@ import {
   readdirSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -76,6 +77,12 @@ describe("beneath", () => {
     writeFileSync(join(root, "f"), "12345");
     expect(errno(beneath.readBeneath(open, "f", 4))).toBe("E2BIG");
     expect(errno(beneath.readBeneath(open, "f", 5))).toBe("ok");
+    /** Far more than there is memory for: its size alone refuses it. */
+    writeFileSync(join(root, "sparse"), "");
+    truncateSync(join(root, "sparse"), 2 ** 40);
+    expect(errno(beneath.readBeneath(open, "sparse"))).toBe("E2BIG");
+    /** A file that says it is empty and is not, as one that grows while it is read. */
+    expect(errno(beneath.readBeneath(value(walk.openTree("/proc/self")), "status", 100))).toBe("E2BIG");
   });
 
   test("FIL-6.4 a write replaces the name and leaves other hard links and a planted temporary link alone", () => {
@@ -95,6 +102,37 @@ describe("beneath", () => {
     value(beneath.removeBeneath(open, "d"));
     expect(readdirSync(root)).toEqual([]);
     expect(readFileSync(join(outside, "secret"), "utf8")).toBe("host");
+  });
+
+  test("FIL-6.2 a link in a folder's place, the root and a folder are not replaced or removed where a name is asked for", () => {
+    const { root, open } = tree();
+    mkdirSync(join(root, "d"));
+    expect(errno(beneath.removeBeneath(open, "."))).toBe("EPERM");
+    expect(errno(beneath.linkBeneath(open, "d", "x"))).toBe("EINVAL");
+    expect(lstatSync(join(root, "d")).isDirectory()).toBe(true);
+  });
+
+  test("FIL-6.4 whoever may refuse sees what is there before it is written, linked over or removed", () => {
+    const { root, open } = tree();
+    writeFileSync(join(root, "f"), "stays");
+    const no = (place: walk.Place): void => {
+      expect(place.stat?.isFile()).toBe(true);
+      throw walk.refusal("ESTALE", "it changed");
+    };
+    expect(errno(beneath.writeBeneath(open, "f", Buffer.from("x"), options, no))).toBe("ESTALE");
+    expect(errno(beneath.linkBeneath(open, "f", "x", no))).toBe("ESTALE");
+    expect(errno(beneath.removeBeneath(open, "f", no))).toBe("ESTALE");
+    expect([readdirSync(root), readFileSync(join(root, "f"), "utf8")]).toEqual([["f"], "stays"]);
+  });
+
+  test("FIL-6.2 where no link is followed, one on the way or at the end is not there", () => {
+    const { root } = tree();
+    const open = value(walk.openTree(root, null, "none"));
+    mkdirSync(join(root, "d"));
+    writeFileSync(join(root, "d/f"), "inside");
+    symlinkSync("d", join(root, "way"));
+    symlinkSync("d/f", join(root, "end"));
+    for (const path of ["way/f", "end"]) expect([path, errno(beneath.readBeneath(open, path))]).toEqual([path, "ENOENT"]);
   });
 
   test("FIL-6.5 the mode of a file survives", () => {
