@@ -12,6 +12,7 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -61,15 +62,19 @@ describe("beneath", () => {
     expect(errno(beneath.readBeneath(open, "trick"))).toBe("EPERM");
   });
 
-  test("FIL-6.3 a pipe is refused at once, and so are folders and sockets", () => {
+  test("FIL-6.3 a pipe is refused at once, and so are folders and sockets", async () => {
     const { root, open } = tree();
     execFileSync("mkfifo", [join(root, "pipe")]);
     mkdirSync(join(root, "d"));
-    for (const path of ["pipe", "d", "."]) {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(join(root, "socket"), resolve));
+    for (const path of ["pipe", "d", ".", "socket"]) {
       expect(errno(beneath.readBeneath(open, path))).toBe("EINVAL");
       expect(errno(beneath.writeBeneath(open, path, Buffer.from("x"), options))).toBe("EINVAL");
     }
     expect(lstatSync(join(root, "pipe")).isFIFO()).toBe(true);
+    expect(lstatSync(join(root, "socket")).isSocket()).toBe(true);
+    await new Promise((resolve) => server.close(resolve));
   });
 
   test("FIL-6.3 a file beyond the bound is E2BIG", () => {
@@ -133,6 +138,24 @@ describe("beneath", () => {
     symlinkSync("d", join(root, "way"));
     symlinkSync("d/f", join(root, "end"));
     for (const path of ["way/f", "end"]) expect([path, errno(beneath.readBeneath(open, path))]).toEqual([path, "ENOENT"]);
+  });
+
+  test("FIL-6.6 where links are refused each says what it stands for, the root too, and nothing is made on the way", () => {
+    const { root } = tree();
+    const open = value(walk.openTree(root, null, "refuse"));
+    mkdirSync(join(root, "d"));
+    writeFileSync(join(root, "d/f"), "inside");
+    symlinkSync("d", join(root, "way"));
+    symlinkSync("d/f", join(root, "end"));
+    symlinkSync(".", join(root, "self"));
+    const told = (result: { readonly ok: boolean; readonly error?: { readonly message: string } }): string | undefined =>
+      /stands for (.*): ask/.exec(result.error?.message ?? "")?.[1];
+    expect(told(beneath.readBeneath(open, "end"))).toBe("d/f");
+    expect(told(beneath.readBeneath(open, "way/f"))).toBe("d/f");
+    expect(told(beneath.listBeneath(open, "self"))).toBe(".");
+    expect(told(beneath.writeBeneath(open, "way/new/g", Buffer.from("x"), options))).toBe("d/new/g");
+    expect(readdirSync(join(root, "d"))).toEqual(["f"]);
+    expect(value(beneath.readBeneath(open, "d/f")).data.toString()).toBe("inside");
   });
 
   test("FIL-6.5 the mode of a file survives", () => {
