@@ -20,6 +20,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import * as beneath from "../../../src/drivers/files/beneath.ts";
 import * as walk from "../../../src/drivers/files/tree.ts";
 import { errno, value } from "../../contract/session.ts";
+import { mountSmallDisk } from "../store/folder.ts";
 
 const top = mkdtempSync(join(tmpdir(), "beneath-"));
 afterAll(() => rmSync(top, { recursive: true, force: true }));
@@ -100,6 +101,16 @@ describe("beneath", () => {
     expect(readdirSync(root)).toEqual(["linked"]);
   });
 
+  test("FIL-6.4 a write for which the disk has no room leaves the old file and nothing beside it", (context) => {
+    const disk = mountSmallDisk(64 * 1024);
+    if (disk === null) return context.skip("a small file system can only be mounted by root");
+    const open = value(walk.openTree(disk));
+    writeFileSync(join(disk, "f"), "old");
+    expect(errno(beneath.writeBeneath(open, "f", Buffer.alloc(1024 * 1024), options))).toBe("ENOSPC");
+    expect([readdirSync(disk), readFileSync(join(disk, "f"), "utf8")]).toEqual([["f"], "old"]);
+    walk.closeTree(open);
+  });
+
   test("FIL-6.2 removing a folder removes links in it, not what they point to", () => {
     const { root, outside, open } = tree();
     mkdirSync(join(root, "d/e"), { recursive: true });
@@ -177,6 +188,12 @@ describe("beneath", () => {
     });
     expect(result).toEqual({ ok: true, value: null });
     expect(errno(beneath.readBeneath(open, "d/secret"))).toBe("EPERM");
+  });
+
+  test("FIL-6.1 a path with a NUL byte is no path, whatever it begins with", () => {
+    const { root, open } = tree();
+    writeFileSync(join(root, "f"), "inside");
+    for (const path of ["f\0", "\0", "f\0/g"]) expect(errno(beneath.readBeneath(open, path))).toBe("EINVAL");
   });
 
   test("FIL-6.1 no descriptor is left open", () => {

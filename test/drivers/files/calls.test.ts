@@ -90,11 +90,13 @@ describe("file calls", () => {
     const { refused, get } = opened({
       "x.png": Buffer.from("89504e470d0a1a0a00", "hex"),
       latin: Buffer.from([0x67, 0xfc]),
+      nul: "a\0b",
       a: "1\n",
       empty: "",
     });
     expect(await refused("fs.read", { path: "x.png" })).toMatch(/^EINVAL .*a PNG image of 9 bytes/);
     expect(await refused("fs.read", { path: "latin" })).toMatch(/^EINVAL .*another encoding/);
+    expect(await refused("fs.read", { path: "nul" })).toMatch(/^EINVAL .*binary data of 3 bytes/);
     expect(await refused("fs.read", { path: "none" })).toMatch(/^ENOENT .*fs\.list/);
     expect(await refused("fs.read", { path: "a", from: 5 })).toMatch(/^EINVAL .*has 1 lines/);
     expect(await get("fs.read", { path: "empty" })).toMatchObject({ lines: "none, the file is empty", text: "" });

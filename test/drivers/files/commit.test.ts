@@ -275,6 +275,16 @@ describe("commit", () => {
     expect(picture(outside)).toEqual({ x: "100644 host", y: "100644 host" });
   });
 
+  test("FIL-12.4 a folder that became a link inside the workspace is not written through either", () => {
+    const blobs = openMemoryBlobs();
+    blobs.put("2");
+    const lower = mkdtempSync(join(top, "inside-"));
+    put(lower, { "e/x": "1" });
+    symlinkSync("e", join(lower, "d"));
+    expect(errno(apply(lower, [writes("d/x", "1", "2")], blobs))).not.toBe("ok");
+    expect(picture(lower)).toEqual({ d: "-> e", "e/": "folder", "e/x": "100644 1" });
+  });
+
   test("FIL-6.5 the executable bit is committed and the rest of the mode kept", async () => {
     const { lower, session, deps } = await world({ run: "1" });
     chmodSync(join(lower, "run"), 0o750);
