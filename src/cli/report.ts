@@ -263,7 +263,7 @@ function printExcerpt(file: string, name: string, io: Io): void {
     for (const row of width === null ? [safe] : wrap(safe, width)) io.out.write(`${row}\n`);
   }
   const more = lines.length - headLinesMax;
-  io.out.write(`${io.colours.paint("dim", more > 0 ? `── and ${more} more lines ──` : "──")}\n\n`);
+  io.out.write(`${io.colours.paint("dim", more > 0 ? `── and ${many(more, "more line")} ──` : "──")}\n\n`);
 }
 
 function printRefusal(refusal: Report["refused"][number], io: Io): void {

@@ -80,8 +80,12 @@ describe("run --window", () => {
   it("PRG-9.1  a small window is worked in, and every document is covered", () => {
     const small = place();
     documents(small);
+    fs.writeFileSync(path.join(small.folder, "inbox/one.txt"), "The crane arrives on 12 June 2026.\n");
     const { status } = JSON.parse(small.run("run", "brief", "inbox", "--window", "2000", "--json").out) as Report;
     expect(status).toMatchObject({ ok: true, value: { failures: [], audit: { broken: [] } } });
+    expect(fs.readFileSync(path.join(small.folder, "BRIEF.md"), "utf8")).toContain(
+      "\n- 1 line: [inbox/one.txt](inbox/one.txt)\n",
+    );
   });
 
   it("PRG-9.2  one too small for anything is refused before a process is started", () => {

@@ -107,7 +107,7 @@ describe("file calls", () => {
     expect(await refused("fs.read", { path: "latin" })).toMatch(/^EINVAL .*another encoding/);
     expect(await refused("fs.read", { path: "nul" })).toMatch(/^EINVAL .*binary data of 3 bytes/);
     expect(await refused("fs.read", { path: "none" })).toMatch(/^ENOENT .*fs\.list/);
-    expect(await refused("fs.read", { path: "a", from: 5 })).toMatch(/^EINVAL .*has 1 lines/);
+    expect(await refused("fs.read", { path: "a", from: 5 })).toMatch(/^EINVAL .*has 1 line;/);
     expect(await get("fs.read", { path: "empty" })).toMatchObject({ lines: "none, the file is empty", text: "" });
   });
 
@@ -187,7 +187,7 @@ describe("file calls", () => {
       "d/c.bin": Buffer.from("x.y\0"),
       ".git/x": "x.y",
     });
-    expect((await get("fs.search", { query: "x.y" }))["text"]).toBe("a.md:1: x.y\n[1 binary or large files were left out]");
+    expect((await get("fs.search", { query: "x.y" }))["text"]).toBe("a.md:1: x.y\n[left out 1 binary or large file]");
     expect((await get("fs.search", { query: "x.y", regex: true, glob: "*.md" }))["text"]).toBe("a.md:1: x.y\na.md:2: xzy");
     expect((await get("fs.search", { query: "x.y", ignoreCase: true, path: "d", glob: "*.txt" }))["text"]).toBe("d/b.txt:1: X.Y");
     expect(await get("fs.search", { query: "nowhere" })).toMatchObject({ hits: 0 });
