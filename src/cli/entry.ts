@@ -70,7 +70,7 @@ export function tell(entry: Entry): string {
     case "exit":
       return entry.status.ok ? `done: ${short(JSON.stringify(entry.status.value))}` : errorWords(entry.status.error);
     case "files":
-      return `${entry.act} ${entry.phase}: ${entry.changes.map((change) => change.path).join(", ") || "nothing"}`;
+      return `${entry.act} ${entry.phase}: ${[entry.stash ?? [], entry.changes.map(({ path }) => path)].flat().join(", ") || "nothing"}`;
     case "checkpoint":
       return `state digest ${entry.digest.slice(0, 12)}`;
     default:
