@@ -187,19 +187,24 @@ export interface ExitEntry {
   readonly digest: Digest;
 }
 
-/** A session's changes were put into the workspace, or the workspace back as it was. */
+/**
+ * A session's changes were put into the workspace, or the workspace back as it was; or the session was set aside whole, or brought back. A commit
+ * with `steps` undoes a rollback.
+ */
 export interface FilesEntry {
   readonly kind: "files";
   readonly at: number;
   /** The owner of the session. */
   readonly pid: Pid;
-  readonly act: "commit" | "rollback";
+  readonly act: "commit" | "rollback" | "stash" | "unstash";
   readonly phase: "intent" | "outcome";
   readonly changes: readonly { readonly path: string; readonly from: Digest | null; readonly to: Digest | null }[];
-  /** The manifest in the blob store: what stood there, and the steps. Of a rollback, that of the commit it undoes. */
+  /** The manifest in the blob store: what stood there, and the steps. Of a rollback, that of the commit it undoes; of a commit made again, the first one's. */
   readonly safety: Digest | null;
-  /** The steps of a rollback; a commit's stand in its safety copy. */
+  /** The steps, of an intent whose safety copy is another act's. */
   readonly steps?: Digest;
+  /** The folder in `.daimon/quarantine`; of an outcome only where the session was moved. */
+  readonly stash?: string;
 }
 
 /** A file was put into the shared tier by a process, or taken out of it by a person, whose pid is 0. */

@@ -104,8 +104,6 @@ export interface Session extends Files {
   changes(): Awaitable<Result<readonly Change[], SysError>>;
   /** These contents are in the workspace now: the session shows the workspace's files there again. A path that changed since keeps its change. */
   settle(changes: readonly { readonly path: string; readonly now: Digest | null }[]): Awaitable<Result<void, SysError>>;
-  /** Forget all changes of the session; the workspace is not touched. */
-  discard(): Awaitable<Result<void, SysError>>;
   /** Unmount; the changes stay on disk for the next open. */
   close(): Awaitable<void>;
 }

@@ -98,5 +98,6 @@ export function worldCalls(options: WorldOptions): readonly CallHandler[] {
 }
 
 export function filesDeps(layout: Layout, blobs: BlobDriver, clock: Clock, kernel: Kernel): FilesDeps {
-  return { lower: layout.root, blobs, now: () => clock.now(), recorder: () => kernel.recorder, turn: kernel.filesTurn };
+  const { root: lower, sessions, quarantine } = layout;
+  return { lower, sessions, quarantine, blobs, now: () => clock.now(), recorder: () => kernel.recorder, turn: kernel.filesTurn };
 }

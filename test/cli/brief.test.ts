@@ -3,7 +3,7 @@ import * as path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { commands } from "../../src/cli/commands.ts";
 import { tell } from "../../src/cli/entry.ts";
-import { argsLine, decidedBy, refusalsBy, stageOf } from "../../src/cli/refusals.ts";
+import { argsLine, decidedBy, forPerson, refusalsBy, stageOf } from "../../src/cli/refusals.ts";
 import { processTable, rowsOf } from "../../src/cli/processes.ts";
 import { palette } from "../../src/cli/term/screen.ts";
 import { recorder } from "./term/screen.ts";
@@ -409,5 +409,25 @@ describe("refusals", () => {
       ]);
     }
     expect(argsLine({ text: "x".repeat(500) })).toHaveLength(160);
+  });
+
+  it("CLI-11.2  a person reads what was refused and why, without the process's next step", () => {
+    const error = (message: string) => ({ errno: "EPERM", message }) as const;
+    expect(forPerson(error("fs.write was refused: no rule permits it; go on without it"))).toBe(
+      "fs.write was refused: no rule permits it",
+    );
+    expect(forPerson(error("a person refused this call: no; not now; go on without it"))).toBe(
+      "a person refused this call: no; not now",
+    );
+    expect(forPerson(error("plain"))).toBe("plain");
+    const entry: Entry = {
+      kind: "outcome",
+      at: 1,
+      pid: 3,
+      id: "3.0.4",
+      error: error("it is closed; ask for another"),
+      tokens: 1,
+    };
+    expect(tell(entry)).toBe("3.0.4 EPERM it is closed");
   });
 });

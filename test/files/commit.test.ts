@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Change, FileStep, Version } from "../../src/abi/files.ts";
 import { linkMark, planCommit, type CommitRequest } from "../../src/files/commit.ts";
-import { planRollback, safetyOf } from "../../src/files/rollback.ts";
+import type { FilesEntry } from "../../src/abi/entry.ts";
+import { lastRollback, planRollback, safetyOf } from "../../src/files/rollback.ts";
 import { sha256 } from "../../src/lib/hash.ts";
 
 type Files = Readonly<Record<string, string>>;
@@ -175,6 +176,72 @@ describe("commit plan", () => {
     });
   });
 
+  test("FIL-4.5 a file beyond the bound is not committed, whatever the resolution", () => {
+    const asked = { ...request({}, { f: "large" }, {}), content: () => null };
+    const refused = { ok: false, conflicts: [{ path: "f", reason: "too-large" }] };
+    expect(planCommit({ ...asked, resolutions: { f: "ours" } })).toMatchObject(refused);
+    expect(planCommit({ ...asked, resolutions: { f: "theirs" } })).toMatchObject({ ok: true, plan: { steps: [] } });
+  });
+
+  test.each(["folder", "other"] as const)("FIL-4.2 nothing is written or removed where a %s stands now", (type) => {
+    const workspace = new Map<string, Version>([["f", { type, digest: null, executable: false }]]);
+    for (const session of [{ f: "mine" }, {}]) {
+      const decision = planCommit({ ...request({ f: "was" }, session, {}), workspace, resolutions: { f: "ours" } });
+      expect(decision).toMatchObject({ ok: false, conflicts: [{ path: "f", reason: "type-changed" }] });
+    }
+  });
+
+  const changed = (path: string, part: Partial<Change>): Change => {
+    return { path, kind: "added", type: "file", base: null, now: null, executable: false, wasExecutable: false, ...part };
+  };
+
+  test("FIL-4.2 what the session puts in a folder's place does not replace a file that somebody else put there", () => {
+    const changes = [changed("x", { kind: "deleted", type: "folder" }), changed("x", { now: sha256("mine") })];
+    const asked = { ...request({}, { x: "mine" }, { x: "theirs" }), changes };
+    expect(planCommit(asked)).toMatchObject({ ok: false, conflicts: [{ path: "x", reason: "both-added" }] });
+    const folder: Version = { type: "folder", digest: null, executable: false };
+    const plan = planCommit({ ...asked, workspace: new Map([["x", folder]]) });
+    expect(plan.ok && plan.plan.steps.map(({ op }) => op)).toEqual(["rmdir", "write"]);
+  });
+
+  test("FIL-4.2 links that both changed are not merged, whatever their text", () => {
+    const [base, mine, theirs] = ["a", "b", "c"].map((target) => `${linkMark}${target}`);
+    const asked = request({ l: base ?? "" }, { l: mine ?? "" }, { l: theirs ?? "" });
+    const changes = asked.changes.map((change) => ({ ...change, type: "link" as const }));
+    expect(planCommit({ ...asked, changes })).toMatchObject({ ok: false, conflicts: [{ reason: "both-changed" }] });
+  });
+
+  test("FIL-4.7 steps go removals first and deepest first, then folders and files outermost first", () => {
+    const gone = { kind: "deleted" } as const;
+    const folder = { type: "folder" } as const;
+    const changes = [
+      changed("new/deep/f", { now: sha256("f") }),
+      changed("new", folder),
+      changed("old", { ...gone, ...folder }),
+      changed("new/deep", folder),
+      changed("old/deep", { ...gone, ...folder }),
+      changed("old/deep/f", { ...gone, base: sha256("was") }),
+      changed("old/f", { ...gone, base: sha256("was") }),
+    ];
+    const stands: Version = { type: "folder", digest: null, executable: false };
+    const workspace = new Map([
+      ["old", stands],
+      ["old/deep", stands],
+      ["old/deep/f", version("was")],
+      ["old/f", version("was")],
+    ]);
+    const decision = planCommit({ ...request({}, { f: "f" }, {}), changes, workspace });
+    expect(decision.ok && decision.plan.steps.map(({ op, path }) => `${op} ${path}`)).toEqual([
+      "remove old/deep/f",
+      "remove old/f",
+      "rmdir old/deep",
+      "rmdir old",
+      "mkdir new",
+      "mkdir new/deep",
+      "write new/deep/f",
+    ]);
+  });
+
   test("FIL-4.6 only selected paths are planned, and a conflict elsewhere does not matter", () => {
     const decision = planCommit(request({ f: "1" }, { f: "2", "d/x": "n", dx: "n" }, { f: "3" }, { paths: ["d"] }));
     expect(decision.ok && decision.plan.steps.map((step) => step.path)).toEqual(["d/x"]);
@@ -225,8 +292,65 @@ describe("rollback plan", () => {
     expect(plan.conflicts.map((conflict) => conflict.path)).toEqual(["b"]);
   });
 
+  test("FIL-5.1 another mode and another kind of thing are changes too: what has one is named and stays", () => {
+    const safety = committed({ a: "1" }, { a: "2" });
+    const now = { ...version("2"), executable: true };
+    expect(planRollback(safety, new Map([["a", now]]))).toMatchObject({ steps: [], conflicts: [{ path: "a" }] });
+    const made = safetyOf(1, [{ op: "mkdir", path: "d" }]);
+    const pipe: Version = { type: "other", digest: null, executable: false };
+    expect(planRollback(made, new Map([["d", pipe]]))).toMatchObject({ steps: [], conflicts: [{ path: "d" }] });
+  });
+
   test("FIL-5.3 rolling back twice changes nothing more", () => {
     const safety = committed({ a: "1" }, { b: "new" });
-    expect(planRollback(safety, versions({ a: "1" })).steps).toEqual([]);
+    expect(planRollback(safety, versions({ a: "1" }))).toEqual({ steps: [], conflicts: [] });
+  });
+});
+
+describe("the last rollback", () => {
+  let digests = 0;
+  const act = (name: FilesEntry["act"], extra: Partial<FilesEntry> = {}): readonly FilesEntry[] => {
+    const { steps, ...rest } = extra;
+    const entry = { kind: "files", at: 1, pid: 1, act: name, changes: [], safety: null, ...rest } as const;
+    return [
+      { ...entry, phase: "intent", ...(steps === undefined ? {} : { steps }) },
+      { ...entry, phase: "outcome" },
+    ];
+  };
+  const undoing = (safety: string): readonly FilesEntry[] => act("rollback", { safety, steps: `undo ${safety}` });
+  const again = (safety: string): readonly FilesEntry[] => act("commit", { safety, steps: `again ${safety} ${(digests += 1)}` });
+  const last = (...entries: readonly (readonly FilesEntry[])[]) => lastRollback(entries.flat(), 1);
+  const commits = (...names: readonly string[]) => names.map((safety) => ({ safety, steps: `undo ${safety}` }));
+
+  test("FIL-5.4  its commits come oldest first, and what stands again or was undone whole is no more of it", () => {
+    const first = [act("commit", { safety: "a" }), act("commit", { safety: "b" }), undoing("b"), undoing("a")];
+    const one = [...first, act("stash", { stash: "s" })];
+    expect(last()).toBeNull();
+    expect(last(act("commit", { safety: "a" }))).toBeNull();
+    expect(last(...one)).toEqual({ commits: commits("a", "b"), redone: [], stash: "s" });
+    expect(last(...one, again("a"))).toEqual({ commits: commits("b"), redone: ["a"], stash: "s" });
+    expect(last(...one, again("a"), again("b"), act("unstash", { stash: "s" }))).toBeNull();
+    const two = [...one, act("commit", { safety: "c" }), undoing("c"), act("stash", { stash: "t" })];
+    expect(last(...two)).toEqual({ commits: commits("c"), redone: [], stash: "t" });
+    expect(last(...two, again("c"), act("unstash", { stash: "t" }))).toEqual({
+      commits: commits("a", "b"),
+      redone: [],
+      stash: "s",
+    });
+  });
+
+  test("FIL-5.4  one that was cut short counts as far as it came, and what failed or is another session's does not count", () => {
+    expect(last(undoing("b"))).toEqual({ commits: commits("b"), redone: [], stash: null });
+    expect(last(undoing("b"), undoing("a"), act("stash", { stash: "s" }))).toMatchObject({ commits: commits("a", "b") });
+    expect(last(undoing("b"), again("b"))?.commits).toEqual([]);
+    const [intent] = undoing("b");
+    const failed = act("rollback").slice(1);
+    expect(lastRollback([...(intent === undefined ? [] : [intent]), ...failed, ...act("stash").slice(1)], 1)).toBeNull();
+    expect(
+      lastRollback(
+        undoing("b").map((entry) => ({ ...entry, pid: 2 })),
+        1,
+      ),
+    ).toBeNull();
   });
 });

@@ -55,10 +55,6 @@ export class DigestCache {
     if (digest.ok) this.#known.set(path, { key, digest: digest.value });
     return digest;
   }
-
-  clear(): void {
-    this.#known.clear();
-  }
 }
 
 function digestSmall(tree: Tree, path: string): Result<Digest, SysError> {

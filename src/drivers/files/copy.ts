@@ -17,7 +17,6 @@ import { BaseTable } from "./base.ts";
 import * as beneath from "./beneath.ts";
 import * as walk from "./tree.ts";
 import { DigestCache, standing } from "./content.ts";
-import { forceRemove } from "./force.ts";
 import { checkExpected, checkHidden, isHidden, tooLarge } from "./guard.ts";
 import { Quota } from "./quota.ts";
 import { closed, type SessionDriverOptions, type SessionSpec } from "./session.ts";
@@ -50,7 +49,6 @@ interface Trees {
 
 class CopySession implements Session {
   readonly pid: Pid;
-  readonly #spec: SessionSpec;
   readonly #options: SessionDriverOptions;
   readonly #onClose: () => void;
   readonly #hide: ReadonlySet<string>;
@@ -63,7 +61,6 @@ class CopySession implements Session {
 
   private constructor(spec: SessionSpec, options: SessionDriverOptions, trees: Trees, onClose: () => void) {
     this.pid = spec.pid;
-    this.#spec = spec;
     this.#options = options;
     this.#hide = new Set(options.hide);
     this.#trees = trees;
@@ -211,24 +208,6 @@ class CopySession implements Session {
       }
       if (now === null || !this.#coveredAbove(path)) this.#base.delete(path);
     }
-    return done;
-  }
-
-  discard(): Result<void, SysError> {
-    if (this.#trees === null) return closed();
-    closeTrees(this.#trees);
-    this.#trees = null;
-    try {
-      forceRemove(join(this.#spec.home, "upper"));
-      this.#base.clear();
-      this.#gone.clear();
-    } catch (error) {
-      return err(walk.translate(error, "the session's own folder"));
-    }
-    this.#digests.clear();
-    const trees = openTrees(this.#spec, this.#options.links);
-    if (!trees.ok) return trees;
-    this.#trees = trees.value;
     return done;
   }
 

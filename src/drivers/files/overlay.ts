@@ -29,7 +29,6 @@ import { BaseTable, unknownBase, type BaseFact } from "./base.ts";
 import * as beneath from "./beneath.ts";
 import * as walk from "./tree.ts";
 import { DigestCache, standing } from "./content.ts";
-import { forceRemove } from "./force.ts";
 import { checkExpected, checkHidden, tooLarge } from "./guard.ts";
 import { Quota } from "./quota.ts";
 import { Secrets, type IsSecret } from "./secrets.ts";
@@ -228,23 +227,6 @@ class OverlaySession implements Session {
     if (!mounted.ok) return mounted;
     for (const { path, now } of settled) if (now !== null) this.#uncover(path, now);
     return done;
-  }
-
-  async discard(): Promise<Result<void, SysError>> {
-    const unmounted = await this.#unmount();
-    if (!unmounted.ok) return unmounted;
-    try {
-      for (const name of ["upper", "work"]) {
-        forceRemove(join(this.#spec.home, name));
-        mkdirSync(join(this.#spec.home, name), { mode: 0o755 });
-      }
-      this.#base.clear();
-      this.#quota.forget();
-    } catch (error) {
-      return err(walk.translate(error, "the session's own folder"));
-    }
-    this.#digests.clear();
-    return this.#mount();
   }
 
   async close(): Promise<void> {

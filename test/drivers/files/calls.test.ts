@@ -99,11 +99,13 @@ describe("file calls", () => {
     const { refused, get } = opened({
       "x.png": Buffer.from("89504e470d0a1a0a00", "hex"),
       latin: Buffer.from([0x67, 0xfc]),
+      nul: "a\0b",
       a: "1\n",
       empty: "",
     });
     expect(await refused("fs.read", { path: "x.png" })).toMatch(/^EINVAL .*a PNG image of 9 bytes/);
     expect(await refused("fs.read", { path: "latin" })).toMatch(/^EINVAL .*another encoding/);
+    expect(await refused("fs.read", { path: "nul" })).toMatch(/^EINVAL .*binary data of 3 bytes/);
     expect(await refused("fs.read", { path: "none" })).toMatch(/^ENOENT .*fs\.list/);
     expect(await refused("fs.read", { path: "a", from: 5 })).toMatch(/^EINVAL .*has 1 line;/);
     expect(await get("fs.read", { path: "empty" })).toMatchObject({ lines: "none, the file is empty", text: "" });
@@ -117,7 +119,7 @@ describe("file calls", () => {
     expect(reads).toEqual(["a"]);
     value(await session.write("a", Buffer.from(text.replace("line 1 ", "LINE 1 ")), sha256(text)));
     expect(await line(1)).toContain("1│ LINE 1 with");
-    value(await session.discard());
+    value(await session.settle(value(await session.changes())));
     expect(await line(1)).toContain("1│ line 1 with");
     writeFileSync(join(lower, "a"), "another");
     expect(await line(1)).toBe("1│ another");
@@ -147,6 +149,24 @@ describe("file calls", () => {
     expect(await get("fs.edit", { path: "a", old: "\ntwo\n", new: "\n$&$1\n" })).toMatchObject({ replaced: 1, line: 1 });
     expect(await get("fs.edit", { path: "a", old: "one", new: "1", all: true })).toMatchObject({ replaced: 2 });
     expect((await get("fs.read", { path: "a" }))["text"]).toBe("1│ 1\n2│ $&$1\n3│ 1\n4│ $& and  two");
+  });
+
+  test("FIL-13.2 fs.edit does not undo what was written between its look and its write", async () => {
+    const folder = mkdtempSync(join(top, "race-"));
+    mkdirSync(join(folder, "workspace"));
+    writeFileSync(join(folder, "workspace", "a"), "mine and more");
+    const driver = copySessions({ blobs: openMemoryBlobs(), hide: [] });
+    const session = value(await driver.open({ pid: 1, lower: join(folder, "workspace"), home: join(folder, "home") }));
+    const read = async (path: string): Promise<Result<Buffer, SysError>> => {
+      const before = await session.read(path);
+      value(await session.write(path, Buffer.from("mine and theirs")));
+      return before;
+    };
+    const write: Session["write"] = (path, data, expected) => session.write(path, data, expected);
+    const raced = Object.create(session, { read: { value: read }, write: { value: write } }) as Session;
+    const { refused } = opened({}, { session: () => ok(raced) });
+    expect(await refused("fs.edit", { path: "a", old: "mine", new: "yours" })).toMatch(/^ESTALE /);
+    expect(value(await session.read("a")).toString()).toBe("mine and theirs");
   });
 
   test("FIL-13.3 fs.write refuses an empty text and a stale digest", async () => {
@@ -205,7 +225,13 @@ describe("file calls", () => {
     expect(await verify("fs.edit", edit)).toEqual({ verdict: "did-not-happen" });
     const edited = value(await call("fs.edit", edit));
     expect(await verify("fs.edit", edit)).toEqual({ verdict: "happened", value: edited });
-    expect(await verify("fs.edit", { path: "a", old: "fresh", new: "fresher" })).toMatchObject({ verdict: "unknown" });
+    for (const [old, text] of [
+      ["fresh", "fresher"],
+      ["neither", "nor"],
+      ["fresh", "text"],
+    ] as const)
+      expect(await verify("fs.edit", { path: "a", old, new: text })).toMatchObject({ verdict: "unknown" });
+    expect(await verify("fs.write", { path: "a", text: "another text" })).toEqual({ verdict: "did-not-happen" });
   });
 
   test("FIL-13.5 a commit found made after a crash has the value it would have had without one", async () => {
