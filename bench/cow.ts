@@ -44,7 +44,6 @@ export async function run(options: BenchOptions): Promise<Measure[]> {
       told("later look for them, p50", median(looks.later), "ms"),
       told("first write, p50", median(large.write), "ms"),
       told("changes after one write, p50", median(large.changes), "ms"),
-      told("discard, p50", median(large.discard), "ms"),
       told("close, p50", median(large.close), "ms"),
       told("cp -a of 10,000 files, p50", median(copied), "ms"),
     ];
@@ -55,10 +54,10 @@ export async function run(options: BenchOptions): Promise<Measure[]> {
   }
 }
 
-type Phase = "open" | "write" | "changes" | "discard" | "close";
+type Phase = "open" | "write" | "changes" | "close";
 
 async function measure(driver: SessionDriver, lower: string, folder: string): Promise<Record<Phase, number[]>> {
-  const times: Record<Phase, number[]> = { open: [], write: [], changes: [], discard: [], close: [] };
+  const times: Record<Phase, number[]> = { open: [], write: [], changes: [], close: [] };
   const timed = async <T>(phase: Phase, act: () => T | Promise<T>): Promise<T> => {
     const start = performance.now();
     const result = await act();
@@ -70,7 +69,6 @@ async function measure(driver: SessionDriver, lower: string, folder: string): Pr
     const session: Session = value(await timed("open", () => driver.open({ pid: round, lower, home })));
     value(await timed("write", () => session.write("d7/f77.txt", Buffer.from("changed"))));
     value(await timed("changes", () => session.changes()));
-    value(await timed("discard", () => session.discard()));
     await timed("close", () => session.close());
     rmSync(home, { recursive: true, force: true });
   }

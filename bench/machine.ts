@@ -42,12 +42,14 @@ export function openMachine(folder: string, driver: ModelDriver, handlers: reado
       cpu: () => ({ driver, model: "bench", cost: (usage) => cost(usage, price) }),
       body: () => null,
       defaultCpu: "bench",
-      preamble: "",
+      preamble: { workspace: "", own: "" },
     },
     recovered.value.table,
   );
   if (!opened.ok) throw new Error(opened.error.message);
   const kernel = opened.value;
+  // Nothing starts before: what an earlier kernel left would have to go first.
+  kernel.resume();
   return {
     kernel,
     log: log.value,
@@ -81,7 +83,7 @@ export const answer = "stored under its digest; the line before it and the line 
 export const payloadBytes =
   JSON.stringify({ path: "out/12.txt", text: argument }).length + JSON.stringify({ text: answer }).length;
 
-/** Takes a path and a text: the shape of a real effect, so that schema, path policy and barrier are all paid. */
+/** Takes a path and a text: the shape of a real effect, so that schemas, path policy and barrier are all paid. */
 export function storeCall(perform: CallHandler["perform"] = () => ok({ value: { text: answer } })): CallHandler {
   return {
     spec: {
@@ -93,7 +95,7 @@ export function storeCall(perform: CallHandler["perform"] = () => ok({ value: { 
         required: ["path", "text"],
         additionalProperties: false,
       },
-      output: {},
+      output: { type: "object", properties: { text: { type: "string" } }, required: ["text"], additionalProperties: false },
       effect: "write",
       reversible: true,
       recovery: "idempotent",

@@ -187,19 +187,35 @@ export interface ExitEntry {
   readonly digest: Digest;
 }
 
-/** A session's changes were put into the workspace, or the workspace back as it was. */
+/**
+ * A session's changes were put into the workspace, or the workspace back as it was; or the session was set aside whole, or brought back. A commit
+ * with `steps` undoes a rollback.
+ */
 export interface FilesEntry {
   readonly kind: "files";
   readonly at: number;
   /** The owner of the session. */
   readonly pid: Pid;
-  readonly act: "commit" | "rollback";
+  readonly act: "commit" | "rollback" | "stash" | "unstash";
   readonly phase: "intent" | "outcome";
   readonly changes: readonly { readonly path: string; readonly from: Digest | null; readonly to: Digest | null }[];
-  /** The manifest in the blob store: what stood there, and the steps. Of a rollback, that of the commit it undoes. */
+  /** The manifest in the blob store: what stood there, and the steps. Of a rollback, that of the commit it undoes; of a commit made again, the first one's. */
   readonly safety: Digest | null;
-  /** The steps of a rollback; a commit's stand in its safety copy. */
+  /** The steps, of an intent whose safety copy is another act's. */
   readonly steps?: Digest;
+  /** The folder in `.daimon/quarantine`; of an outcome only where the session was moved. */
+  readonly stash?: string;
+}
+
+/** A file was put into the shared tier by a process, or taken out of it by a person, whose pid is 0. */
+export interface ShareEntry {
+  readonly kind: "share";
+  readonly at: number;
+  readonly pid: Pid;
+  /** Below `/shared`. */
+  readonly path: string;
+  /** null: it is taken out. */
+  readonly file: { readonly blob: Digest; readonly bytes: number; readonly label: Label } | null;
 }
 
 /** The whole table, so that a boot need not read what came before. */
@@ -225,6 +241,7 @@ export type Entry =
   | WeightEntry
   | ExitEntry
   | FilesEntry
+  | ShareEntry
   | CheckpointEntry;
 
 /** What was large of it lies in the blob store: a part's text or arguments, a call's arguments, a goal, a result. */
@@ -254,6 +271,7 @@ const kinds: Readonly<Record<EntryKind, true>> = {
   weight: true,
   exit: true,
   files: true,
+  share: true,
   checkpoint: true,
 };
 

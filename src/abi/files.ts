@@ -2,6 +2,7 @@
 import type { Awaitable, Result } from "../lib/result.ts";
 import type { Digest } from "../lib/hash.ts";
 import type { SysError } from "./errno.ts";
+import type { Label } from "./label.ts";
 import type { Pid } from "./process.ts";
 import type { SandboxCommand } from "./sandbox.ts";
 
@@ -62,27 +63,47 @@ export type FileStep =
 /** The part of a sandboxed command that its session decides. */
 export type Stage = Pick<SandboxCommand, "root" | "closed" | "growth">;
 
+/** What can be looked at: a session, or a tier that all processes see. */
+export interface Files {
+  /** Whose they are; 0: everybody's. */
+  readonly pid: Pid;
+  read(path: string): Awaitable<Result<Buffer, SysError>>;
+  /** A mark of what read() would give, without reading it: as long as it is the same, so is the content. */
+  state(path: string): Awaitable<Result<string, SysError>>;
+  stat(path: string): Awaitable<Result<FileStat, SysError>>;
+  /** The folder's entries, sorted by name. */
+  list(path: string): Awaitable<Result<readonly FileStat[], SysError>>;
+}
+
+/** Its paths are absolute, below the tier's name. */
+export interface Tier extends Files {
+  /** Of a file, or of all that lies in a folder. */
+  label(path: string): Label;
+}
+
+/** A file of the shared tier. */
+export interface SharedFile {
+  readonly blob: Digest;
+  readonly bytes: number;
+  readonly label: Label;
+  readonly by: Pid;
+  readonly at: number;
+}
+
 /**
  * A live session. Every path is walked one component at a time without following a link out of the root,
  * so a link planted by a command cannot move a read or write elsewhere.
  */
-export interface Session {
-  readonly pid: Pid;
+export interface Session extends Files {
   /** What a command is given to run on; ENOSYS where the driver has no merged view: commands are refused. */
   stage(): Awaitable<Result<Stage, SysError>>;
-  read(path: string): Awaitable<Result<Buffer, SysError>>;
   /** Creates missing folders. `expect` is the digest the caller saw: a mismatch is ESTALE; null means "must not exist"; undefined does not check. */
   write(path: string, data: Uint8Array, expect?: Digest | null): Awaitable<Result<Digest, SysError>>;
   remove(path: string): Awaitable<Result<void, SysError>>;
-  stat(path: string): Awaitable<Result<FileStat, SysError>>;
-  /** The folder's entries, sorted by name. */
-  list(path: string): Awaitable<Result<readonly FileStat[], SysError>>;
   /** Proportional to what changed, not to the workspace. Captures the base of every path it sees for the first time. */
   changes(): Awaitable<Result<readonly Change[], SysError>>;
   /** These contents are in the workspace now: the session shows the workspace's files there again. A path that changed since keeps its change. */
   settle(changes: readonly { readonly path: string; readonly now: Digest | null }[]): Awaitable<Result<void, SysError>>;
-  /** Forget all changes of the session; the workspace is not touched. */
-  discard(): Awaitable<Result<void, SysError>>;
   /** Unmount; the changes stay on disk for the next open. */
   close(): Awaitable<void>;
 }

@@ -20,7 +20,23 @@ export const limits = {
   callsPerTurnMax: 64,
   /** Texts and calls of one reply that are kept; the rest is cut. */
   partsPerReplyMax: 1_024,
+  /** A file that is read or written at once. */
   fileBytesMax: 16 * 1024 * 1024,
+  /** What is kept in memory of texts that are read window by window. */
+  textsBytesMax: 64 * 1024 * 1024,
+  /** Of one line, in what fs.read gives. */
+  lineCharsMax: 2_000,
+  /** Documents of one run of a program; each is at most a file that can be read. */
+  documentsMax: 2_000,
+  /** How deep below the folder of a run its documents may lie. */
+  documentDepthMax: 12,
+  /** Entries of one fs.list. */
+  listEntriesMax: 500,
+  /** Of one fs.search: what it finds, what it looks into, the largest file, and what it shows of a line. */
+  searchHitsMax: 100,
+  searchFilesMax: 20_000,
+  searchFileBytesMax: 2 * 1024 * 1024,
+  searchLineCharsMax: 240,
   pathBytesMax: 4_096,
   processesMax: 100_000,
   spawnDepthMax: 16,
@@ -107,6 +123,8 @@ export const limits = {
   leftoverAgeMs: 3_600_000,
   /** The smallest window that can be asked for; less than that holds no task at all. */
   windowTokensMin: 256,
+  /** Files in the shared tier. */
+  sharedFilesMax: 1_000,
   /** Share of the window at which pages leave, and down to which they leave. */
   windowHighShare: 0.8,
   windowLowShare: 0.5,

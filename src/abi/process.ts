@@ -8,6 +8,9 @@ import type { CallId } from "./call.ts";
 /** 1, 2, 3, … in order of spawning, never reused. 0 is the kernel. */
 export type Pid = number;
 
+/** What agents are told after their program's own instructions. `own`: what the user and the configuration say · `workspace`: AGENTS.md and CLAUDE.md of the workspace, too. */
+export type Follows = "workspace" | "own";
+
 /**
  * What a process may be and do. Content-addressed: processes of one program share one manifest.
  * An `agent` is driven by a model: window, reply, calls, outcomes. A `body` is a TypeScript function over `Sys`.
@@ -30,6 +33,8 @@ export interface Manifest {
   readonly stepsMax: number;
   /** Files this program may commit to the workspace without asking. */
   readonly outputs: readonly string[];
+  /** Holds for the process and all below it; absent: the workspace's, too. */
+  readonly follows?: Extract<Follows, "own">;
 }
 
 export type ParkReason =

@@ -1,6 +1,7 @@
 /** Program: the manifest of a program as its folder declares it: front matter of PROGRAM.md, or the default export of a module. */
 import type { JsonSchema } from "../lib/json.ts";
 import type { Limits } from "./budget.ts";
+import type { Follows } from "./process.ts";
 import type { Body } from "./sys.ts";
 
 /**
@@ -58,6 +59,8 @@ export interface Program {
   readonly done: readonly Predicate[];
   readonly calls: readonly string[];
   readonly limits: Limits;
+  /** `own` for a program whose work is none on the project that the workspace's AGENTS.md and CLAUDE.md speak of. */
+  readonly follows: Follows;
   /** Null runs the passes in order; a module may bring its own body. */
   readonly body: Body | null;
 }

@@ -30,7 +30,7 @@ import { readConfigSources } from "./config-read.ts";
 import { serveControl } from "./control.ts";
 import { openCpus, type Cpus } from "./cpus.ts";
 import { connectServers } from "./servers.ts";
-import { loadInstructions, type Instruction } from "./instructions.ts";
+import { loadInstructions, preambles, type Instruction } from "./instructions.ts";
 import { findRoot, layoutOf, type Layout, type Surroundings } from "./layout.ts";
 import { acquireLock, readIdentity } from "./lock.ts";
 import { bootStep, measureBoot } from "./measure.ts";
@@ -244,7 +244,7 @@ function openKernel(
       cpu: (name) => cpus.get(name),
       body: (name) => programs.body(name),
       defaultCpu: cpus.default,
-      preamble: instructions.map(({ name, text }) => `# From ${name}\n\n${text.trim()}\n`).join("\n"),
+      preamble: preambles(instructions),
     },
     table,
   );

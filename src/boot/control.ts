@@ -18,6 +18,7 @@ import type { Kernel } from "../kernel/kernel.ts";
 
 export type ControlRequest =
   | { readonly op: "signal"; readonly pid: number; readonly signal: Signal; readonly by: string }
+  | { readonly op: "unshare"; readonly path: string }
   | { readonly op: "nice"; readonly pid: number; readonly weight: number }
   | { readonly op: "answer"; readonly pid: number; readonly answer: Answer }
   | { readonly op: "ping" };
@@ -86,9 +87,10 @@ function answerTo(line: string, kernel: Kernel): Result<Json, SysError> {
   const request = parseJson(line);
   if (!isObject(request)) return fail("EINVAL", "a request is a line of JSON");
   const { op, pid } = request;
-  if (op === "ping") return ok("pong");
-  if (typeof pid !== "number") return fail("EINVAL", "a request names a process by its number");
   const nothing = (result: Result<void, SysError>): Result<Json, SysError> => (result.ok ? ok(null) : result);
+  if (op === "ping") return ok("pong");
+  if (op === "unshare" && typeof request["path"] === "string") return nothing(kernel.shared.remove(request["path"]));
+  if (typeof pid !== "number") return fail("EINVAL", "a request names a process by its number");
   if (op === "signal" && isSignal(request["signal"])) return nothing(kernel.signal(pid, request["signal"], text(request["by"])));
   if (op === "nice" && typeof request["weight"] === "number") return nothing(kernel.nice(pid, request["weight"]));
   const answer = op === "answer" ? answerOf(request["answer"]) : null;

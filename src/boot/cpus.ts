@@ -149,7 +149,7 @@ async function makeDriver(
     return anthropicDriver({ apiKey: key("ANTHROPIC_API_KEY"), ...baseUrl }, deps);
   }
   if (provider === "openai") {
-    const { openAiDriver } = await import("../drivers/model/openai-responses.ts");
+    const { openAiDriver } = await import("../drivers/model/openai.ts");
     return openAiDriver({ apiKey: key("OPENAI_API_KEY"), ...baseUrl }, deps);
   }
   const url = setting?.baseUrl ?? local?.baseUrl;

@@ -6,6 +6,7 @@
  *   FSK-1.3  A repair deletes nothing: what leaves its place goes to `.daimon/quarantine/ID`, with a manifest written before the first act.
  *   FSK-1.4  undo(ID) restores names, contents and modes exactly, also after a crash in the middle of the repair.
  *   FSK-1.5  undo never overwrites: a place that is taken again by other content is refused, named, and everything else stays as it is.
+ *   FSK-1.9  A journal that went on since it was cut is not put back: ESTALE, nothing is changed, and what was set aside stays where it is.
  *   FSK-1.6  After a repair a second run offers no repair; repairing nothing leaves no quarantine folder.
  *   FSK-1.8  A manifest that the workspace's key did not sign is no repair: it is not listed, and undoing it is EUCLEAN. One that came along with a
  *            checkout or an archive could put its files anywhere in the workspace.
@@ -14,21 +15,26 @@
 import { verify } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { done, ok, type Result } from "../lib/result.ts";
-import { sha256 } from "../lib/hash.ts";
+import { done, ok, type Err, type Result } from "../lib/result.ts";
+import { sha256, type Digest } from "../lib/hash.ts";
 import { isObject, parseJson, type Json } from "../lib/json.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { Finding } from "../abi/finding.ts";
 import { limits } from "../abi/limits.ts";
+import { cutSegment, endsAt, uncutSegment } from "../drivers/store/damage.ts";
 import { syncFolder } from "../drivers/store/disk.ts";
 import type { Sign } from "../drivers/store/signature.ts";
 import { shownKey, signerOf } from "./keys.ts";
 import type { Layout } from "./layout.ts";
 import { readText } from "./read.ts";
 
-/** Paths are relative to the workspace. `create` makes a missing file, `mode` changes permission bits, `move` sets aside. */
+/**
+ * Paths are relative to the workspace. `create` makes a missing file, `mode` changes permission bits, `move` sets aside, and `cut` leaves the
+ * first bytes of a journal's segment, whose digest is known, and sets aside the whole.
+ */
 export type Act =
   | { readonly act: "move"; readonly path: string }
+  | { readonly act: "cut"; readonly path: string; readonly bytes: number; readonly digest: Digest }
   | { readonly act: "mode"; readonly path: string; readonly from: number; readonly to: number }
   | { readonly act: "create"; readonly path: string; readonly content: string };
 
@@ -182,6 +188,7 @@ function perform(layout: Layout, id: string, act: Act, index: number): void {
   const place = path.join(layout.root, act.path);
   if (act.act === "move") moveAcross(place, aside(layout, id, index));
   else if (act.act === "mode") fs.chmodSync(place, act.to);
+  else if (act.act === "cut") cutSegment(place, aside(layout, id, index), act.bytes);
   else fs.writeFileSync(place, act.content, { flag: "wx", mode: 0o600 });
 }
 
@@ -190,7 +197,13 @@ function undoable(layout: Layout, id: string, acts: readonly Act[], act: Act, in
   const safe = locate(layout, act.path);
   if (!safe.ok) return safe;
   const place = path.join(layout.root, act.path);
-  if (act.act === "move" && exists(aside(layout, id, index)) && exists(place)) {
+  const kept = aside(layout, id, index);
+  if (act.act === "cut" && exists(kept)) {
+    const own = new Set(acts.flatMap((other) => (other.act === "move" ? [path.basename(other.path)] : [])));
+    return endsAt(place, kept, act.digest, own) ? done : wentOn(id);
+  }
+  if (act.act === "move" && exists(kept) && exists(place)) {
+    if (path.dirname(place) === layout.journal) return wentOn(id);
     // What the repair itself put there goes first.
     const own = acts.some((other) => other.act === "create" && other.path === act.path && holds(place, other.content));
     if (own) return done;
@@ -199,12 +212,22 @@ function undoable(layout: Layout, id: string, acts: readonly Act[], act: Act, in
   return done;
 }
 
+function wentOn(id: string): Err<SysError> {
+  const next = `look at it in .daimon/quarantine/${id}, where it stays`;
+  return fail(
+    "ESTALE",
+    `the journal went on since, so what was set aside does not fit it any more and nothing was changed; ${next}`,
+  );
+}
+
 function revert(layout: Layout, id: string, act: Act, index: number): void {
   const place = path.join(layout.root, act.path);
   if (act.act === "move") {
     if (!exists(aside(layout, id, index))) return;
     fs.mkdirSync(path.dirname(place), { recursive: true, mode: 0o700 });
     moveAcross(aside(layout, id, index), place);
+  } else if (act.act === "cut") {
+    uncutSegment(place, aside(layout, id, index), act.digest);
   } else if (act.act === "mode") {
     // A mode that changed again since is somebody's later decision.
     const stat = fs.lstatSync(place, { throwIfNoEntry: false });
@@ -273,8 +296,9 @@ function repairOf(json: Json): Repair | null {
 
 function actOf(json: Json): Act | null {
   if (!isObject(json) || typeof json["path"] !== "string") return null;
-  const { act, path: file, from, to, content } = json;
+  const { act, path: file, from, to, content, bytes, digest } = json;
   if (act === "move") return { act, path: file };
+  if (act === "cut" && typeof bytes === "number" && typeof digest === "string") return { act, path: file, bytes, digest };
   if (act === "mode" && typeof from === "number" && typeof to === "number") return { act, path: file, from, to };
   return act === "create" && typeof content === "string" ? { act, path: file, content } : null;
 }

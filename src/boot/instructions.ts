@@ -3,6 +3,7 @@
  * Load order, from the general to the particular, a later file having the last word:
  * user AGENTS.md · workspace AGENTS.md · workspace CLAUDE.md · files the configuration lists · the program's own.
  *   BOO-7.1  The load order is fixed, each file is measured, and content met before is not loaded twice.
+ *   BOO-7.7  AGENTS.md and CLAUDE.md of the workspace are told to agents that follow it; the user's file, and what the configuration lists, to all.
  *   BOO-7.2  A file whose content a process wrote is not loaded: finding `store-separation`, until a person accepts this digest.
  *   BOO-7.3  A file that a process wrote and someone changed since is loaded with a warning.
  *   BOO-7.4  A link, a file that is too large, unreadable or not UTF-8 is not loaded and is a finding; a link to a neighbour that is loaded itself is no trouble.
@@ -17,7 +18,7 @@ import type { BootStep, Entry } from "../abi/entry.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { Finding } from "../abi/finding.ts";
 import { limits } from "../abi/limits.ts";
-import type { Pid } from "../abi/process.ts";
+import type { Follows, Pid } from "../abi/process.ts";
 import { folderName, type Layout } from "./layout.ts";
 import { bootStep } from "./measure.ts";
 import { readText, type SourceText } from "./read.ts";
@@ -30,6 +31,8 @@ export interface Instruction {
   readonly text: string;
   readonly digest: Digest;
   readonly step: BootStep;
+  /** AGENTS.md and CLAUDE.md of the workspace: for those who work on what lies there. */
+  readonly follows: Follows;
 }
 
 /** What processes put into the workspace, as the journal tells. Paths are relative to it. */
@@ -55,6 +58,14 @@ interface Candidate {
   readonly file: string;
   /** Relative to the workspace; null outside it. */
   readonly path: string | null;
+  readonly follows: Follows;
+}
+
+/** What agents are told after their own instructions, by what they follow. */
+export function preambles(instructions: readonly Instruction[]): Readonly<Record<Follows, string>> {
+  const told = (chosen: readonly Instruction[]): string =>
+    chosen.map(({ name, text }) => `# From ${name}\n\n${text.trim()}\n`).join("\n");
+  return { workspace: told(instructions), own: told(instructions.filter(({ follows }) => follows === "own")) };
 }
 
 export function loadInstructions(request: InstructionRequest): {
@@ -77,7 +88,7 @@ export function loadInstructions(request: InstructionRequest): {
     findings.push(...judged.findings);
     if (!judged.load || instructions.some((loaded) => loaded.digest === digest)) continue;
     const step = bootStep(`instructions:${candidate.name}`, digest, since, request.tick());
-    instructions.push({ name: candidate.name, text, digest, step });
+    instructions.push({ name: candidate.name, text, digest, step, follows: candidate.follows });
   }
   return { instructions, findings };
 }
@@ -87,6 +98,7 @@ export function producedBy(entries: Iterable<Entry>): Produced {
   const digests = new Map<Digest, Pid>();
   const paths = new Map<string, Pid>();
   for (const entry of entries) {
+    if (entry.kind === "share" && entry.file !== null) digests.set(entry.file.blob, entry.pid);
     if (entry.kind !== "files" || entry.act !== "commit") continue;
     // The intent counts too: a crash may have left its files in the workspace without an outcome.
     for (const change of entry.changes) {
@@ -100,17 +112,18 @@ export function producedBy(entries: Iterable<Entry>): Produced {
 
 /** Which store a file of the workspace belongs to. `instructions` holds the paths that are loaded as such. */
 export function storeOf(file: string, digest: Digest, instructions: ReadonlySet<string>, produced: Produced): Store {
-  if (produced.digests.has(digest) || file.startsWith(`${folderName}/artefacts/`)) return "artefact";
+  if (produced.digests.has(digest) || file.startsWith(`${folderName}/`)) return "artefact";
   return instructions.has(file) ? "instruction" : "reference";
 }
 
 function candidates(layout: Layout, listed: readonly string[]): readonly Candidate[] {
-  const own = { name: "~/AGENTS.md", file: layout.user.instructions, path: null };
+  const own: Candidate = { name: "~/AGENTS.md", file: layout.user.instructions, path: null, follows: "own" };
   const files = [path.join(layout.root, "AGENTS.md"), path.join(layout.root, "CLAUDE.md"), ...listed];
-  const rest = [...new Set(files)].map((file) => {
+  const rest = [...new Set(files)].map((file): Candidate => {
     const relative = path.relative(layout.root, file);
     const inside = relative !== ".." && !relative.startsWith(`..${path.sep}`) && !path.isAbsolute(relative);
-    return { name: inside ? relative : file, file, path: inside ? relative : null };
+    const follows = listed.includes(file) ? "own" : "workspace";
+    return { name: inside ? relative : file, file, path: inside ? relative : null, follows };
   });
   return [own, ...rest];
 }

@@ -57,7 +57,6 @@ export interface Layout {
   readonly blobs: string;
   readonly index: string;
   readonly sessions: string;
-  readonly artefacts: string;
   readonly keys: string;
   readonly policy: string;
   readonly run: string;
@@ -99,7 +98,6 @@ export function layoutOf(root: string, world: Surroundings): Layout {
     blobs: at("blobs"),
     index: at("index.sqlite"),
     sessions: at("sessions"),
-    artefacts: at("artefacts"),
     keys: at("keys"),
     policy: at("policy"),
     run: at("run"),
@@ -125,8 +123,8 @@ export function sessionFolder(layout: Layout, pid: number): string {
 
 /** The folders of `.daimon` that boot creates; everything else in it is a file of a known name, or stray. */
 export function foldersOf(layout: Layout): readonly string[] {
-  const { journal, blobs, sessions, artefacts, keys, policy, run, lock, quarantine } = layout;
-  return [journal, blobs, sessions, artefacts, keys, policy, run, lock, quarantine];
+  const { journal, blobs, sessions, keys, policy, run, lock, quarantine } = layout;
+  return [journal, blobs, sessions, keys, policy, run, lock, quarantine];
 }
 
 /** Creates what is missing in a `.daimon` that is there and sound. */

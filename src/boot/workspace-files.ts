@@ -1,37 +1,33 @@
 /**
- * Workspace files: diff, commit and rollback of a session, planned by the decider, journaled, then performed.
+ * Workspace files: diff and commit of a session, planned by the decider, journaled, then performed; and what a crash cut short is finished.
  *   BOO-16.1  A commit's plan and safety copy are durable before the first write; its outcome is journaled after the last.
  *   BOO-16.2  A commit or rollback that a crash cut short is finished by the next kernel, and finishing it twice changes nothing.
- *   BOO-16.3  A rollback undoes the session's commits, newest first, then sets the session's own changes aside with a safety copy.
  *   BOO-16.6  Commits and rollbacks of one workspace are made one after the other: each is planned on what the one before left.
  *   BOO-16.4  Conflicts are named one by one with their reason, and nothing is written.
  *   BOO-16.5  A plan that was frozen for a person's yes is performed as it stands, digest for digest, or refused with ESTALE and nothing written.
  */
-import type { FilesEntry } from "../abi/entry.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { Change, FileStep, Session } from "../abi/files.ts";
 import { limits } from "../abi/limits.ts";
 import type { Pid } from "../abi/process.ts";
 import type { BlobDriver } from "../abi/store.ts";
-import { apply, discardSafely, gather, keepContents, keepManifest, readManifest } from "../drivers/files/commit.ts";
+import { apply, gather, keepContents, keepManifest, readManifest } from "../drivers/files/commit.ts";
 import { linkedPath, linkTarget, planCommit, selected, type CommitPlan, type Conflict } from "../files/commit.ts";
 import { unifiedDiff } from "../files/diff.ts";
 import { review, type Review, type ReviewBounds } from "../files/review.ts";
-import { planRollback, safetyOf, type Safety } from "../files/rollback.ts";
-import type { Recorder } from "../kernel/recorder.ts";
+import { safetyOf, type Safety } from "../files/rollback.ts";
 import { sha256, type Digest } from "../lib/hash.ts";
 import { canonical } from "../lib/json.ts";
 import { done, err, ok, type Result } from "../lib/result.ts";
 import type { Turn } from "../lib/turn.ts";
 import { isObeyed } from "../security/policy/names.ts";
 import type { Reach } from "./reach.ts";
+import { finishMove, type StashDeps } from "./stash.ts";
 
-export interface FilesDeps {
+export interface FilesDeps extends StashDeps {
   /** The workspace's folder. */
   readonly lower: string;
   readonly blobs: BlobDriver;
-  readonly now: () => number;
-  readonly recorder: () => Recorder;
   /** Of the whole workspace. */
   readonly turn: Turn;
 }
@@ -57,12 +53,6 @@ export interface CommitResult {
 
 export interface CommitConflicts extends SysError {
   readonly conflicts: readonly Conflict[];
-}
-
-export interface RollbackResult {
-  readonly restored: readonly string[];
-  /** The safety copy of the session's own changes; null when it had none. */
-  readonly safety: Digest | null;
 }
 
 /** A commit's manifest: the safety copy, and the steps for finishing it after a crash. What a person is shown before they allow it, too. */
@@ -240,14 +230,14 @@ function conflictError(conflicts: readonly Conflict[]): CommitConflicts {
 
 interface Act {
   readonly pid: Pid;
-  readonly act: FilesEntry["act"];
+  readonly act: "commit" | "rollback";
   readonly safety: Digest;
   readonly steps: readonly FileStep[];
   readonly stepsDigest?: Digest;
 }
 
 /** Intent, durable; the steps; outcome. A failed apply has put back what it did, and its outcome says that nothing changed. */
-async function perform(deps: FilesDeps, act: Act): Promise<Result<void, SysError>> {
+export async function perform(deps: FilesDeps, act: Act): Promise<Result<void, SysError>> {
   const recorder = deps.recorder();
   const changes = act.steps.map((step) => ({
     path: step.path,
@@ -265,61 +255,27 @@ async function perform(deps: FilesDeps, act: Act): Promise<Result<void, SysError
   return applied;
 }
 
-export function rollbackSession(session: Session, deps: FilesDeps): Promise<Result<RollbackResult, SysError>> {
-  return deps.turn.take(() => rollbackInTurn(session, deps));
-}
-
-async function rollbackInTurn(session: Session, deps: FilesDeps): Promise<Result<RollbackResult, SysError>> {
-  const restored: string[] = [];
-  const commits = deps.recorder().table.commits.filter((commit) => commit.session === session.pid);
-  for (const { safety } of commits.toReversed()) {
-    const undone = await undoCommit(session.pid, safety, deps);
-    if (!undone.ok) return undone;
-    restored.push(...undone.value);
-  }
-  const changes = await session.changes();
-  if (!changes.ok) return changes;
-  if (changes.value.length === 0) return ok({ restored, safety: null });
-  const safety = await discardSafely(session, deps.blobs);
-  return safety.ok ? ok({ restored, safety: safety.value }) : safety;
-}
-
-async function undoCommit(pid: Pid, safety: Digest, deps: FilesDeps): Promise<Result<readonly string[], SysError>> {
-  const manifest = readManifest(safety, deps.blobs);
-  if (!manifest.ok) return manifest;
-  /** commitSession() wrote it, and its digest proves that nobody changed it. */
-  const saved = manifest.value as CommitManifest;
-  const workspace = gather(
-    deps.lower,
-    saved.entries.map((entry) => entry.path),
-    deps.blobs,
-  );
-  if (!workspace.ok) return workspace;
-  const { steps, conflicts } = planRollback(saved, workspace.value);
-  if (conflicts.length > 0) {
-    const lines = conflicts.map((conflict) => conflict.message);
-    return fail("ESTALE", `${conflicts.length} conflict(s), so nothing was put back:\n${lines.join("\n")}`);
-  }
-  const stepsDigest = await keepManifest({ steps }, deps.blobs);
-  if (!stepsDigest.ok) return stepsDigest;
-  const performed = await perform(deps, { pid, act: "rollback", safety, steps, stepsDigest: stepsDigest.value });
-  return performed.ok ? ok(steps.map((step) => step.path)) : performed;
-}
-
 /** What a crash cut short, before any process runs again. */
 export async function finishFiles(deps: FilesDeps): Promise<Result<void, SysError>> {
-  const recorder = deps.recorder();
-  const { unfinished } = recorder.table;
-  const digest = unfinished?.act === "rollback" ? unfinished.steps : unfinished?.safety;
-  if (unfinished === null || digest === undefined || digest === null) return done;
-  const manifest = readManifest(digest, deps.blobs);
-  if (!manifest.ok) return manifest;
-  const { steps } = manifest.value as { readonly steps: readonly FileStep[] };
-  const applied = apply(deps.lower, steps, deps.blobs);
+  const { unfinished } = deps.recorder().table;
+  if (unfinished === null) return done;
+  const { act, stash } = unfinished;
+  if (act === "stash" || act === "unstash") return stash === undefined ? done : finishMove({ ...unfinished, act, stash }, deps);
+  const digest = unfinished.steps ?? unfinished.safety;
+  if (digest === null) return done;
+  const steps = stepsOf(digest, deps.blobs);
+  if (!steps.ok) return steps;
+  const applied = apply(deps.lower, steps.value, deps.blobs);
   const outcome = applied.ok ? unfinished : { ...unfinished, changes: [], safety: null };
   const { steps: _, ...entry } = outcome;
-  recorder.record({ ...entry, at: deps.now(), phase: "outcome" });
+  deps.recorder().record({ ...entry, at: deps.now(), phase: "outcome" });
   return applied;
+}
+
+/** The steps that a manifest of ours names; its digest proves that nobody changed it. */
+export function stepsOf(digest: Digest, blobs: BlobDriver): Result<readonly FileStep[], SysError> {
+  const manifest = readManifest(digest, blobs);
+  return manifest.ok ? ok((manifest.value as { readonly steps: readonly FileStep[] }).steps) : manifest;
 }
 
 function contentOf(blobs: BlobDriver, digest: Digest): Uint8Array | null {

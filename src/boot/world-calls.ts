@@ -2,18 +2,23 @@
 import type { CallContext, CallHandler, CallSpec } from "../abi/call.ts";
 import type { Clock } from "../abi/clock.ts";
 import { fail, sysError, type SysError } from "../abi/errno.ts";
-import type { Session } from "../abi/files.ts";
+import type { Session, SharedFile } from "../abi/files.ts";
 import type { PolicyEngine } from "../abi/policy.ts";
 import type { Pid } from "../abi/process.ts";
 import type { SandboxDriver } from "../abi/sandbox.ts";
 import type { BlobDriver } from "../abi/store.ts";
-import { gather } from "../drivers/files/commit.ts";
+import { gather, keepManifest } from "../drivers/files/commit.ts";
+import { platformTier, sharedTier } from "../drivers/files/tiers.ts";
+import { packageRoot } from "../drivers/own-files.ts";
+import { shareCalls } from "../drivers/tool/fs-share.ts";
 import { fsCalls } from "../drivers/tool/fs.ts";
 import { fsSpecs } from "../drivers/tool/fs-specs.ts";
 import { netCalls } from "../drivers/tool/net.ts";
 import { shellCalls } from "../drivers/tool/shell.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { ok, type Result } from "../lib/result.ts";
+import { tierPath } from "../lib/tier.ts";
+import { join } from "../security/labels.ts";
 import { limitedSandbox } from "./limited-sandbox.ts";
 import type { Config } from "./config.ts";
 import type { Layout } from "./layout.ts";
@@ -55,10 +60,13 @@ export function worldCalls(options: WorldOptions): readonly CallHandler[] {
   const committing = (paths: readonly string[], { pid, frozen }: CallContext): CommitOptions => {
     return { paths, resolutions: {}, reach: reach(pid, fsSpecs.commit, paths), frozen };
   };
+  const shared = (): ReadonlyMap<string, SharedFile> => options.running()?.kernel.recorder.table.shared ?? new Map();
+  const tiers = { session: null, platform: platformTier(packageRoot()), shared: sharedTier(shared, blobs, join) };
   const sandbox = limitedSandbox(options.sandbox, config.sandbox);
   return [
     ...fsCalls({
       session,
+      tier: (path) => tiers[tierPath(path)?.tier ?? "session"],
       diff: (open, paths, { pid }) => diffSession(open, paths, blobs, reach(pid, fsSpecs.diff, paths ?? ["."])),
       freeze: async (open, paths, context) => {
         const running = options.running();
@@ -77,11 +85,19 @@ export function worldCalls(options: WorldOptions): readonly CallHandler[] {
         return found.ok ? ok(new Map([...found.value].map(([path, version]) => [path, version?.digest ?? null]))) : found;
       },
     }),
+    ...shareCalls({
+      session,
+      shared,
+      keep: (data) => blobs.put(data),
+      keepPlan: (plan) => keepManifest(plan, blobs),
+      share: (pid, file) => options.running()?.kernel.shared.put(pid, file) ?? down,
+    }),
     ...shellCalls({ session, sandbox }),
     ...netCalls({ clock }),
   ];
 }
 
 export function filesDeps(layout: Layout, blobs: BlobDriver, clock: Clock, kernel: Kernel): FilesDeps {
-  return { lower: layout.root, blobs, now: () => clock.now(), recorder: () => kernel.recorder, turn: kernel.filesTurn };
+  const { root: lower, sessions, quarantine } = layout;
+  return { lower, sessions, quarantine, blobs, now: () => clock.now(), recorder: () => kernel.recorder, turn: kernel.filesTurn };
 }

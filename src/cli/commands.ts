@@ -5,6 +5,7 @@
 import { limits } from "../abi/limits.ts";
 import type { Io } from "./io.ts";
 import { defineCommand, usageOf, type Command, type OptionTable } from "./term/args.ts";
+import { shells } from "./term/completion.ts";
 
 const pid = { name: "pid", summary: "a process's number, as `daimon ps` shows it" } as const;
 const paths = {
@@ -56,7 +57,12 @@ const run = defineCommand({
     "Where a call needs a person and there is no terminal, the run is left parked and the exit code is 75.",
   options: runOptions,
   positionals: [
-    { name: "program", summary: "a shipped program (brief), or a program's folder or file in this workspace", optional: true },
+    {
+      name: "program",
+      summary: "a shipped program (brief), or a program's folder or file in this workspace",
+      optional: true,
+      complete: "file",
+    },
     { name: "input", summary: "the program's inputs, in its own order", optional: true, many: true, complete: "file" },
   ],
   run: async (input, io: Io) => (await import("./run.ts")).run(input, io),
@@ -158,7 +164,12 @@ const log = defineCommand({
     "`daimon log reindex` makes the search index anew from the journal; `daimon log archive` compresses its closed segments.",
   options: logOptions,
   positionals: [
-    { name: "what", summary: "a process's number, or verify, reindex, archive; everything when left out", optional: true },
+    {
+      name: "what",
+      summary: "a process's number, or verify, reindex, archive; everything when left out",
+      optional: true,
+      words: ["verify", "reindex", "archive"],
+    },
   ],
   run: async (input, io: Io) => (await import("./log.ts")).run(input, io),
 });
@@ -223,13 +234,33 @@ const commit = defineCommand({
   run: async (input, io: Io) => (await import("./commit.ts")).run(input, io),
 });
 
+export const rollbackOptions = {
+  undo: { type: "flag", summary: "bring back what the last rollback took" },
+} as const satisfies OptionTable;
+
 const rollback = defineCommand({
   name: "rollback",
   summary: "take back a process's commits and set its changes aside",
-  details: "What stood there before is put back; what the process had changed is kept as a safety copy in the blob store.",
-  options: {},
+  details:
+    "What stood there before is put back, and the process's session goes to `.daimon/quarantine` as it is. " +
+    "With --undo the commits stand again and the session is back; where a file, the session or a commit came in between, it is named and nothing is changed.",
+  options: rollbackOptions,
   positionals: [pid],
-  run: async (input, io: Io) => (await import("./rollback.ts")).run(input.positionals[0] ?? "", io),
+  run: async (input, io: Io) => (await import("./rollback.ts")).run(input, io),
+});
+
+export const sharedOptions = {
+  remove: { type: "flag", summary: "take the file out, so that no process reads it any more" },
+} as const satisfies OptionTable;
+
+const shared = defineCommand({
+  name: "shared",
+  summary: "list or show the files that processes shared with all others",
+  details:
+    "A process shares a file of its session with the call fs.share, which asks a person; every process reads it below /shared.",
+  options: sharedOptions,
+  positionals: [{ name: "path", summary: "a shared file, to be shown; all are listed when left out", optional: true }],
+  run: async (input, io: Io) => (await import("./shared-files.ts")).run(input, io),
 });
 
 export const fsckOptions = {
@@ -263,7 +294,12 @@ const config = defineCommand({
     "`daimon config trust PATH` accepts a file of the workspace as it is now, `daimon config distrust PATH` takes that back.",
   options: {},
   positionals: [
-    { name: "action", summary: "trust or distrust; shows the settings when left out", optional: true },
+    {
+      name: "action",
+      summary: "trust or distrust; shows the settings when left out",
+      optional: true,
+      words: ["trust", "distrust"],
+    },
     { name: "path", summary: "the file to accept", optional: true, complete: "file" },
   ],
   run: async (input, io: Io) => (await import("./config.ts")).run(input.positionals, io),
@@ -289,7 +325,7 @@ const completion = defineCommand({
   name: "completion",
   summary: "print a shell's completion script: bash, zsh or fish",
   options: {},
-  positionals: [{ name: "shell", summary: "bash, zsh or fish" }],
+  positionals: [{ name: "shell", summary: "bash, zsh or fish", words: shells }],
   run: async (input, io: Io) => (await import("./completion.ts")).run(input.positionals[0] ?? "", io),
 });
 
@@ -311,6 +347,7 @@ const all: readonly Command<Io>[] = [
   diff,
   commit,
   rollback,
+  shared,
   doctor,
   fsck,
   config,

@@ -3,7 +3,8 @@
  *   CLI-24.1  Looking takes no lock and changes nothing; exit 1 where a check found an error, ENOENT where there is nothing to check.
  *   CLI-24.2  --repair takes the workspace's lock, tells what it will do and asks; --yes answers, and without a terminal it is needed.
  *   CLI-24.3  --undo ID puts a repair back, --list names those that can be.
- *   CLI-24.4  A damaged journal is set aside from the damage on, every byte kept, so that the workspace boots again with what is whole.
+ *   CLI-24.4  A damaged journal is set aside from the damage on, every byte kept, so that the workspace boots again with what is whole; until it
+ *            went on, --undo puts it back.
  */
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -12,14 +13,13 @@ import type { BootStep, Entry } from "../abi/entry.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import { bootIntegrity } from "../boot/checks/boot-integrity.ts";
 import { layoutCheck } from "../boot/checks/layout.ts";
-import { journalFix, references } from "../boot/checks/references.ts";
+import { cutOf, references } from "../boot/checks/references.ts";
 import { storeSeparation } from "../boot/checks/stores.ts";
 import { listRepairs, repair, runChecks, undo, type Check, type Problem } from "../boot/fsck.ts";
 import { checkFolder, type Layout } from "../boot/layout.ts";
 import { acquireLock, readIdentity } from "../boot/lock.ts";
 import { standingOf } from "../boot/provenance.ts";
 import { checkJournal, readStores } from "../boot/stores.ts";
-import { setAside } from "../drivers/store/archive.ts";
 import { decode } from "../kernel/codec.ts";
 import { recoverTable } from "../kernel/recover.ts";
 import { emptyTable } from "../kernel/table.ts";
@@ -74,7 +74,7 @@ async function check(layout: Layout, io: Io): Promise<readonly Problem[]> {
   if (stores !== null && !stores.ok) {
     // Setting the end aside mends damage; who signed it is another matter.
     if (stores.error.errno === "EKEYREJECTED") problems.push(problemOf(".daimon/journal", stores.error.message));
-    else problems.push(problemOf("journal", stores.error.message, journalFix));
+    else problems.push({ ...problemOf(".daimon/journal", stores.error.message), repair: cutOf(layout, []) });
   }
   if (stores?.ok === true) {
     const { log, blobs } = stores.value;
@@ -97,9 +97,8 @@ function* boots(records: Iterable<Result<{ readonly text: string }, SysError>>, 
   }
 }
 
-function problemOf(where: string, message: string, fix?: string): Problem {
-  const finding = { rule: "fsck", severity: "error", where, message } as const;
-  return { finding: fix === undefined ? finding : { ...finding, fix }, repair: null };
+function problemOf(where: string, message: string): Problem {
+  return { finding: { rule: "fsck", severity: "error", where, message }, repair: null };
 }
 
 function show(problems: readonly Problem[], io: Io): number {
@@ -126,12 +125,8 @@ function show(problems: readonly Problem[], io: Io): number {
 async function mend(layout: Layout, yes: boolean, io: Io): Promise<Result<number, SysError>> {
   const problems = await check(layout, io);
   const repairs = problems.flatMap((problem) => problem.repair ?? []);
-  const journal = problems.some(({ finding }) => finding.where === "journal");
-  if (repairs.length === 0 && !journal) return ok(show(problems, io));
-  if (!io.json) {
-    for (const { explain } of repairs) print(io, `will ${explain}`);
-    if (journal) print(io, "will set the journal aside from its damage on; what comes before it stays");
-  }
+  if (repairs.length === 0) return ok(show(problems, io));
+  if (!io.json) for (const { explain } of repairs) print(io, `will ${explain}`);
   const agreed = yes ? ok(true) : await confirm("Go on? y or n: ", "a repair", io);
   if (!agreed.ok) return agreed;
   if (!agreed.value) {
@@ -140,20 +135,13 @@ async function mend(layout: Layout, yes: boolean, io: Io): Promise<Result<number
   }
   const mended = repair(layout, problems, io.clock.now());
   if (!mended.ok) return mended;
-  const aside = journal ? setAside(layout.journal) : null;
-  if (aside !== null && !aside.ok) return aside;
   const left = await check(layout, io);
   if (io.json) {
     const findings = left.map((problem) => problem.finding);
-    printJson(io, { repaired: mended.value, journal: aside?.value ?? null, findings });
+    printJson(io, { repaired: mended.value, findings });
   } else {
     if (mended.value !== null)
       print(io, `repaired ${mended.value.repairs.length}; \`daimon fsck --undo ${mended.value.id}\` puts it back`);
-    if (aside !== null && aside.value.folder !== null)
-      print(
-        io,
-        `the journal goes on with ${aside.value.records} records; the rest lies in .daimon/journal/${aside.value.folder}`,
-      );
     show(left, io);
   }
   return ok(left.some(({ finding }) => finding.severity === "error") ? 1 : 0);

@@ -5,7 +5,7 @@
  *   CLI-18.3  --follow goes on with new entries until it is interrupted, and with --json each entry is one line { seq, entry }.
  *   CLI-18.4  --limit gives the last so many of what fits.
  */
-import type { Entry } from "../abi/entry.ts";
+import { entryKinds, type Entry } from "../abi/entry.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { IndexDriver, IndexQuery } from "../abi/store.ts";
 import { readStores, type Stores } from "../boot/stores.ts";
@@ -22,25 +22,6 @@ import { layoutHere, parsePid } from "./workspace.ts";
 
 const forms = ["verify", "reindex", "archive"] as const;
 const followMs = 200;
-
-/** A record, so that a kind nobody listed here does not compile. */
-export const entryKinds = Object.keys({
-  boot: true,
-  spawn: true,
-  exec: true,
-  think: true,
-  turn: true,
-  call: true,
-  outcome: true,
-  evict: true,
-  park: true,
-  answer: true,
-  signal: true,
-  weight: true,
-  exit: true,
-  files: true,
-  checkpoint: true,
-} satisfies Record<Entry["kind"], true>);
 
 export async function run(input: Input<typeof logOptions>, io: Io): Promise<Result<number, SysError>> {
   const [what] = input.positionals;
@@ -60,6 +41,10 @@ export async function run(input: Input<typeof logOptions>, io: Io): Promise<Resu
   return followed;
 }
 
+function isKind(word: string): boolean {
+  return entryKinds.some((kind) => kind === word);
+}
+
 type Filter = IndexQuery;
 
 function filterOf(what: string | undefined, options: Input<typeof logOptions>["options"]): Result<Filter, SysError> {
@@ -70,7 +55,7 @@ function filterOf(what: string | undefined, options: Input<typeof logOptions>["o
       ? pid
       : fail("EINVAL", `\`${(what ?? "").slice(0, 64)}\` is neither a process's number nor a form of this command${hint}`);
   }
-  const wrong = options.kind.find((kind) => !entryKinds.includes(kind));
+  const wrong = options.kind.find((kind) => !isKind(kind));
   if (wrong !== undefined)
     return fail(
       "EINVAL",

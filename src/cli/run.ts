@@ -144,6 +144,7 @@ function manifestOf({ program, bodyName }: FoundProgram, { config }: Machine, op
     windowTokens: windows.length === 0 ? null : Math.min(...windows),
     stepsMax: limits.stepsMax,
     outputs: program.outputs,
+    ...(program.follows === "own" ? { follows: program.follows } : {}),
   };
 }
 

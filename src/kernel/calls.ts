@@ -1,7 +1,7 @@
 /**
  * Calls: the one call table. Native calls and tools of MCP servers are entries of the same kind.
  *   KRN-4.1  Two calls of one name are refused when the table is made.
- *   KRN-4.2  Schemas compile when a call is first used, so that a boot does not pay for calls nobody makes.
+ *   KRN-4.2  Schemas compile when a call is first used, so that a boot does not pay for calls nobody makes. A call of which one is broken is not made.
  */
 import type { CallHandler, CallSpec } from "../abi/call.ts";
 import { fail, type SysError } from "../abi/errno.ts";
@@ -16,7 +16,7 @@ export class Registered {
   readonly handler: CallHandler;
   readonly action: PolicyEntity;
   readonly #compile: Compile;
-  #check: Check | null = null;
+  #checks: { readonly input: Check; readonly output: Check } | null = null;
 
   constructor(handler: CallHandler, compile: Compile) {
     this.spec = handler.spec;
@@ -27,14 +27,24 @@ export class Registered {
 
   /** null when the arguments fit; otherwise what is wrong with them. */
   get check(): Check {
-    this.#check ??= this.#compiled();
-    return this.#check;
+    this.#checks ??= this.#compiled();
+    return this.#checks.input;
   }
 
-  #compiled(): Check {
-    const compiled = this.#compile(this.spec.input);
-    if (compiled.ok) return compiled.value;
-    return () => `the schema of ${this.spec.name} is broken (${compiled.error}); the call cannot be checked, so it is not made`;
+  /** null when what the call gave has the form it declares; otherwise what is wrong with it. */
+  get checkOutput(): Check {
+    this.#checks ??= this.#compiled();
+    return this.#checks.output;
+  }
+
+  #compiled(): { readonly input: Check; readonly output: Check } {
+    const input = this.#compile(this.spec.input);
+    const output = this.#compile(this.spec.output);
+    if (input.ok && output.ok) return { input: input.value, output: output.value };
+    const why = input.ok ? (output.ok ? "" : output.error) : input.error;
+    const refuse = (): string =>
+      `the schema of ${this.spec.name} is broken (${why}); the call cannot be checked, so it is not made`;
+    return { input: refuse, output: refuse };
   }
 }
 

@@ -15,6 +15,7 @@ import type {
   Intent,
   OutcomeEntry,
   ParkEntry,
+  ShareEntry,
   SignalEntry,
   ThinkEntry,
   TurnEntry,
@@ -89,6 +90,8 @@ function change(table: Table, entry: Entry, input: FoldInput): void {
       return applyExit(table, entry);
     case "files":
       return applyFiles(table, entry);
+    case "share":
+      return applyShare(table, entry);
     case "checkpoint":
       return;
     default:
@@ -121,6 +124,13 @@ function recordProduced(table: Table, entry: FilesEntry): void {
     table.produced.set(to, entry.pid);
     table.producedPaths.set(path, entry.pid);
   }
+}
+
+/** What is shared is an artefact: put where instructions are looked for, it is none. */
+function applyShare(table: Table, { path, file, pid, at }: ShareEntry): void {
+  if (file === null) return void table.shared.delete(path);
+  table.shared.set(path, { ...file, by: pid, at });
+  table.produced.set(file.blob, pid);
 }
 
 function applyThink(table: Table, entry: ThinkEntry): void {

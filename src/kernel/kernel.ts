@@ -17,7 +17,7 @@ import type { Label } from "../abi/label.ts";
 import { limits } from "../abi/limits.ts";
 import type { Delta } from "../abi/model.ts";
 import type { PolicyEngine } from "../abi/policy.ts";
-import type { ExitStatus, Manifest, Pid, ProcessSummary, Signal } from "../abi/process.ts";
+import type { Follows, ExitStatus, Manifest, Pid, ProcessSummary, Signal } from "../abi/process.ts";
 import type { BlobDriver, LogDriver, SwapDriver } from "../abi/store.ts";
 import type { Body } from "../abi/sys.ts";
 import { assert, Panic } from "../lib/assert.ts";
@@ -35,8 +35,9 @@ import { Running, type Core, type Cpu } from "./core.ts";
 import { exit } from "./exit.ts";
 import { begun } from "./perform.ts";
 import { Halted, Recorder, type EntryListener } from "./recorder.ts";
+import { SharedTier } from "./shared-tier.ts";
 import { Slots } from "./slots.ts";
-import { headTokens, placed } from "./spawn.ts";
+import { headTokens, placed, type Measured } from "./spawn.ts";
 import { answered, programMissing, superseded } from "./reasons.ts";
 import { summaryOf } from "./summary.ts";
 import type { Proc, Table } from "./table.ts";
@@ -56,8 +57,8 @@ export interface KernelOptions {
   cpu(name: string): Cpu | null;
   body(name: string): Body | null;
   readonly defaultCpu: string;
-  /** What every agent is told after its own instructions: the workspace's AGENTS.md. Empty when there is none. */
-  readonly preamble: string;
+  /** What agents are told after their own instructions. Empty when there is nothing. */
+  readonly preamble: Readonly<Record<Follows, string>>;
 }
 
 export interface SpawnRequest {
@@ -75,6 +76,7 @@ export class Kernel {
   readonly recorder: Recorder;
   /** Whose turn it is to change the workspace's files; the table knows one unfinished act. */
   readonly filesTurn = new Turn();
+  readonly shared: SharedTier;
   readonly #options: KernelOptions;
   readonly #core: Core;
   readonly #running = new Map<Pid, Running>();
@@ -99,6 +101,7 @@ export class Kernel {
     this.#options = options;
     this.recorder = recorder;
     this.calls = calls;
+    this.shared = new SharedTier(recorder, options.clock, (work) => this.#writing(work));
     const trap = new Trap(calls, options.policy);
     const tools = new WeakMap<Manifest, Tools>();
     this.#core = {
@@ -180,6 +183,13 @@ export class Kernel {
     assert(proc !== undefined, "a spawned process exists");
     this.#start(proc);
     return ok(pid);
+  }
+
+  measure(parent: Proc, asked: Manifest, goal: Json): Result<Measured, SysError> {
+    const checked = placed(this.recorder.table, this.#options, asked, parent, parent.cpu);
+    if (!checked.ok) return checked;
+    const { manifest, windowTokensMax: windowTokens } = checked.value;
+    return ok({ windowTokens, headTokens: headTokens(manifest, this.#core.toolsOf(manifest).tokens, goal) });
   }
 
   /** The process goes on as another agent. What stood in its window is gone from it; its label, budget and session stay. */

@@ -10,6 +10,7 @@
  *   KRN-5.7  What a person is asked to allow is worked out before they are asked; what would happen must still be that when it is performed,
  *            or they are asked again. What cannot be worked out is the call's error, and nobody is asked.
  *   KRN-5.8  The arguments a person is shown are the arguments performed.
+ *   KRN-5.9  What a call gives has the form that it declares, or the outcome is EPROTO with the call's name, and nothing of it is kept.
  *   KRN-5.4  A handler that throws is an EIO outcome of that call; the process goes on.
  */
 import type { CallHandler, CallValue, EffectClass, Verdict } from "../abi/call.ts";
@@ -236,13 +237,20 @@ export function outcomeOf(core: Core, proc: Proc, call: PendingCall, result: Res
     return { ...base, error, tokens: hasWindow ? estimateTokens(errorText(error)) : 0 };
   }
   const { value, source, label } = result.value;
-  if (tooDeep(value, limits.jsonDepthMax)) {
-    const what = `${call.name} gave a value nested deeper than ${limits.jsonDepthMax} levels, which is not kept`;
-    return outcomeOf(core, proc, call, fail("EPROTO", what));
+  const fault = tooDeep(value, limits.jsonDepthMax)
+    ? `nested deeper than ${limits.jsonDepthMax} levels`
+    : misfit(core.calls.get(call.name)?.checkOutput(value) ?? null);
+  if (fault !== null) {
+    const what = `${call.name} gave a value ${fault}, which is not kept`;
+    return outcomeOf(core, proc, call, fail("EPROTO", `${what}; the fault is the tool's, so go on without it`));
   }
   const whole = hasWindow ? render(value) : "";
   const shown = hasWindow ? excerpt(whole, call.id, 0) : "";
   /** What is cut is kept whole in the blob store, for mem.read to read on. */
   const entry: OutcomeEntry = { ...base, ...core.recorder.store(value, shown !== whole), tokens: estimateTokens(shown) };
   return source === undefined && label === undefined ? entry : { ...entry, ...(source && { source }), ...(label && { label }) };
+}
+
+function misfit(fault: string | null): string | null {
+  return fault === null ? null : `of another form than it declares (${fault})`;
 }

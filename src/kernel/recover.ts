@@ -163,6 +163,7 @@ function applied(table: Table, entry: Entry, input: FoldInput): boolean {
 /** Payloads that the fold only names: a body asks for its results when it runs again, a model for the pages that left. */
 function readLater(entry: Entry): readonly Digest[] {
   if (entry.kind === "outcome") return entry.blob === undefined ? [] : [entry.blob];
+  if (entry.kind === "share") return entry.file === null ? [] : [entry.file.blob];
   return entry.kind === "evict" ? [...entry.pages, ...(entry.turns ?? [])].map(({ blob }) => blob) : [];
 }
 

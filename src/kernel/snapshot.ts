@@ -3,6 +3,7 @@
  *   KRN-2.1  restore(serialise(table)) equals the table.
  *   KRN-2.2  A process's digest covers all its folded state but wall-clock times, so that an undisturbed and a resumed run agree.
  */
+import type { SharedFile } from "../abi/files.ts";
 import type { Page } from "../abi/page.ts";
 import { assert } from "../lib/assert.ts";
 import { sha256, type Digest } from "../lib/hash.ts";
@@ -42,7 +43,9 @@ function pageRow({ id, tokens, pin, resident, bornStep, blob, kind, label, sourc
 /** SHA-256 over all processes: a zombie by its exit digest and status, a live one by its state. */
 export function tableDigest(table: Table): Digest {
   const rows = [...table.procs.values()].map((proc) => [proc.pid, proc.exitDigest ?? digestOf(proc), proc.exit]);
-  return sha256(JSON.stringify([table.nextPid, rows]));
+  return sha256(
+    JSON.stringify([table.nextPid, rows, [...table.shared].map(([path, { blob, label, by }]) => [path, blob, label, by])]),
+  );
 }
 
 type Kept = "nextPid" | "live" | "commits" | "unfinished" | "bootDigest" | "boots" | "at";
@@ -51,6 +54,7 @@ interface SavedTable extends Pick<Table, Kept> {
   readonly version: 1;
   readonly produced: readonly (readonly [Digest, number])[];
   readonly producedPaths: readonly (readonly [string, number])[];
+  readonly shared: readonly (readonly [string, SharedFile])[];
   readonly procs: readonly (Omit<Proc, "manifest" | "tape"> & { readonly tape: readonly [string, unknown][] | null })[];
 }
 
@@ -59,6 +63,7 @@ export function serialise(table: Table): string {
   const { nextPid, live, commits, unfinished, bootDigest, boots, at } = table;
   const produced = [...table.produced];
   const producedPaths = [...table.producedPaths];
+  const shared = [...table.shared];
   const procs = [...table.procs.values()].map((proc) => {
     const { manifest: _, ...rest } = proc;
     return { ...rest, tape: proc.tape === null ? null : [...proc.tape] };
@@ -74,6 +79,7 @@ export function serialise(table: Table): string {
     at,
     produced,
     producedPaths,
+    shared,
     procs,
   });
 }
@@ -89,5 +95,6 @@ export function restore(text: string, input: Pick<FoldInput, "manifest">): Table
   const { nextPid, live, commits, unfinished, bootDigest, boots, at } = saved;
   const produced = new Map(saved.produced);
   const producedPaths = new Map(saved.producedPaths);
-  return { procs, nextPid, live, commits, unfinished, bootDigest, boots, at, produced, producedPaths };
+  const shared = new Map(saved.shared);
+  return { procs, nextPid, live, commits, shared, unfinished, bootDigest, boots, at, produced, producedPaths };
 }

@@ -6,10 +6,11 @@
  *   KRN-13.4  A window set for a process bounds the windows of everything below it.
  *   KRN-13.5  What a window's head takes is counted with the calls that are offered, whose schemas a provider bills like text.
  *   KRN-13.3  The workspace's instructions follow an agent's own, once.
+ *   KRN-13.6  Below a process that follows its own instructions nobody is told those of the workspace; no process can choose that for its children.
  */
 import { fail, type SysError } from "../abi/errno.ts";
 import { limits } from "../abi/limits.ts";
-import type { Manifest } from "../abi/process.ts";
+import type { Follows, Manifest } from "../abi/process.ts";
 import type { Json } from "../lib/json.ts";
 import { ok, type Result } from "../lib/result.ts";
 import type { Cpu } from "./core.ts";
@@ -23,8 +24,14 @@ export interface Placed {
   readonly windowTokensMax: number;
 }
 
+/** The window that a process would get, and what its head would take of it. */
+export interface Measured {
+  readonly windowTokens: number;
+  readonly headTokens: number;
+}
+
 export interface Places {
-  readonly preamble: string;
+  readonly preamble: Readonly<Record<Follows, string>>;
   cpu(name: string): Cpu | null;
 }
 
@@ -38,7 +45,7 @@ export function placed(
 ): Result<Placed, SysError> {
   const checked = group === undefined ? ok(asked) : attenuated(table, group, asked);
   if (!checked.ok) return checked;
-  const manifest = instructed(checked.value, places.preamble);
+  const manifest = instructed(checked.value, places.preamble[followed(table, checked.value, group)]);
   const name = manifest.cpu ?? cpuDefault;
   const cpu = places.cpu(name);
   if (cpu === null) return fail("ENOENT", `there is no CPU ${JSON.stringify(name)}; see "daimon doctor" for those that are`);
@@ -55,6 +62,12 @@ function attenuated(table: Table, parent: Proc, manifest: Manifest): Result<Mani
   const outputs = manifest.outputs.filter((path) => parent.manifest.outputs.includes(path));
   const stepsMax = Math.min(manifest.stepsMax, parent.manifest.stepsMax);
   return ok({ ...manifest, outputs, stepsMax });
+}
+
+/** What was chosen for the first process holds for all below it. */
+function followed(table: Table, manifest: Manifest, parent: Proc | undefined): Follows {
+  const first = parent === undefined ? undefined : [...ancestry(table, parent)].at(-1);
+  return (first?.manifest ?? manifest).follows ?? "workspace";
 }
 
 function instructed(manifest: Manifest, preamble: string): Manifest {

@@ -3,6 +3,7 @@ import type { Limits } from "../abi/budget.ts";
 import type { CallId } from "../abi/call.ts";
 import type { FilesEntry } from "../abi/entry.ts";
 import type { SysError } from "../abi/errno.ts";
+import type { SharedFile } from "../abi/files.ts";
 import type { Label } from "../abi/label.ts";
 import type { Message, Part, ResultPart } from "../abi/message.ts";
 import type { StopReason } from "../abi/model.ts";
@@ -116,6 +117,8 @@ export interface Table {
   readonly producedPaths: Map<string, Pid>;
   /** Commits that stand, oldest first. */
   commits: readonly Committed[];
+  /** The shared tier, by path below `/shared`. */
+  readonly shared: Map<string, SharedFile>;
   /** A commit or rollback that was begun and has no outcome: the next kernel finishes it. */
   unfinished: FilesEntry | null;
   bootDigest: Digest | null;
@@ -132,6 +135,7 @@ export function emptyTable(): Table {
     produced: new Map(),
     producedPaths: new Map(),
     commits: [],
+    shared: new Map(),
     unfinished: null,
     bootDigest: null,
     boots: 0,

@@ -12,8 +12,8 @@ export type Support = "exact" | "shared" | "none";
 /** A document prepared for many checks. */
 export interface Source {
   readonly lines: readonly Line[];
-  /** Words as a person reads them, with the line of each. */
-  readonly read: readonly PlacedWord[];
+  /** The words of each line as a person reads them, by the line's number. */
+  readonly read: ReadonlyMap<number, readonly string[]>;
 }
 
 interface PlacedWord {
@@ -22,11 +22,12 @@ interface PlacedWord {
 }
 
 export function sourceOf(path: string, lines: readonly Line[]): Source {
-  const read: PlacedWord[] = [];
+  const read = new Map<number, string[]>();
   for (const block of readBlocks(path, lines, noCarry, true).blocks) {
     for (const [index, mark] of block.marks.entries()) {
-      const piece = block.text.slice(mark.at, block.marks[index + 1]?.at);
-      for (const word of words(piece)) read.push({ word, line: mark.line });
+      const line = read.get(mark.line) ?? [];
+      for (const word of words(block.text.slice(mark.at, block.marks[index + 1]?.at))) line.push(word);
+      read.set(mark.line, line);
     }
   }
   return { lines, read };
@@ -41,16 +42,17 @@ export const sharedTermsMin = 0.5;
 export function supportOf(source: Source, text: string, line: number, to: number): Support {
   const wanted = words(text);
   if (wanted.length === 0 || line < 1 || line > source.lines.length) return "none";
-  const near = (word: PlacedWord): boolean => word.line >= line && word.line <= Math.max(to, line) + runOnLinesMax;
-  if (runs(source.read.filter(near), wanted, line)) return "exact";
-  const raw = placed(source.lines, line, Math.max(to, line) + runOnLinesMax);
+  const near = source.lines.slice(line - 1, Math.max(to, line) + runOnLinesMax);
+  const read = near.flatMap(({ n }) => placed(source.read.get(n) ?? [], n));
+  if (runs(read, wanted, line)) return "exact";
+  const raw = near.flatMap((own) => placed(words(own.text), own.n));
   if (runs(raw, wanted, line)) return "exact";
-  const cited = [...source.read, ...raw].filter((word) => word.line >= line && word.line <= Math.max(to, line));
+  const cited = [...read, ...raw].filter((word) => word.line <= Math.max(to, line));
   return shares(cited.map((word) => word.word).join(" "), text) ? "shared" : "none";
 }
 
-function placed(lines: readonly Line[], from: number, to: number): PlacedWord[] {
-  return lines.slice(from - 1, to).flatMap(({ n, text }) => words(text).map((word) => ({ word, line: n })));
+function placed(found: readonly string[], line: number): PlacedWord[] {
+  return found.map((word) => ({ word, line }));
 }
 
 function runs(stream: readonly PlacedWord[], wanted: readonly string[], line: number): boolean {

@@ -66,23 +66,35 @@ async function runOnce(sys: Sys, program: string, jobs: readonly Job[]): Promise
 }
 
 async function spawn(sys: Sys, program: string, job: Job): Promise<Result<number, SysError>> {
-  const { pass, input, retry } = job;
-  const { name, instructions, output, limits, windowTokens, stepsMax } = pass;
-  const spawned = await sys.call("proc.spawn", {
-    manifest: {
-      name,
-      instructions,
-      calls: callsOf(job),
-      output,
-      limits: { ...limits },
-      windowTokens,
-      stepsMax,
-    },
-    goal: { program, pass: name, input, ...(retry === null ? {} : { retry: `The try before failed: ${retry}. Mend that.` }) },
-  });
+  const spawned = await sys.call("proc.spawn", childOf(program, job));
   if (!spawned.ok) return spawned;
   const pid = isObject(spawned.value) ? spawned.value["pid"] : undefined;
-  return typeof pid === "number" ? ok(pid) : err(sysError("EPROTO", `pass ${name} could not start: the kernel named no process`));
+  return typeof pid === "number"
+    ? ok(pid)
+    : err(sysError("EPROTO", `pass ${job.pass.name} could not start: the kernel named no process`));
+}
+
+/** The window that an agent of a pass would get, and what it would hold of it before any input. */
+export async function measure(
+  sys: Sys,
+  program: string,
+  pass: Pass,
+): Promise<Result<{ readonly windowTokens: number; readonly headTokens: number }, SysError>> {
+  const measured = await sys.call("proc.measure", childOf(program, { pass, input: {}, check: null, retry: null }));
+  if (!measured.ok) return measured;
+  const { windowTokens, headTokens } = isObject(measured.value) ? measured.value : {};
+  return typeof windowTokens === "number" && typeof headTokens === "number"
+    ? ok({ windowTokens, headTokens })
+    : err(sysError("EPROTO", `the kernel did not say what window pass ${pass.name} gets`));
+}
+
+function childOf(program: string, job: Job): JsonObject {
+  const { pass, input, retry } = job;
+  const { name, instructions, output, limits, windowTokens, stepsMax } = pass;
+  return {
+    manifest: { name, instructions, calls: callsOf(job), output, limits: { ...limits }, windowTokens, stepsMax },
+    goal: { program, pass: name, input, ...(retry === null ? {} : { retry: `The try before failed: ${retry}. Mend that.` }) },
+  };
 }
 
 /** fs.read of a job with one document becomes fs.read(that document). */

@@ -81,6 +81,10 @@ export const declarationSchema: JsonSchema = {
     calls: { ...texts, description: "Capabilities: what the program may do at most." },
     limits: limitsSchema,
     windowTokens: window,
+    follows: {
+      enum: ["workspace", "own"],
+      description: "own: its agents are not told AGENTS.md and CLAUDE.md of the workspace; workspace unless said.",
+    },
   },
   required: ["name", "version", "summary"],
   additionalProperties: false,

@@ -2,13 +2,18 @@
  * Documents: what a folder holds, and how each document is read within a window. Acts only through Sys.
  *   PRG-5.1  Every file of the folder is either a document or skipped with its reason; none disappears.
  *   PRG-5.2  Documents come in the order of their paths; a document larger than its share comes in parts that cover every line once.
+ *   PRG-5.4  No read of a part takes more tokens than planned, however unevenly the document is written, unless a single line does.
+ *   PRG-5.5  Of a line too long to be read whole the rest is named as not read.
  *   PRG-5.3  A text read back has its lines' own numbers.
  */
 import { fail, type SysError } from "../abi/errno.ts";
+import { limits } from "../abi/limits.ts";
 import type { Sys } from "../abi/sys.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { withoutCut, type Line } from "../lib/text-blocks.ts";
+import { estimateTokens } from "../lib/tokens.ts";
+import type { ReadPlan } from "./room.ts";
 
 export interface DocumentPart {
   readonly path: string;
@@ -31,34 +36,56 @@ export interface Inventory {
   readonly skipped: readonly Skipped[];
 }
 
-const documentsMax = 2_000;
-const documentBytesMax = 4 * 1024 * 1024;
-const depthMax = 12;
-/** Bytes a token stands for in prose, on the careful side. */
-const bytesPerToken = 3.6;
-/** The share of the window one read may fill, and how many windows one process may read through. */
-const readShare = 0.16;
-const windowsPerPart = 1.5;
+/** What a folder holds, before any of it is read. */
+export interface Listing {
+  readonly root: string;
+  readonly files: readonly Found[];
+  readonly skipped: readonly Skipped[];
+}
 
-export async function takeInventory(sys: Sys, root: string, windowTokens: number): Promise<Result<Inventory, SysError>> {
+export async function listDocuments(sys: Sys, root: string): Promise<Result<Listing, SysError>> {
   const files: Found[] = [];
   const skipped: Skipped[] = [];
   const walked = await walk(sys, root.replace(/\/+$/, ""), 0, files, skipped);
-  if (!walked.ok) return walked;
-  const parts: DocumentPart[] = [];
-  const documents: { path: string; lines: number }[] = [];
-  for (const file of files.toSorted((a, b) => (a.path < b.path ? -1 : 1))) {
-    const probed = await probe(sys, file);
-    if (typeof probed === "string") skipped.push({ path: file.path, why: probed });
-    else {
-      documents.push({ path: file.path, lines: probed });
-      parts.push(...partsOf(file, probed, windowTokens));
-    }
-  }
-  return ok({ parts, documents, skipped: skipped.toSorted((a, b) => (a.path < b.path ? -1 : 1)) });
+  return walked.ok ? ok({ root, files, skipped }) : walked;
 }
 
-interface Found {
+export async function takeInventory(sys: Sys, listing: Listing, plan: ReadPlan): Promise<Result<Inventory, SysError>> {
+  const { root, files } = listing;
+  const skipped = [...listing.skipped];
+  const parts: DocumentPart[] = [];
+  const documents: { path: string; lines: number }[] = [];
+  for (const { path, bytes } of files.toSorted((a, b) => (a.path < b.path ? -1 : 1))) {
+    const read = bytes === 0 ? ok(nothing) : await readDocument(sys, path);
+    const why = read.ok ? notDocument(read.value) : whyNot(read.error);
+    if (!read.ok || why !== null) {
+      skipped.push({ path, why: why ?? "it cannot be read" });
+      continue;
+    }
+    const { lines, cut } = read.value;
+    documents.push({ path, lines: lines.length });
+    parts.push(...partsOf(path, lines, plan));
+    if (cut > 0)
+      skipped.push({
+        path,
+        why: `what ${cut === 1 ? "one line holds" : `${cut} lines hold`} beyond ${limits.lineCharsMax} characters`,
+      });
+  }
+  skipped.sort((a, b) => (a.path < b.path ? -1 : 1));
+  return parts.length === 0 ? fail("ENOENT", nothingToRead(root, skipped)) : ok({ parts, documents, skipped });
+}
+
+const nothing: WholeDocument = { lines: [], cut: 0 };
+const namedMax = 3;
+
+function nothingToRead(root: string, skipped: readonly Skipped[]): string {
+  const named = skipped.slice(0, namedMax).map(({ path, why }) => `${path} (${why})`);
+  const more = skipped.length > namedMax ? [`and ${skipped.length - namedMax} more`] : [];
+  const found = named.length === 0 ? "" : `: ${[...named, ...more].join("; ")}`;
+  return `${root} holds no document that can be read${found}; name a folder with text, Markdown, HTML, CSV or source files`;
+}
+
+export interface Found {
   readonly path: string;
   /** null where the listing does not say. */
   readonly bytes: number | null;
@@ -73,16 +100,17 @@ async function walk(sys: Sys, path: string, depth: number, files: Found[], skipp
     return ok(undefined);
   }
   if (isCut(listing.value))
-    skipped.push({ path: path === "" ? "." : path, why: "its listing was cut; what it did not show was not read" });
+    skipped.push({ path: path === "" ? "." : path, why: `what lies beyond its first ${limits.listEntriesMax} entries` });
   for (const entry of entriesOf(listing.value, path)) {
     const name = entry.path.split("/").at(-1) ?? "";
-    if (entry.type === "folder" && depth < depthMax && !name.startsWith(".") && name !== "node_modules") {
-      await walk(sys, entry.path, depth + 1, files, skipped);
-    } else if (entry.type !== "file") skipped.push({ path: entry.path, why: kinds[entry.type] ?? "no file" });
-    else if (files.length >= documentsMax)
-      return fail("E2BIG", `${path} holds more than ${documentsMax} files; name a smaller folder`);
-    else if (entry.bytes !== null && entry.bytes > documentBytesMax) {
-      skipped.push({ path: entry.path, why: `too large: ${entry.bytes} bytes` });
+    if (entry.type === "folder" && depth < limits.documentDepthMax && !name.startsWith(".") && name !== packagesFolder) {
+      const below = await walk(sys, entry.path, depth + 1, files, skipped);
+      if (!below.ok) return below;
+    } else if (entry.type !== "file") skipped.push({ path: entry.path, why: whyNotEntered(entry, name) });
+    else if (files.length >= limits.documentsMax)
+      return fail("E2BIG", `${path} holds more than ${limits.documentsMax} files; name a smaller folder`);
+    else if (entry.bytes !== null && entry.bytes > limits.fileBytesMax) {
+      skipped.push({ path: entry.path, why: `too large, with ${entry.bytes} bytes where ${limits.fileBytesMax} can be read` });
     } else files.push({ path: entry.path, bytes: entry.bytes });
   }
   return ok(undefined);
@@ -122,24 +150,26 @@ function isCut(value: Json): boolean {
   return isObject(value) && typeof value["text"] === "string" && /\n\[more than \d+ entries/.test(value["text"]);
 }
 
-/** How many lines a document has, or why it is none. */
-async function probe(sys: Sys, file: Found): Promise<number | string> {
-  if (file.bytes === 0) return "empty";
-  const read = await readLines(sys, file.path, 1, 1);
-  if (!read.ok) return whyNot(read.error);
-  const sample = read.value.lines.map((line) => line.text).join("\n");
-  if (isBinary(sample)) return "binary";
-  return read.value.of === 0 ? "empty" : read.value.of;
+/** Why what was read is no document; null when it is one. */
+function notDocument({ lines }: WholeDocument): string | null {
+  if (lines.length === 0) return "empty";
+  return isBinary(lines[0]?.text ?? "") ? "binary" : null;
 }
 
-/** What the reader of a brief is told of an entry that is no document. */
-const kinds: Readonly<Record<string, string>> = { link: "a link", folder: "a hidden or very deep folder" };
+/** What the reader of a brief is told of an entry that is neither a file nor a folder that is entered. */
+function whyNotEntered({ type }: Entry, name: string): string {
+  if (type !== "folder") return type === "link" ? "a link" : "no file";
+  if (name.startsWith(".")) return "a hidden folder";
+  return name === packagesFolder ? "installed packages" : `a folder more than ${limits.documentDepthMax} deep`;
+}
+
+const packagesFolder = "node_modules";
 
 /** `binary, a PNG image of 512 bytes` where the error says what it is; else the error. What it advises a process to do next is not for a reader. */
 function whyNot({ errno, message }: SysError): string {
-  if (errno === "EPERM" || errno === "EACCES") return "it is not permitted";
-  const what = /\bnot text but (.{1,80}? bytes)\b/.exec(message)?.[1];
-  if (what !== undefined) return `binary, ${what}`;
+  if (errno === "EPERM" || errno === "EACCES") return "not permitted";
+  const what = /\bnot text but (.{1,80}? bytes?)\b/.exec(message)?.[1];
+  if (what !== undefined) return /^an? /.test(what) ? `binary, ${what}` : what;
   return /\bbinary\b/i.test(message) ? "binary" : message;
 }
 
@@ -150,21 +180,44 @@ function isBinary(sample: string): boolean {
   return broken > sample.length / 50;
 }
 
-function partsOf(file: Found, lines: number, windowTokens: number): DocumentPart[] {
-  const tokens = (file.bytes ?? lines * 80) / bytesPerToken;
-  const tokensPerLine = Math.max(tokens / lines, 0.5);
-  const linesPerRead = Math.max(1, Math.min(400, Math.floor((windowTokens * readShare) / tokensPerLine)));
-  const count = Math.max(1, Math.min(lines, Math.ceil(tokens / (windowTokens * windowsPerPart))));
-  const size = Math.ceil(lines / count);
+function partsOf(path: string, lines: readonly Line[], { tokensPerRead, readsPerPart }: ReadPlan): DocumentPart[] {
+  const costs = lines.map(({ n, text }) => estimateTokens(`${n}│ ${text}`) + 1);
+  const of = lines.length;
   const parts: DocumentPart[] = [];
-  for (let from = 1; from <= lines; from += size) {
-    parts.push({ path: file.path, from, to: Math.min(lines, from + size - 1), of: lines, linesPerRead });
+  for (let from = 1; from <= of;) {
+    const linesPerRead = linesThatFit(
+      costs.slice(from - 1, from - 1 + linesPerReadMax * readsPerPart),
+      tokensPerRead,
+      readsPerPart,
+    );
+    /** What is left is shared out evenly, so that no part is a mere rest. */
+    const count = Math.ceil((of - from + 1) / (linesPerRead * readsPerPart));
+    const to = from + Math.ceil((of - from + 1) / count) - 1;
+    parts.push({ path, from, to, of, linesPerRead });
+    from = to + 1;
   }
   return parts;
 }
 
+const linesPerReadMax = 400;
+
+/** So many lines that no read of the first `reads` takes more than `tokens`, wherever it begins; a single line may. */
+function linesThatFit(costs: readonly number[], tokens: number, reads: number): number {
+  for (let count = linesPerReadMax; count > 1; count = Math.floor(count * 0.8)) {
+    let sum = 0;
+    const fits = costs.slice(0, count * reads).every((cost, index) => {
+      sum += cost - (costs[index - count] ?? 0);
+      return sum <= tokens;
+    });
+    if (fits) return count;
+  }
+  return 1;
+}
+
 export interface ReadLines {
   readonly lines: readonly Line[];
+  /** How many of them were too long to be shown whole. */
+  readonly cut: number;
   /** How many lines the document has. */
   readonly of: number;
 }
@@ -176,8 +229,10 @@ export async function readLines(sys: Sys, path: string, from: number, to: number
   const value = read.value;
   const text = isObject(value) && typeof value["text"] === "string" ? value["text"] : typeof value === "string" ? value : "";
   const range = /^(\d+)-(\d+) of (\d+)$/.exec(isObject(value) && typeof value["lines"] === "string" ? value["lines"] : "");
-  const lines = text === "" ? [] : text.split("\n").flatMap(lineOf);
-  return ok({ lines, of: range === null ? (lines.at(-1)?.n ?? 0) : Number(range[3]) });
+  const rows = text === "" ? [] : text.split("\n");
+  const lines = rows.flatMap(lineOf);
+  const cut = rows.filter((row) => withoutCut(row) !== row).length;
+  return ok({ lines, cut, of: range === null ? (lines.at(-1)?.n ?? 0) : Number(range[3]) });
 }
 
 function lineOf(row: string): Line[] {
@@ -187,15 +242,23 @@ function lineOf(row: string): Line[] {
 
 const linesPerCall = 2_000;
 
+export interface WholeDocument {
+  readonly lines: readonly Line[];
+  /** How many of them were too long to be read whole. */
+  readonly cut: number;
+}
+
 /** A whole document, in as many reads as it takes. */
-export async function readDocument(sys: Sys, path: string): Promise<Result<readonly Line[], SysError>> {
+export async function readDocument(sys: Sys, path: string): Promise<Result<WholeDocument, SysError>> {
   const lines: Line[] = [];
+  let cut = 0;
   for (let from = 1; ;) {
     const read = await readLines(sys, path, from, from + linesPerCall - 1);
     if (!read.ok) return read;
     lines.push(...read.value.lines);
+    cut += read.value.cut;
     const next = (lines.at(-1)?.n ?? 0) + 1;
-    if (next > read.value.of || next <= from) return ok(lines);
+    if (next > read.value.of || next <= from) return ok({ lines, cut });
     from = next;
   }
 }

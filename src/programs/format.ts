@@ -7,6 +7,7 @@
  *   PRG-1.4  A pass takes only an input, `documents`, `sources`, `skipped`, `failures` or an earlier pass.
  *   PRG-1.5  Every schema of a program compiles when it is loaded, not when it is needed.
  *   PRG-1.6  The runner's own calls follow from what the program declares: its children, its documents, its outputs. Agents get only what is listed.
+ *   PRG-1.7  A program follows the instructions of the workspace unless it says that it follows its own alone.
  */
 import { isAlias, isNode, LineCounter, parseDocument, visit, type Document } from "yaml";
 import { fail, type SysError } from "../abi/errno.ts";
@@ -231,6 +232,7 @@ function programOf(value: JsonObject, sections: Sections, hasBody: boolean): Pro
     done: (value["done"] ?? []) as unknown as readonly Predicate[],
     calls: hasBody ? calls : [...new Set([...calls, ...runnerCalls(steps, outputs, documents)])],
     limits: { ...noLimits, ...(isObject(value["limits"]) ? value["limits"] : {}) },
+    follows: value["follows"] === "own" ? "own" : "workspace",
     body: null,
   };
 }
@@ -238,7 +240,7 @@ function programOf(value: JsonObject, sections: Sections, hasBody: boolean): Pro
 function runnerCalls(passes: readonly Pass[], outputs: readonly string[], documents: string | null): readonly string[] {
   const has = (kind: PassKind): boolean => passes.some((pass) => pass.by === kind);
   return [
-    ...(has("agent") ? ["proc.spawn", "proc.wait"] : []),
+    ...(has("agent") ? ["proc.measure", "proc.spawn", "proc.wait"] : []),
     ...(documents === null ? [] : ["fs.list"]),
     ...(documents !== null || has("links") || has("conflicts") || outputs.length > 0 ? ["fs.read"] : []),
     ...(has("publish") ? ["fs.write"] : []),

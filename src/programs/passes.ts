@@ -14,6 +14,7 @@ import type { Pass, Predicate, Program } from "../abi/program.ts";
 import type { Body, Sys } from "../abi/sys.ts";
 import { unreachable } from "../lib/assert.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { plural } from "../lib/plural.ts";
 import { done, ok, type Result } from "../lib/result.ts";
 import type { Check, Compile } from "../lib/schema.ts";
 import { noCarry, readBlocks, sentencesOf, type Block } from "../lib/text-blocks.ts";
@@ -22,8 +23,9 @@ import { printable } from "../lib/text-quote.ts";
 import { conflicts, type Fact } from "../lib/text-rank.ts";
 import { estimateTokens } from "../lib/tokens.ts";
 import { runJobs, type Job } from "./agents.ts";
-import { readDocument, readLines, takeInventory } from "./documents.ts";
+import { listDocuments, readDocument, readLines, takeInventory, type Listing } from "./documents.ts";
 import { auditCitations, auditFile, auditValue, holds, type Shelf } from "./links.ts";
+import { inputTokensMax, readPlanOf, roomsOf, type Rooms } from "./room.ts";
 import { renderTemplate } from "./template.ts";
 import { citedIn, pick } from "./values.ts";
 
@@ -36,15 +38,23 @@ interface Run {
   /** The jobs behind each pass's value, for mending. */
   readonly jobs: Map<string, { readonly jobs: readonly Job[]; outcomes: readonly Json[] }>;
   readonly failures: { pass: string; item: string; why: string; path?: string }[];
+  rooms: Rooms;
   agents: number;
 }
-
-const windowTokensDefault = 32_000;
 
 export function runPasses(program: Program): Body {
   return async (sys) => {
     const { schemaCompiler } = await import("../lib/schema.ts");
-    const run: Run = { sys, program, compile: schemaCompiler(), values: new Map(), jobs: new Map(), failures: [], agents: 0 };
+    const run: Run = {
+      sys,
+      program,
+      compile: schemaCompiler(),
+      values: new Map(),
+      jobs: new Map(),
+      failures: [],
+      rooms: new Map(),
+      agents: 0,
+    };
     const begun = await begin(run);
     if (!begun.ok) return begun;
     for (const pass of program.passes) {
@@ -71,32 +81,35 @@ async function begin(run: Run): Promise<Result<void, SysError>> {
     return fail("EINVAL", `${program.name} cannot run with these arguments: ${misfit}; see "daimon run ${program.name} --help"`);
   for (const [name, value] of Object.entries(input)) values.set(name, value);
   values.set("input", input);
-  if (program.documents === null) return done;
-  const root = input[program.documents];
-  if (typeof root !== "string") return fail("EINVAL", `${program.name} needs ${program.documents}, the file or folder to read`);
-  const windows = program.passes.flatMap((pass) =>
-    pass.each?.of === "documents" ? [pass.windowTokens ?? windowTokensDefault] : [],
-  );
-  const inventory = await takeInventory(sys, root, Math.min(windowTokensDefault, ...windows));
+  const listing = await list(run, input);
+  if (!listing.ok) return listing;
+  const rooms = await roomsOf(sys, program);
+  if (!rooms.ok) return rooms;
+  run.rooms = rooms.value;
+  if (listing.value === null) return done;
+  const inventory = await takeInventory(sys, listing.value, readPlanOf(program, rooms.value));
   if (!inventory.ok) return inventory;
-  if (inventory.value.parts.length === 0)
-    return fail(
-      "ENOENT",
-      `${root} holds no document that can be read; name a folder with text, Markdown, HTML, CSV or source files`,
-    );
   values.set(
     "documents",
     inventory.value.parts.map((part) => ({ ...part })),
   );
   values.set(
     "sources",
-    inventory.value.documents.map((document) => ({ ...document })),
+    inventory.value.documents.map((document) => ({ ...document, size: plural(document.lines, "line") })),
   );
   values.set(
     "skipped",
     inventory.value.skipped.map((file) => ({ ...file })),
   );
   return done;
+}
+
+/** What lies in the folder that the program reads; null for a program that reads none. */
+async function list({ sys, program }: Run, input: JsonObject): Promise<Result<Listing | null, SysError>> {
+  if (program.documents === null) return ok(null);
+  const root = input[program.documents];
+  if (typeof root === "string") return await listDocuments(sys, root);
+  return fail("EINVAL", `${program.name} needs ${program.documents}, the file or folder to read`);
 }
 
 function checkOf(run: Run, schema: JsonObject): Result<Check, SysError> {
@@ -163,7 +176,15 @@ async function runEach(run: Run, pass: Pass, each: NonNullable<Pass["each"]>): P
 function failureOf(pass: Pass, item: Json, error: SysError): Run["failures"][number] {
   const path = isObject(item) && typeof item["path"] === "string" ? item["path"] : null;
   const heading = isObject(item) && typeof item["heading"] === "string" ? item["heading"] : "";
-  return { pass: pass.name, item: path ?? heading, why: `${error.errno}: ${error.message}`, ...(path === null ? {} : { path }) };
+  const why = `${linesIn(item)}${error.errno}: ${error.message}`;
+  return { pass: pass.name, item: path ?? heading, why, ...(path === null ? {} : { path }) };
+}
+
+/** `lines 40 to 80, ` of a part of a document; nothing of a whole one. */
+function linesIn(item: Json): string {
+  if (!isObject(item)) return "";
+  const { from, to, of } = item;
+  return typeof from === "number" && typeof to === "number" && (from > 1 || to !== of) ? `lines ${from} to ${to}, ` : "";
 }
 
 async function runWhole(run: Run, pass: Pass): Promise<Result<Json, SysError>> {
@@ -176,14 +197,13 @@ async function runWhole(run: Run, pass: Pass): Promise<Result<Json, SysError>> {
   return outcome ?? fail("EPROTO", `pass ${pass.name} did not run`);
 }
 
-/** The share of the window that what a pass takes may fill. */
-const inputShare = 0.5;
 const roundsMax = 12;
 
 /** Shrink the first thing taken until it fits: each piece goes through the pass, which is asked to `keep` half; what it keeps is the next round's list. */
 async function fit(run: Run, pass: Pass, reduce: string, input: JsonObject): Promise<Result<JsonObject, SysError>> {
   const name = pass.takes[0]?.split(".").at(-1) ?? "";
-  const room = Math.floor((pass.windowTokens ?? windowTokensDefault) * inputShare);
+  const rest = estimateTokens(JSON.stringify({ ...input, [name]: [] }));
+  const room = inputTokensMax((run.rooms.get(pass.name) ?? 0) - rest);
   let list = input[name];
   for (let round = 0; Array.isArray(list) && round < roundsMax; round += 1) {
     const before = estimateTokens(JSON.stringify(list));
@@ -235,7 +255,7 @@ async function runConflicts(run: Run, pass: Pass): Promise<Result<Json, SysError
   for (const path of pass.takes.flatMap((taken) => pathsIn(pick(run.values, taken)))) {
     const lines = await readDocument(run.sys, path);
     if (!lines.ok) continue;
-    for (const block of readBlocks(path, lines.value, noCarry, true).blocks) {
+    for (const block of readBlocks(path, lines.value.lines, noCarry, true).blocks) {
       if (!isInjection(block.text)) facts.push(...factsOf(block, path));
     }
   }
@@ -345,7 +365,7 @@ async function checkPredicate(run: Run, predicate: Predicate): Promise<Result<vo
   }
   const lines = await readDocument(run.sys, predicate.path);
   if (!lines.ok) return fail(lines.error.errno, `${name} is not done: ${predicate.path} cannot be read: ${lines.error.message}`);
-  const texts = lines.value.map((line) => line.text);
+  const texts = lines.value.lines.map((line) => line.text);
   if (texts.every((text) => text.trim() === "")) return fail("EINVAL", `${name} is not done: ${predicate.path} is empty`);
   if (predicate.check === "file") return done;
   const known = new Set(
@@ -358,7 +378,7 @@ async function checkPredicate(run: Run, predicate: Predicate): Promise<Result<vo
   if (first === undefined) return done;
   return fail(
     "EINVAL",
-    `${name} is not done: ${predicate.path} has ${wrong.length} broken links: ${first}; nothing is delivered`,
+    `${name} is not done: ${predicate.path} has ${plural(wrong.length, "broken link")}: ${first}; nothing is delivered`,
   );
 }
 

@@ -1,6 +1,7 @@
 /**
  * Question: turn a call into the questions policy is asked, one for each privileged argument.
  *   TRP-1.1  Paths reach policy normalised: relative, no `.`, `..`, empty segment, NUL or back-slash trick; anything else is EINVAL.
+ *   TRP-1.4  A tier is named by the file calls that look, and a call that would change one is EROFS whatever policy permits.
  *   TRP-1.2  A call with several paths asks for each; the worst answer counts.
  *   TRP-1.3  A host reaches policy lower-cased and without a trailing dot; a URL that is not http(s) or carries a user is EINVAL.
  */
@@ -12,6 +13,7 @@ import type { EntityRef, PolicyEntity, PolicyRequest } from "../abi/policy.ts";
 import type { Json, JsonObject } from "../lib/json.ts";
 import { foldPath } from "../lib/fold.ts";
 import { ok, type Result } from "../lib/result.ts";
+import { inTier, tierPath } from "../lib/tier.ts";
 import { isSimpleCommand, subCommands } from "./policy/command.ts";
 
 export interface Subject {
@@ -52,7 +54,7 @@ export function questionsOf(
     const role = spec.roles[name];
     if (role === "path") {
       for (const each of Array.isArray(value) ? (value as readonly Json[]) : [value]) {
-        const path = normalPath(each);
+        const path = pathOf(spec, each);
         if (!path.ok) return path;
         ask(entity("Path", path.value), pathContext(path.value, subject.outputs));
       }
@@ -92,6 +94,21 @@ function pathContext(path: string, outputs: readonly string[]): JsonObject {
 
 function entity(type: string, id: string): PolicyEntity {
   return { type, id, attrs: {}, parents: [] };
+}
+
+/** A tier may be looked at by its absolute path, as the file calls of daimon do; nothing may name one to change it. */
+function pathOf(spec: CallSpec, value: Json): Result<string, SysError> {
+  const named = spec.name.startsWith("fs.") && typeof value === "string" ? tierPath(value) : null;
+  if (named === null) return normalPath(value);
+  const inner = normalPath(named.path);
+  if (!inner.ok) return inner;
+  const path = inTier(named.tier, inner.value);
+  return spec.effect === "read"
+    ? ok(path)
+    : fail(
+        "EROFS",
+        `${path} cannot be changed; write a file of your session, whose path is relative, and fs.share gives it to all`,
+      );
 }
 
 /** `./a//b` is `a/b`; the root is `.`. What could mean two things to two readers is refused. */

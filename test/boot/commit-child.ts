@@ -1,19 +1,22 @@
 /**
- * A kernel in a process of its own that commits or rolls back and is killed with SIGKILL between intent and outcome.
- * `commit-child.ts FOLDER ACT COUNT`: after the intent of ACT is durable and COUNT files of it are written.
+ * A kernel in a process of its own that commits, rolls back or undoes that, and is killed with SIGKILL between intent and outcome.
+ * `commit-child.ts FOLDER WORK ACT COUNT`: after the intent of the first ACT of WORK is durable and COUNT files of it are written.
  */
 import * as fs from "node:fs";
 import { boot } from "../../src/boot/boot.ts";
 import { filesDeps } from "../../src/boot/world-calls.ts";
-import { commitSession, rollbackSession } from "../../src/boot/workspace-files.ts";
+import type { FilesEntry } from "../../src/abi/entry.ts";
+import { rollbackSession, undoRollback } from "../../src/boot/rollback.ts";
+import { commitSession } from "../../src/boot/workspace-files.ts";
+import { decode } from "../../src/kernel/codec.ts";
 import { systemClock } from "../../src/drivers/clock/system.ts";
 
-const [, , folder = "", act = "commit", count = "0"] = process.argv;
+const [, , folder = "", work = "commit", act = "commit", count = "0"] = process.argv;
 const world = { cwd: `${folder}/work`, env: {}, home: `${folder}/home`, uid: process.getuid?.() ?? 0 };
 const clock = systemClock();
 const booted = await boot({ world, clock, cpu: "reflex", policyEngine: "compiled", processes: "leave" });
 if (!booted.ok) throw new Error(booted.error.message);
-const { sessions, layout, kernel, blobs } = booted.value;
+const { sessions, layout, kernel, blobs, log } = booted.value;
 const session = await sessions.open(1);
 if (!session.ok) throw new Error(session.error.message);
 
@@ -41,7 +44,12 @@ const dying = {
     },
   },
 };
-if (act === "commit") await commitSession(session.value, { paths: null, resolutions: {} }, dying);
-else await rollbackSession(session.value, dying);
+const entries = [...log.read(0)].flatMap((record): FilesEntry[] => {
+  const entry = record.ok ? decode(record.value.text) : null;
+  return entry?.kind === "files" ? [entry] : [];
+});
+if (work === "commit") await commitSession(session.value, { paths: null, resolutions: {} }, dying);
+else if (work === "rollback") await rollbackSession(sessions, 1, dying);
+else await undoRollback(sessions, 1, entries, dying);
 fs.writeSync(1, "not killed");
 process.exit(0);

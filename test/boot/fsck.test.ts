@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import type { Entry } from "../../src/abi/entry.ts";
 import { fail } from "../../src/abi/errno.ts";
 import type { BlobDriver } from "../../src/abi/store.ts";
+import { openSegmentLog, type SegmentLog } from "../../src/drivers/store/segment-log.ts";
 import { openFileBlobs } from "../../src/drivers/store/file-blobs.ts";
 import { bootIntegrity } from "../../src/boot/checks/boot-integrity.ts";
 import { layoutCheck } from "../../src/boot/checks/layout.ts";
@@ -380,7 +381,7 @@ describe("check references", () => {
     expect(fs.readdirSync(layout.root).toSorted()).toEqual([".daimon", ".daimon-newer"]);
   });
 
-  it("FSK-3.5  a journal that breaks is one error; no session is judged by the part that cannot be read", async () => {
+  it("FSK-3.5  a journal that breaks is one error; no session is judged by the part that cannot be read alone", async () => {
     const layout = freshLayout();
     fs.mkdirSync(path.join(layout.sessions, "9"));
     const records = [
@@ -390,6 +391,55 @@ describe("check references", () => {
     const problems = await runChecks([check(layout, [], { records })]);
     expect(problems.map((one) => one.finding.rule)).toEqual(["journal", "references"]);
     expect(problems[0]?.finding.message).toContain("record 1 does not follow");
+  });
+
+  it("FSK-3.5  the repair of a journal takes along the sessions that only the damaged part knows, and all of it comes back", async () => {
+    const layout = freshLayout();
+    for (const pid of ["1", "9"]) put(path.join(layout.sessions, pid, "upper/a.txt"), "mine");
+    const log = must(openSegmentLog({ dir: layout.journal, now: () => now }));
+    for (const pid of [1, 9]) log.append(JSON.stringify(spawned(pid, sha256("m"))));
+    await log.close();
+    const file = path.join(layout.journal, "000000000000.log");
+    const bytes = fs.readFileSync(file);
+    bytes.write("X", bytes.indexOf('"pid":9'));
+    fs.writeFileSync(file, bytes);
+    const before = snapshot(layout.root);
+    const reader = must(openSegmentLog({ dir: layout.journal, now: () => now, readOnly: true }));
+    const problems = await runChecks([check(layout, [], { records: reader.read(0) })]);
+    await reader.close();
+    const broken = problems.filter((one) => one.repair !== null);
+    expect(broken).toMatchObject([{ finding: { where: "journal", fix: expect.stringContaining("first 1 records stay") } }]);
+    const record = must(repair(layout, broken, now));
+    expect(fs.readdirSync(layout.sessions)).toEqual(["1"]);
+    const mended = must(openSegmentLog({ dir: layout.journal, now: () => now, readOnly: true }));
+    expect(mended.state).toMatchObject({ records: 1, damage: null });
+    await mended.close();
+    must(undo(layout, record?.id ?? ""));
+    expect(snapshot(layout.root)).toEqual(before);
+  });
+
+  it("FSK-1.9  a journal that went on is not put back, also where nothing of it was whole", async () => {
+    for (const at of ['"pid":1', '"pid":9']) {
+      const layout = freshLayout();
+      const open = (): SegmentLog => must(openSegmentLog({ dir: layout.journal, now: () => now }));
+      const log = open();
+      for (const pid of [1, 9]) log.append(JSON.stringify(spawned(pid, sha256("m"))));
+      await log.close();
+      const file = path.join(layout.journal, "000000000000.log");
+      const bytes = fs.readFileSync(file);
+      bytes.write("X", bytes.indexOf(at));
+      fs.writeFileSync(file, bytes);
+      const reader = must(openSegmentLog({ dir: layout.journal, now: () => now, readOnly: true }));
+      const problems = await runChecks([check(layout, [], { records: reader.read(0) })]);
+      await reader.close();
+      const record = must(repair(layout, problems, now));
+      const on = open();
+      on.append(JSON.stringify(spawned(2, sha256("m"))));
+      await on.close();
+      const before = snapshot(layout.root);
+      expect(undo(layout, record?.id ?? "")).toMatchObject({ ok: false, error: { errno: "ESTALE" } });
+      expect(snapshot(layout.root)).toEqual(before);
+    }
   });
 
   it("FSK-3.6  each blob is read once", async () => {

@@ -3,7 +3,7 @@ import * as path from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Entry } from "../../src/abi/entry.ts";
 import { limits } from "../../src/abi/limits.ts";
-import { loadInstructions, producedBy, storeOf, type Produced } from "../../src/boot/instructions.ts";
+import { loadInstructions, preambles, producedBy, storeOf, type Produced } from "../../src/boot/instructions.ts";
 import type { Layout } from "../../src/boot/layout.ts";
 import { bootStep, compareBoots, measureBoot } from "../../src/boot/measure.ts";
 import { acceptFile } from "../../src/boot/accept.ts";
@@ -52,7 +52,23 @@ describe("instructions", () => {
       text: "agents",
       digest: sha256("\ufeffagents"),
       step: { name: "instructions:AGENTS.md", digest: sha256("\ufeffagents"), ms: 0 },
+      follows: "own",
     });
+  });
+
+  it("BOO-7.7  an agent that follows its own program is told the user's file and the listed ones, and not the workspace's two", () => {
+    const layout = freshLayout();
+    const at = (name: string): string => path.join(layout.root, name);
+    put(layout.user.instructions, "Speak plainly.\n");
+    put(at("AGENTS.md"), "Run the linter.\n");
+    put(at("CLAUDE.md"), "Commit often.\n");
+    put(at("docs/style.md"), "Short words.\n");
+    const { workspace, own } = preambles(load(layout, [at("docs/style.md")]).instructions);
+    expect(own).toBe("# From ~/AGENTS.md\n\nSpeak plainly.\n\n# From docs/style.md\n\nShort words.\n");
+    for (const words of ["Speak plainly.", "Run the linter.", "Commit often.", "Short words."])
+      expect(workspace).toContain(words);
+    expect(preambles(load(layout, [at("AGENTS.md")]).instructions).own).toContain("Run the linter.");
+    expect(preambles([])).toEqual({ workspace: "", own: "" });
   });
 
   it("BOO-7.2  what a process wrote is not loaded until a person accepts this digest", async () => {
@@ -67,7 +83,7 @@ describe("instructions", () => {
     expect(findings[0]?.message).toContain("daimon config trust AGENTS.md");
     expect((await acceptFile(layout, "AGENTS.md", 1)).ok).toBe(true);
     expect(load(layout, [], produced)).toMatchObject({ instructions: [{ name: "AGENTS.md" }], findings: [] });
-    const inside = path.join(layout.artefacts, "AGENTS.md");
+    const inside = path.join(layout.sessions, "AGENTS.md");
     put(inside, "mine");
     expect(load(layout, [inside])).toMatchObject({ findings: [{ rule: "store-separation" }] });
   });
@@ -140,7 +156,7 @@ describe("instructions", () => {
     expect(storeOf("AGENTS.md", sha256("mine"), names, produced)).toBe("instruction");
     expect(storeOf("AGENTS.md", sha256("x"), names, produced)).toBe("artefact");
     expect(storeOf("inbox/a.md", sha256("mine"), names, produced)).toBe("reference");
-    expect(storeOf(".daimon/artefacts/7/out.md", sha256("mine"), names, produced)).toBe("artefact");
+    expect(storeOf(".daimon/sessions/7/upper/out.md", sha256("mine"), names, produced)).toBe("artefact");
   });
 });
 

@@ -15,7 +15,10 @@ export async function planted(): Promise<Workspace> {
   must(await machine.kernel.recorder.barrier(true));
   await down(machine);
   const child = path.join(import.meta.dirname, "commit-child.ts");
-  const died = spawnSync(process.execPath, [child, where.folder, "commit", "0"], { timeout: 20_000, killSignal: "SIGTERM" });
+  const died = spawnSync(process.execPath, [child, where.folder, "commit", "commit", "0"], {
+    timeout: 20_000,
+    killSignal: "SIGTERM",
+  });
   if (died.signal !== "SIGKILL") throw new Error(`the attacker's daimon was not killed: ${died.stderr.toString()}`);
   return where;
 }

@@ -5,8 +5,9 @@ import { describe, expect, it } from "vitest";
 import type { Entry, FilesEntry } from "../../src/abi/entry.ts";
 import { inspect } from "../../src/boot/inspect.ts";
 import type { Machine } from "../../src/boot/boot.ts";
+import { rollbackSession } from "../../src/boot/rollback.ts";
 import { filesDeps } from "../../src/boot/world-calls.ts";
-import { commitSession, diffSession, freezeCommit, rollbackSession, type CommitOptions } from "../../src/boot/workspace-files.ts";
+import { commitSession, diffSession, freezeCommit, type CommitOptions } from "../../src/boot/workspace-files.ts";
 import { systemClock } from "../../src/drivers/clock/system.ts";
 import { sha256 } from "../../src/lib/hash.ts";
 import { surroundings } from "./folder.ts";
@@ -20,8 +21,7 @@ async function commit(machine: Machine, options: CommitOptions = everything) {
 }
 
 async function rollback(machine: Machine) {
-  const session = must(await machine.sessions.open(1));
-  return await rollbackSession(session, filesDeps(machine.layout, machine.blobs, systemClock(), machine.kernel));
+  return await rollbackSession(machine.sessions, 1, filesDeps(machine.layout, machine.blobs, systemClock(), machine.kernel));
 }
 
 function filesEntries(where: Workspace): readonly FilesEntry[] {
@@ -175,48 +175,6 @@ describe("workspace files", () => {
     expect(where.has("a.txt")).toBe(false);
   });
 
-  it("BOO-16.3  a rollback undoes the commits newest first, byte for byte and mode for mode, then the session's own changes, with a safety copy", async () => {
-    const where = workspace({ "a.bin": Buffer.from([0, 255, 10, 13, 0]), "deep/b.txt": "b\n", "gone.txt": "gone\n" });
-    fs.chmodSync(path.join(where.root, "deep/b.txt"), 0o600);
-    const before = state(where);
-    const machine = await up(where);
-    const session = must(await machine.sessions.open(1));
-    await perform(machine, [
-      ["fs.write", { path: "a.bin", text: "first" }],
-      ["fs.write", { path: "new/c.txt", text: "c" }],
-    ]);
-    must(await commit(machine));
-    must(await session.write("a.bin", Buffer.from("second")));
-    must(await session.write("deep/b.txt", Buffer.from("changed")));
-    must(await session.remove("gone.txt"));
-    must(await commit(machine));
-    expect(where.has("gone.txt")).toBe(false);
-    must(await session.write("open.txt", Buffer.from("not committed")));
-    const undone = must(await rollback(machine));
-    expect(undone.safety).not.toBeNull();
-    expect(machine.blobs.has(sha256("not committed"))).toBe(true);
-    expect(state(where)).toEqual(before);
-    expect(must(await session.changes())).toEqual([]);
-    expect(must(await rollback(machine))).toEqual({ restored: [], safety: null });
-  });
-
-  it("BOO-16.3  a rollback does not throw away what a person did since: it names it and puts nothing back", async () => {
-    const where = workspace({ "a.txt": "a\n", "b.txt": "b\n" });
-    const machine = await up(where);
-    await perform(machine, [
-      ["fs.write", { path: "a.txt", text: "x\n" }],
-      ["fs.write", { path: "b.txt", text: "x\n" }],
-    ]);
-    must(await commit(machine));
-    where.put("b.txt", "mine\n");
-    expect(await rollback(machine)).toMatchObject({
-      ok: false,
-      error: { errno: "ESTALE", message: expect.stringContaining("b.txt") },
-    });
-    expect(where.read("a.txt")).toBe("x\n");
-    expect(where.read("b.txt")).toBe("mine\n");
-  });
-
   for (const act of ["commit", "rollback"] as const) {
     for (const count of [0, 1, 2, 3]) {
       it(`BOO-16.2  a ${act} that SIGKILL cut short at content ${count} is finished by the next boot, once`, async () => {
@@ -233,7 +191,7 @@ describe("workspace files", () => {
         const child = path.join(import.meta.dirname, "commit-child.ts");
         const died = spawnSync(
           process.execPath,
-          ["--disable-warning=ExperimentalWarning", child, where.folder, act, String(count)],
+          ["--disable-warning=ExperimentalWarning", child, where.folder, act, act, String(count)],
           { encoding: "utf8", timeout: 20_000, killSignal: "SIGTERM" },
         );
         expect(`${died.signal} ${died.stdout} ${died.stderr}`).toBe("SIGKILL  ");
@@ -273,7 +231,7 @@ describe("workspace files", () => {
     );
     await down(machine);
     const child = path.join(import.meta.dirname, "commit-child.ts");
-    spawnSync(process.execPath, ["--disable-warning=ExperimentalWarning", child, where.folder, "commit", "1"], {
+    spawnSync(process.execPath, ["--disable-warning=ExperimentalWarning", child, where.folder, "commit", "commit", "1"], {
       encoding: "utf8",
       timeout: 20_000,
       killSignal: "SIGTERM",

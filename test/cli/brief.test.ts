@@ -3,7 +3,7 @@ import * as path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { commands } from "../../src/cli/commands.ts";
 import { tell } from "../../src/cli/entry.ts";
-import { argsLine, decidedBy, refusalsBy, stageOf } from "../../src/cli/refusals.ts";
+import { argsLine, decidedBy, forPerson, refusalsBy, stageOf } from "../../src/cli/refusals.ts";
 import { processTable, rowsOf } from "../../src/cli/processes.ts";
 import { palette } from "../../src/cli/term/screen.ts";
 import { recorder } from "./term/screen.ts";
@@ -27,8 +27,8 @@ beforeAll(() => {
   ran = json;
 });
 
-function table(): Table {
-  const seen = inspect({ cwd: here.folder, env: {}, home: here.home, uid: process.getuid?.() ?? 0 }, systemClock());
+function table(of = here): Table {
+  const seen = inspect({ cwd: of.folder, env: {}, home: of.home, uid: process.getuid?.() ?? 0 }, systemClock());
   if (!seen.ok) throw new Error(seen.error.message);
   seen.value.close();
   return seen.value.table;
@@ -73,6 +73,47 @@ describe("run brief", () => {
       expect(out + err).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/);
     }
     expect(here.run("log").out).toContain("␛]0;owned");
+  });
+});
+
+describe("run --window", () => {
+  it("PRG-9.1  a small window is worked in, and every document is covered", () => {
+    const small = place();
+    documents(small);
+    fs.writeFileSync(path.join(small.folder, "inbox/one.txt"), "The crane arrives on 12 June 2026.\n");
+    const { status } = JSON.parse(small.run("run", "brief", "inbox", "--window", "2000", "--json").out) as Report;
+    expect(status).toMatchObject({ ok: true, value: { failures: [], audit: { broken: [] } } });
+    expect(fs.readFileSync(path.join(small.folder, "BRIEF.md"), "utf8")).toContain(
+      "\n- 1 line: [inbox/one.txt](inbox/one.txt)\n",
+    );
+  });
+
+  it("PRG-9.2  one too small for anything is refused before a process is started", () => {
+    const small = place();
+    documents(small);
+    const { code, out } = small.run("run", "brief", "inbox", "--window", "900");
+    expect(code).not.toBe(0);
+    expect(out).toMatch(
+      /ENOMEM pass extract of brief cannot work in a window of 900 tokens: .*the smallest window that works is \d+ tokens/s,
+    );
+    expect(out).toContain("1 process ");
+  });
+});
+
+describe("run brief in a project", () => {
+  it("KRN-13.6  its agents are told the user's instructions and not the project's", () => {
+    const project = place();
+    documents(project);
+    fs.writeFileSync(path.join(project.folder, "AGENTS.md"), "Run the linter before each commit.\n");
+    fs.mkdirSync(path.join(project.home, ".config/daimon"), { recursive: true });
+    fs.writeFileSync(path.join(project.home, ".config/daimon/AGENTS.md"), "Speak plainly.\n");
+    expect(project.run("run", "brief", "inbox").code).toBe(0);
+    const agents = [...table(project).procs.values()].filter(({ manifest }) => manifest.kind === "agent");
+    expect(agents.length).toBeGreaterThan(3);
+    for (const { manifest } of agents) {
+      expect(manifest.instructions).toContain("Speak plainly.");
+      expect(manifest.instructions).not.toContain("linter");
+    }
   });
 });
 
@@ -368,5 +409,25 @@ describe("refusals", () => {
       ]);
     }
     expect(argsLine({ text: "x".repeat(500) })).toHaveLength(160);
+  });
+
+  it("CLI-11.2  a person reads what was refused and why, without the process's next step", () => {
+    const error = (message: string) => ({ errno: "EPERM", message }) as const;
+    expect(forPerson(error("fs.write was refused: no rule permits it; go on without it"))).toBe(
+      "fs.write was refused: no rule permits it",
+    );
+    expect(forPerson(error("a person refused this call: no; not now; go on without it"))).toBe(
+      "a person refused this call: no; not now",
+    );
+    expect(forPerson(error("plain"))).toBe("plain");
+    const entry: Entry = {
+      kind: "outcome",
+      at: 1,
+      pid: 3,
+      id: "3.0.4",
+      error: error("it is closed; ask for another"),
+      tokens: 1,
+    };
+    expect(tell(entry)).toBe("3.0.4 EPERM it is closed");
   });
 });

@@ -8,7 +8,7 @@ import { noLimits } from "../../src/abi/budget.ts";
 import type { ProcessSummary } from "../../src/abi/process.ts";
 import type { Machine } from "../../src/boot/boot.ts";
 
-const bin = path.resolve(import.meta.dirname, "../../bin/daimon.mjs");
+export const bin = path.resolve(import.meta.dirname, "../../bin/daimon.mjs");
 const base = fs.mkdtempSync(path.join(fs.realpathSync(os.tmpdir()), "daimon-cli-"));
 afterAll(() => fs.rmSync(base, { recursive: true, force: true }), 60_000);
 

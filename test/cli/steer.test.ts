@@ -236,7 +236,19 @@ describe("while no kernel runs", () => {
     expect(here.read("notes/a.txt")).toBe("one");
     expect(here.json("rollback", "1").restored).toContain("notes/a.txt");
     expect(here.read("notes/a.txt")).toBe("somebody else's");
-    expect(here.json("rollback", "1")).toEqual({ pid: 1, restored: [], safety: null });
+    expect(here.json("rollback", "1")).toEqual({ pid: 1, restored: [], stash: null });
+  });
+
+  it("CLI-20.9  --undo brings it back, names what changed in between, and is ENOENT where nothing was rolled back", () => {
+    here.put("notes/a.txt", "changed since");
+    expect(here.run("rollback", "1", "--undo")).toMatchObject({ code: 16, err: expect.stringContaining("notes/a.txt") });
+    here.put("notes/a.txt", "somebody else's");
+    const undone = here.run("rollback", "1", "--undo");
+    expect(undone).toMatchObject({ code: 0, out: expect.stringContaining("written again  notes/a.txt") });
+    expect(here.read("notes/a.txt")).toBe("one");
+    expect(here.run("rollback", "1", "--undo")).toMatchObject({ code: 66, err: expect.stringContaining("nothing of process 1") });
+    expect(here.run("log", "verify").code).toBe(0);
+    expect(here.run("rollback", "1").err).toContain("daimon rollback 1 --undo");
   });
 
   it("CLI-20.1  a process that never touched a file has nothing to show, commit or take back", () => {

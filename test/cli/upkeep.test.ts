@@ -3,6 +3,7 @@ import * as path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Health } from "../../src/cli/doctor.ts";
 import { sha256 } from "../../src/lib/hash.ts";
+import { snapshot } from "../boot/folder.ts";
 import { daimon, documents, place } from "./shell.ts";
 
 interface Settings {
@@ -104,7 +105,9 @@ describe("a fresh folder", () => {
     });
     expect(here.json("config", "distrust", "a/CLAUDE.md")).toEqual({ distrusted: "a/CLAUDE.md", acceptances: 1 });
     expect(here.run("config", "trust", "/etc/hostname")).toMatchObject({ code: 64 });
-    expect(here.run("config", "trust", "none.md")).toMatchObject({ code: 66 });
+    const none = here.run("config", "trust", "none.md");
+    expect(none).toMatchObject({ code: 66, err: expect.stringContaining("next: name one that is there, such as daimon.yaml") });
+    expect(here.run("config", "trust", ".")).toMatchObject({ code: 64, err: expect.stringContaining("is no file") });
     expect(here.run("config", "trust")).toMatchObject({ code: 64 });
     expect(here.run("config", "trsut", "x").err).toContain("did you mean `trust`?");
   });
@@ -252,15 +255,27 @@ describe("fsck", () => {
     for (const command of ["ps", "replay"]) expect([command, here.run(command).code]).toEqual([command, 117]);
   });
 
-  it("CLI-24.4  the damaged end is set aside with every byte, and the workspace boots again", () => {
-    const journal = path.join(here.folder, ".daimon/journal");
-    const before = fs.readFileSync(path.join(journal, fs.readdirSync(journal).find((name) => /^\d/.test(name)) ?? ""));
-    const mended = here.json("fsck", "--repair", "--yes");
-    expect(mended.journal.folder).toMatch(/^damaged-/);
-    const kept = path.join(journal, mended.journal.folder);
-    expect(fs.readdirSync(kept).map((name) => fs.readFileSync(path.join(kept, name)).equals(before))).toEqual([true]);
+  it("CLI-24.4  the damaged end is set aside with every byte, is put back by number, and the workspace boots again", () => {
+    const daimonFolder = path.join(here.folder, ".daimon");
+    const looked = here.run("fsck");
+    expect(looked).toMatchObject({ code: 1, out: expect.stringContaining("set the journal aside from its damage on") });
+    const before = snapshot(daimonFolder);
+    const { repaired } = here.json("fsck", "--repair", "--yes");
+    expect(here.run("fsck", "--list").out).toContain(`${repaired.id}  `);
     expect(here.run("log", "verify")).toMatchObject({ code: 0 });
+    expect(here.json("fsck", "--undo", repaired.id).undone.id).toBe(repaired.id);
+    expect(snapshot(daimonFolder)).toEqual(before);
+    expect(here.run("log", "verify")).toMatchObject({ code: 1 });
+
+    const again = here.json("fsck", "--repair", "--yes").repaired;
+    expect(here.json("fsck").findings).toEqual([]);
     expect(here.run("ps", "--all").code).toBe(0);
     expect(here.run("run", "brief", "inbox", "--quiet").code).toBe(0);
+    const after = snapshot(daimonFolder);
+    expect(here.run("fsck", "--undo", again.id)).toMatchObject({
+      code: 16,
+      err: expect.stringContaining("the journal went on since"),
+    });
+    expect(snapshot(daimonFolder)).toEqual(after);
   });
 });

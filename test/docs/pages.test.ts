@@ -3,7 +3,7 @@ import * as path from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { errnos } from "../../src/abi/errno.ts";
 import { commands } from "../../src/cli/commands.ts";
-import { entryKinds } from "../../src/cli/log.ts";
+import { entryKinds } from "../../src/abi/entry.ts";
 import { firstMissing, markdownPages, readPage, root, scratch, valueOf, type Scratch } from "./scratch.ts";
 
 const pages = markdownPages();

@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Change, FileStep, Version } from "../../src/abi/files.ts";
 import { linkMark, planCommit, type CommitRequest } from "../../src/files/commit.ts";
-import { planRollback, safetyOf } from "../../src/files/rollback.ts";
+import type { FilesEntry } from "../../src/abi/entry.ts";
+import { lastRollback, planRollback, safetyOf } from "../../src/files/rollback.ts";
 import { sha256 } from "../../src/lib/hash.ts";
 
 type Files = Readonly<Record<string, string>>;
@@ -303,5 +304,53 @@ describe("rollback plan", () => {
   test("FIL-5.3 rolling back twice changes nothing more", () => {
     const safety = committed({ a: "1" }, { b: "new" });
     expect(planRollback(safety, versions({ a: "1" }))).toEqual({ steps: [], conflicts: [] });
+  });
+});
+
+describe("the last rollback", () => {
+  let digests = 0;
+  const act = (name: FilesEntry["act"], extra: Partial<FilesEntry> = {}): readonly FilesEntry[] => {
+    const { steps, ...rest } = extra;
+    const entry = { kind: "files", at: 1, pid: 1, act: name, changes: [], safety: null, ...rest } as const;
+    return [
+      { ...entry, phase: "intent", ...(steps === undefined ? {} : { steps }) },
+      { ...entry, phase: "outcome" },
+    ];
+  };
+  const undoing = (safety: string): readonly FilesEntry[] => act("rollback", { safety, steps: `undo ${safety}` });
+  const again = (safety: string): readonly FilesEntry[] => act("commit", { safety, steps: `again ${safety} ${(digests += 1)}` });
+  const last = (...entries: readonly (readonly FilesEntry[])[]) => lastRollback(entries.flat(), 1);
+  const commits = (...names: readonly string[]) => names.map((safety) => ({ safety, steps: `undo ${safety}` }));
+
+  test("FIL-5.4  its commits come oldest first, and what stands again or was undone whole is no more of it", () => {
+    const first = [act("commit", { safety: "a" }), act("commit", { safety: "b" }), undoing("b"), undoing("a")];
+    const one = [...first, act("stash", { stash: "s" })];
+    expect(last()).toBeNull();
+    expect(last(act("commit", { safety: "a" }))).toBeNull();
+    expect(last(...one)).toEqual({ commits: commits("a", "b"), redone: [], stash: "s" });
+    expect(last(...one, again("a"))).toEqual({ commits: commits("b"), redone: ["a"], stash: "s" });
+    expect(last(...one, again("a"), again("b"), act("unstash", { stash: "s" }))).toBeNull();
+    const two = [...one, act("commit", { safety: "c" }), undoing("c"), act("stash", { stash: "t" })];
+    expect(last(...two)).toEqual({ commits: commits("c"), redone: [], stash: "t" });
+    expect(last(...two, again("c"), act("unstash", { stash: "t" }))).toEqual({
+      commits: commits("a", "b"),
+      redone: [],
+      stash: "s",
+    });
+  });
+
+  test("FIL-5.4  one that was cut short counts as far as it came, and what failed or is another session's does not count", () => {
+    expect(last(undoing("b"))).toEqual({ commits: commits("b"), redone: [], stash: null });
+    expect(last(undoing("b"), undoing("a"), act("stash", { stash: "s" }))).toMatchObject({ commits: commits("a", "b") });
+    expect(last(undoing("b"), again("b"))?.commits).toEqual([]);
+    const [intent] = undoing("b");
+    const failed = act("rollback").slice(1);
+    expect(lastRollback([...(intent === undefined ? [] : [intent]), ...failed, ...act("stash").slice(1)], 1)).toBeNull();
+    expect(
+      lastRollback(
+        undoing("b").map((entry) => ({ ...entry, pid: 2 })),
+        1,
+      ),
+    ).toBeNull();
   });
 });

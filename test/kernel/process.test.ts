@@ -356,6 +356,32 @@ describe("signals and groups", () => {
     expect(machine.kernel.processes().at(-1)?.windowTokensMax).toBe(9_000);
   });
 
+  test("KRN-11.6 measure gives the window and the head of a child, refuses what spawn would, and starts nothing", async () => {
+    const answers: unknown[] = [];
+    const child = {
+      manifest: { name: "c", instructions: "Count the crates.", calls: ["x.text"], windowTokens: 9_000 },
+      goal: { n: 1 },
+    };
+    const body: Body = async (sys) => {
+      answers.push(await sys.call("proc.measure", child));
+      answers.push(await sys.call("proc.measure", { ...child, manifest: { ...child.manifest, calls: ["fs.read"] } }));
+      return await sys.call("proc.spawn", child);
+    };
+    const machine = rig({ handlers: [text], bodies: { b: body } });
+    await machine.run({ kind: "body", instructions: "b", calls: ["proc.*", "x.*"], windowTokens: 3_000 });
+    const started = [...machine.log.read(0)].flatMap((record) => {
+      const entry = record.ok ? decode(record.value.text) : undefined;
+      return entry?.kind === "spawn" && entry.pid === 2 ? [entry] : [];
+    });
+    expect(started).toHaveLength(1);
+    const { headTokens, windowTokensMax: windowTokens } = started[0] ?? {};
+    expect(answers).toMatchObject([
+      { ok: true, value: { headTokens, windowTokens } },
+      { ok: false, error: { errno: "EACCES" } },
+    ]);
+    expect(windowTokens).toBe(3_000);
+  });
+
   test("KRN-11.4 exec goes on as another program, with the same pid, label and spend, and never with more calls", async () => {
     const seen: string[] = [];
     const dirty = handler({ name: "x.dirty" }, () =>
@@ -472,11 +498,34 @@ describe("signals and groups", () => {
 test("KRN-13.3 the workspace's instructions reach every agent, after its own", async () => {
   const systems: string[] = [];
   const machine = rig({
-    preamble: "# From AGENTS.md\n\nUse plain words.\n",
+    preamble: { workspace: "# From AGENTS.md\n\nUse plain words.\n", own: "" },
     script: (request) => (systems.push(request.system), ok(say("x"))),
   });
   await machine.run({ instructions: "Own words." });
   expect(systems[0]).toBe("Own words.\n\n# From AGENTS.md\n\nUse plain words.\n");
+});
+
+test("KRN-13.6 below a process that follows its own instructions nobody is told the workspace's, and none can choose that for a child", async () => {
+  const systems: string[] = [];
+  const child = { manifest: { name: "c", instructions: "Child." }, goal: 1 };
+  const body: Body = async (sys) => {
+    const spawned = await sys.call("proc.spawn", child);
+    return spawned.ok ? await sys.call("proc.wait", spawned.value) : spawned;
+  };
+  const machine = rig({
+    preamble: { workspace: "The user's.\nThe workspace's.", own: "The user's." },
+    bodies: { b: body },
+    script: (request) => (systems.push(request.system), ok(say("x"))),
+  });
+  await machine.run({ kind: "body", instructions: "b", calls: ["proc.*"], follows: "own" });
+  await machine.run({ kind: "body", instructions: "b", calls: ["proc.*"] });
+  expect(systems).toEqual(["Child.\n\nThe user's.", "Child.\n\nThe user's.\nThe workspace's."]);
+  const asked: Body = async (sys) => await sys.call("proc.spawn", { ...child, manifest: { ...child.manifest, follows: "own" } });
+  const other = rig({ bodies: { b: asked } });
+  expect((await other.run({ kind: "body", instructions: "b", calls: ["proc.*"] })).status).toMatchObject({
+    ok: false,
+    error: { errno: "EINVAL" },
+  });
 });
 
 test("a CPU that is not there refuses the spawn by name", () => {

@@ -12,7 +12,7 @@ import { FakeClock } from "../../src/drivers/clock/fake.ts";
 import { openMemoryBlobs, type MemoryBlobs, type MemoryBlobsOptions } from "../../src/drivers/store/memory-blobs.ts";
 import { openMemoryLog, type MemoryLog, type MemoryLogOptions } from "../../src/drivers/store/memory-log.ts";
 import { memorySwap } from "../../src/drivers/store/swap.ts";
-import { Kernel } from "../../src/kernel/kernel.ts";
+import { Kernel, type KernelOptions } from "../../src/kernel/kernel.ts";
 import { recoverTable } from "../../src/kernel/recover.ts";
 import type { Json } from "../../src/lib/json.ts";
 import { ok, type Awaitable, type Result } from "../../src/lib/result.ts";
@@ -29,7 +29,7 @@ export interface RigOptions {
   readonly windowTokens?: number;
   readonly remote?: boolean;
   readonly clock?: FakeClock;
-  readonly preamble?: string;
+  readonly preamble?: KernelOptions["preamble"];
   /** Leave the processes of the log where they are. */
   readonly leave?: boolean;
   readonly price?: { inputUsd: number; outputUsd: number; cacheReadUsd: number; cacheWriteUsd: number } | null;
@@ -74,7 +74,7 @@ export function rig(options: RigOptions = {}): Rig {
       cpu: (name) => (name === "none" ? null : { driver, model: name, cost: (usage) => cost(usage, options.price ?? null) }),
       body: (name) => options.bodies?.[name] ?? null,
       defaultCpu: "scripted",
-      preamble: options.preamble ?? "",
+      preamble: options.preamble ?? { workspace: "", own: "" },
     },
     recovered.value.table,
   );

@@ -54,6 +54,34 @@ describe("the trap", () => {
     expect(await asked("x.put", { paths: ["a"] })).toBe("put");
   });
 
+  test("KRN-5.9 a value of another form than its call declares is EPROTO with the call's name, and nothing of it is kept", async () => {
+    const output = { type: "object", properties: { lines: { type: "integer" } }, required: ["lines"] } as const;
+    const gives = (value: Json) => handler({ name: "x.count", output }, () => ok({ value }));
+    expect(await asked("x.count", {}, { handlers: [gives({ lines: 3 })] })).toBe('{"lines":3}');
+    const wrong = await asked("x.count", {}, { handlers: [gives({ lines: "secret words" })] });
+    expect(wrong).toMatch(/^EPROTO: x\.count .*lines must be integer/);
+    expect(wrong).not.toContain("secret words");
+    expect(await asked("x.count", {}, { handlers: [gives("3")] })).toMatch(/^EPROTO: x\.count /);
+  });
+
+  test("KRN-5.9 what a look at the world gives is held to the same form", async () => {
+    const output = { type: "string" } as const;
+    const odd = handler({ name: "x.odd", output, effect: "write", recovery: "verify" }, () => ok({ value: 1 }));
+    expect(await asked("x.odd", {}, { handlers: [odd] })).toMatch(/^EPROTO: x\.odd /);
+  });
+
+  test("KRN-4.2 a call whose own schema is broken is not made, whichever of its schemas it is", async () => {
+    for (const broken of [{ input: { type: "objekt" } }, { output: { type: "objekt" } }]) {
+      let made = false;
+      const call = handler({ name: "x.broken", ...broken }, () => {
+        made = true;
+        return ok({ value: "made" });
+      });
+      expect(await asked("x.broken", {}, { handlers: [call] })).toMatch(/^EINVAL: .*schema of x\.broken is broken/);
+      expect(made).toBe(false);
+    }
+  });
+
   test("KRN-5.5 a call beyond the budget of its process or a group above parks and asks; task.done is always affordable", async () => {
     const options = {
       handlers: [put],

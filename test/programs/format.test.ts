@@ -152,10 +152,33 @@ test("PRG-1.5 a schema that does not compile is refused when the program is load
   expect(refusal(good.replace("input: { type: object,", "input: { type: 7,"))).toMatch(/input is not a JSON Schema/);
 });
 
+test("PRG-1.7 a program follows the workspace's instructions unless it says that it follows its own", () => {
+  for (const [line, follows] of [
+    ["", "workspace"],
+    ["follows: workspace\n", "workspace"],
+    ["follows: own\n", "own"],
+  ] as const) {
+    const parsed = parse(good.replace("calls: [task.done]\n", `calls: [task.done]\n${line}`));
+    expect(parsed).toMatchObject({ ok: true, value: { follows } });
+  }
+  expect(parse(good.replace("calls: [task.done]\n", "calls: [task.done]\nfollows: nobody\n"))).toMatchObject({
+    ok: false,
+    error: { errno: "ENOEXEC", message: expect.stringContaining("follows") },
+  });
+});
+
 test("PRG-1.6 the runner's own calls follow from the declaration, and agents get only what is listed", () => {
   const parsed = parse(good);
   if (!parsed.ok) throw new Error(parsed.error.message);
-  expect(parsed.value.calls.toSorted()).toEqual(["fs.commit", "fs.read", "fs.write", "proc.spawn", "proc.wait", "task.done"]);
+  expect(parsed.value.calls.toSorted()).toEqual([
+    "fs.commit",
+    "fs.read",
+    "fs.write",
+    "proc.measure",
+    "proc.spawn",
+    "proc.wait",
+    "task.done",
+  ]);
   expect(parsed.value.passes[0]?.calls).toEqual(["task.done"]);
 });
 

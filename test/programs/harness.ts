@@ -46,6 +46,8 @@ export interface HarnessOptions {
   readonly goal: Json;
   /** Calls whose refusal is part of the test; everything outside a manifest's list is refused anyway. */
   readonly deny?: (name: string, args: JsonObject) => string | null;
+  /** A bound on every window, as an option or a model sets it. */
+  readonly windowTokens?: number;
   /** Files that differ from the disk. */
   readonly files?: ReadonlyMap<string, string>;
   /** What an agent's value becomes before its parent sees it: a CPU that lies. */
@@ -106,11 +108,11 @@ export function harness(options: HarnessOptions): Harness {
     if (denied !== null) return fail("EPERM", denied);
     if (name === "proc.spawn") {
       const pid = state.nextPid++;
-      /** The journal keeps values, not the order of their keys. */
-      const manifest = parseJson(canonical(args["manifest"])) as unknown as Manifest;
+      const manifest = manifestOf(args, options);
       children.set(pid, agent(pid, manifest, parseJson(canonical(args["goal"])) ?? null));
       return ok({ pid });
     }
+    if (name === "proc.measure") return ok(measured(manifestOf(args, options), args["goal"] ?? null));
     if (name === "proc.wait") return ok((await children.get(Number(args["pid"]))) ?? null);
     return files(name, args);
   }
@@ -126,6 +128,20 @@ export function harness(options: HarnessOptions): Harness {
     get windowTokensHighest() {
       return state.highest;
     },
+  };
+}
+
+function manifestOf(args: JsonObject, options: HarnessOptions): Manifest {
+  /** The journal keeps values, not the order of their keys. */
+  const asked = parseJson(canonical(args["manifest"])) as unknown as Manifest;
+  const windows = [asked.windowTokens, options.windowTokens].filter((tokens) => typeof tokens === "number");
+  return { ...asked, windowTokens: windows.length === 0 ? null : Math.min(...windows) };
+}
+
+function measured(manifest: Manifest, goal: Json): JsonObject {
+  return {
+    windowTokens: manifest.windowTokens ?? 32_000,
+    headTokens: estimateTokens(manifest.instructions) + estimateTokens(JSON.stringify(goal)),
   };
 }
 

@@ -6,14 +6,16 @@ import type { ModelDriver } from "../../src/abi/model.ts";
 import type { Sys } from "../../src/abi/sys.ts";
 import { gullibleDriver } from "../../src/drivers/model/gullible.ts";
 import { reflexDriver } from "../../src/drivers/model/reflex.ts";
-import { fail } from "../../src/abi/errno.ts";
+import { fail, type SysError } from "../../src/abi/errno.ts";
+import { limits } from "../../src/abi/limits.ts";
 import { isObject, type Json, type JsonObject } from "../../src/lib/json.ts";
-import { ok } from "../../src/lib/result.ts";
+import { ok, type Result } from "../../src/lib/result.ts";
+import { estimateTokens } from "../../src/lib/tokens.ts";
 import { linesOf } from "../../src/lib/text-blocks.ts";
 import { endingLink, sourceOf, supportOf } from "../../src/lib/text-quote.ts";
 import { schemaCompiler } from "../../src/lib/schema.ts";
 import { sideBySideMax } from "../../src/programs/agents.ts";
-import { readDocument, takeInventory } from "../../src/programs/documents.ts";
+import { listDocuments, readDocument, takeInventory, type Inventory } from "../../src/programs/documents.ts";
 import { parseProgram } from "../../src/programs/format.ts";
 import { auditCitations, auditFile } from "../../src/programs/links.ts";
 import { runPasses } from "../../src/programs/passes.ts";
@@ -122,8 +124,30 @@ test("PRG-8.2 small windows really page, and no process outgrows its window", as
   const { h } = await done;
   expect(h.evicted).toBeGreaterThan(3);
   const single = h.calls.filter((call) => call.pid === h.agents.find((agent) => agent.steps > 6)?.pid);
-  expect(single.filter((call) => call.name === "fs.read").length).toBeGreaterThan(6);
-  expect(single.filter((call) => call.name === "mem.note").length).toBeGreaterThan(5);
+  expect(single.filter((call) => call.name === "fs.read").length).toBeGreaterThan(4);
+  expect(single.filter((call) => call.name === "mem.note").length).toBeGreaterThan(3);
+});
+
+test("PRG-9.1 whatever window the processes get, none outgrows it and every document is covered", async () => {
+  for (const windowTokens of [1_200, 2_000, 3_000]) {
+    const { h, result } = await run(brief, { windowTokens });
+    expect(result).toMatchObject({ ok: true, value: { documents: names.length, failures: [], audit: { broken: [] } } });
+    expect(h.windowTokensHighest).toBeLessThanOrEqual(windowTokens);
+  }
+});
+
+test("PRG-9.2 a window without room for work starts nothing, and the one it names works", async () => {
+  const small = await run(brief, { windowTokens: 700 });
+  expect(small.result).toMatchObject({
+    ok: false,
+    error: { errno: "ENOMEM", message: expect.stringContaining("pass structure of brief") },
+  });
+  expect(new Set(small.h.calls.map((call) => call.name))).toEqual(new Set(["fs.list", "proc.measure"]));
+  const message = small.result.ok ? "" : small.result.error.message;
+  const smallest = Number(/smallest window that works is (\d+) tokens/.exec(message)?.[1]);
+  expect(smallest).toBeGreaterThan(700);
+  expect((await run(brief, { windowTokens: smallest })).result).toMatchObject({ ok: true, value: { failures: [] } });
+  expect((await run(brief, { windowTokens: smallest - 50 })).result).toMatchObject({ ok: false, error: { errno: "ENOMEM" } });
 });
 
 test("PRG-8.1 arguments that do not fit are refused before anything runs", async () => {
@@ -217,6 +241,19 @@ test("PRG-6.3 a failed child is tried once more with the reason, and not when th
   expect(tries(barred.h).filter((retry) => retry !== undefined)).toEqual([]);
 });
 
+test("PRG-8.4 of a document in parts the lines are named that are not covered", async () => {
+  const long = `${inbox}/service-desk-log.txt`;
+  const { h, result } = await run(brief, {
+    windowTokens: 2_000,
+    tamper: (name, value) => (name === "extract" && isObject(value) && value["path"] === long ? null : value),
+  });
+  const failures = result.ok && isObject(result.value) ? result.value["failures"] : null;
+  const whys = (failures as readonly { why: string }[]).map(({ why }) => /^lines \d+ to \d+, EINVAL: /.test(why));
+  expect(whys.length).toBeGreaterThan(1);
+  expect(new Set(whys)).toEqual(new Set([true]));
+  expect(h.written.get("BRIEF.md")).toMatch(/- Not covered, lines 1 to \d+, EINVAL: .*service-desk-log\.txt/);
+});
+
 test("PRG-8.4 one document's failure is reported in the brief, and when all fail the program fails", async () => {
   const denied = `${inbox}/charter.md`;
   const lazy = await run(brief, {
@@ -284,7 +321,7 @@ test("PRG-8.6 a predicate that does not hold delivers nothing", async () => {
   const { h, result } = await run(bare);
   expect(result).toMatchObject({
     ok: false,
-    error: { message: expect.stringMatching(/brief is not done: BRIEF.md has 1 broken links: line 3 ends with no link/) },
+    error: { message: expect.stringMatching(/brief is not done: BRIEF.md has 1 broken link: line 3 ends with no link/) },
   });
   expect(h.committed).toEqual([]);
   const schema = { ...brief, done: [{ check: "schema" as const, pass: "extract", schema: { type: "array", maxItems: 1 } }] };
@@ -296,11 +333,18 @@ test("PRG-8.6 a predicate that does not hold delivers nothing", async () => {
 
 test("PRG-5.1 every file is a document or skipped with its reason", async () => {
   const { h } = await done;
-  const inventory = await takeInventory(h.sys, inbox, 4_000);
+  const inventory = await inventoryOf(h.sys, inbox);
   if (!inventory.ok) throw new Error(inventory.error.message);
   expect(inventory.value.documents.map((document) => document.path)).toEqual(names.map((name) => `${inbox}/${name}`).toSorted());
   expect(inventory.value.skipped).toEqual([{ path: `${inbox}/floor-plan.png`, why: expect.stringContaining("binary") }]);
 });
+
+const plan = { tokensPerRead: 800, readsPerPart: 6 };
+
+async function inventoryOf(sys: Sys, root: string): Promise<Result<Inventory, SysError>> {
+  const listed = await listDocuments(sys, root);
+  return listed.ok ? await takeInventory(sys, listed.value, plan) : listed;
+}
 
 function listing(entries: readonly JsonObject[], lines: Readonly<Record<string, number>>): Sys {
   return {
@@ -331,15 +375,15 @@ test("PRG-5.1 large, empty, linked, forbidden and binary files are skipped, fold
     { path: "d/sub", type: "folder", bytes: 0 },
     { path: "d/ok.md", type: "file", bytes: 10 },
   ];
-  const found = await takeInventory(listing(entries, { "d/a.pdf": -1 }), "d/", 4_000);
+  const found = await inventoryOf(listing(entries, { "d/a.pdf": -1 }), "d/");
   expect(found).toMatchObject({
     ok: true,
     value: {
       documents: [{ path: "d/ok.md" }, { path: "d/sub/in.md" }],
       skipped: [
         { path: "d/a.pdf", why: "binary, a PDF document of 12 bytes" },
-        { path: "d/big.md", why: "too large: 99000000 bytes" },
-        { path: "d/closed.md", why: "it is not permitted" },
+        { path: "d/big.md", why: "too large, with 99000000 bytes where 16777216 can be read" },
+        { path: "d/closed.md", why: "not permitted" },
         { path: "d/empty.md", why: "empty" },
         { path: "d/link", why: "a link" },
       ],
@@ -347,27 +391,123 @@ test("PRG-5.1 large, empty, linked, forbidden and binary files are skipped, fold
   });
 });
 
-test("PRG-5.2 the parts of a document cover every line once", async () => {
+test("PRG-5.1 what is not entered, not shown or beyond a bound is named; too many files are refused wherever they lie", async () => {
+  const odd = [
+    { path: "d/.git", type: "folder", bytes: 0 },
+    { path: "d/node_modules", type: "folder", bytes: 0 },
+    { path: "d/pipe", type: "other", bytes: 0 },
+    { path: "d/x.bin", type: "file", bytes: 3 },
+  ];
+  const sys = listing([...odd, { path: "d/ok.md", type: "file", bytes: 10 }], {});
+  const said: Sys = {
+    ...sys,
+    call: async (name, args) => {
+      if (isObject(args) && args["path"] === "d/x.bin")
+        return fail("EINVAL", "d/x.bin is not text but binary data of 1 byte; it cannot be read");
+      const answer = await sys.call(name, args);
+      if (name !== "fs.list" || !answer.ok || !isObject(answer.value)) return answer;
+      return ok({ ...answer.value, text: "d/ok.md\n[more than 500 entries: list a folder below]" });
+    },
+  };
+  const found = await inventoryOf(said, "d");
+  expect(found.ok ? found.value.skipped : found).toEqual([
+    { path: "d", why: "what lies beyond its first 500 entries" },
+    { path: "d/.git", why: "a hidden folder" },
+    { path: "d/node_modules", why: "installed packages" },
+    { path: "d/pipe", why: "no file" },
+    { path: "d/x.bin", why: "binary data of 1 byte" },
+  ]);
+  const many = Array.from({ length: limits.documentsMax }, (_, n) => ({ path: `d/${n}.md`, type: "file", bytes: 1 }));
+  const full = listing([...many, { path: "d/sub", type: "folder", bytes: 0 }], {});
+  expect(await listDocuments(full, "d")).toMatchObject({ ok: false, error: { errno: "E2BIG" } });
+});
+
+test("PRG-5.1 a folder of which nothing can be read names what it holds, and why", async () => {
+  const entries = [
+    { path: "d/big.md", type: "file", bytes: limits.fileBytesMax + 1 },
+    ...["a", "b", "c"].map((name) => ({ path: `d/${name}.md`, type: "file", bytes: 0 })),
+  ];
+  const result = await inventoryOf(listing(entries, {}), "d");
+  expect(result).toMatchObject({
+    ok: false,
+    error: {
+      errno: "ENOENT",
+      message: expect.stringContaining(
+        ": d/a.md (empty); d/b.md (empty); d/big.md (too large, with 16777217 bytes where 16777216 can be read); and 1 more; name",
+      ),
+    },
+  });
+});
+
+test("PRG-5.2 documents come in the order of their paths, and the parts of each cover every line once", async () => {
+  const { h } = await done;
+  const inventory = await inventoryOf(h.sys, inbox);
+  if (!inventory.ok) throw new Error(inventory.error.message);
+  const { documents, parts } = inventory.value;
+  expect(documents.map(({ path }) => path)).toEqual(documents.map(({ path }) => path).toSorted());
+  expect(parts.length).toBeGreaterThan(documents.length);
+  const covered = documents.flatMap(({ path, lines }) => Array.from({ length: lines }, (_, index) => `${path}:${index + 1}`));
+  expect(parts.flatMap(({ path, from, to }) => Array.from({ length: to - from + 1 }, (_, n) => `${path}:${from + n}`))).toEqual(
+    covered,
+  );
+});
+
+test("PRG-5.4 no read of a part takes more tokens than planned, and the parts cover every line once", async () => {
+  const line = fc.integer({ min: 0, max: 300 }).map((words) => "word ".repeat(words).trim());
   await fc.assert(
-    fc.asyncProperty(fc.integer({ min: 1, max: 3_000 }), fc.integer({ min: 1, max: 400_000 }), async (lines, bytes) => {
-      const found = await takeInventory(listing([{ path: "d/x.md", type: "file", bytes }], { "d/x.md": lines }), "d", 4_000);
+    fc.asyncProperty(fc.array(line, { minLength: 1, maxLength: 400 }), async (lines) => {
+      const files = new Map([["d/x.md", `${lines.join("\n")}\nend\n`]]);
+      const { sys } = harness({ root, driver: reflexDriver(), goal: null, files });
+      const found = await inventoryOf({ ...sys, call: (name, args) => only("d/x.md", sys, name, args) }, "d");
       if (!found.ok) throw new Error(found.error.message);
       let next = 1;
-      for (const part of found.value.parts) {
-        expect(part.from).toBe(next);
-        expect(part.to).toBeGreaterThanOrEqual(part.from);
-        next = part.to + 1;
+      for (const { from, to, of, linesPerRead } of found.value.parts) {
+        expect(from).toBe(next);
+        expect(to).toBeGreaterThanOrEqual(from);
+        expect(to - from + 1).toBeLessThanOrEqual(linesPerRead * plan.readsPerPart);
+        for (let at = from; linesPerRead > 1 && at <= to; at += 1) {
+          const read = await sys.call("fs.read", { path: "d/x.md", from: at, to: Math.min(to, at + linesPerRead - 1) });
+          const text = read.ok && isObject(read.value) ? String(read.value["text"]) : "";
+          expect(estimateTokens(text)).toBeLessThanOrEqual(plan.tokensPerRead);
+        }
+        expect(of).toBe(lines.length + 1);
+        next = to + 1;
       }
-      expect(next).toBe(lines + 1);
+      expect(next).toBe(lines.length + 2);
     }),
+    { numRuns: 30 },
   );
+});
+
+/** A folder with one file. */
+async function only(path: string, sys: Sys, name: string, args: Json): Promise<Result<Json, SysError>> {
+  return name === "fs.list"
+    ? ok({ path: "d", entries: [{ path, type: "file", bytes: 1 }], text: "" })
+    : await sys.call(name, args);
+}
+
+test("PRG-5.5 of a line that is too long to be read whole the rest is named", async () => {
+  const sys: Sys = {
+    ...listing([{ path: "d/a.md", type: "file", bytes: 9_000 }], {}),
+    call: async (name) =>
+      name === "fs.list"
+        ? ok({ path: "d", entries: [{ path: "d/a.md", type: "file", bytes: 9_000 }], text: "" })
+        : ok({ path: "d/a.md", lines: "1-3 of 3", text: "1│ short\n2│ long… [7000 more characters]\n3│ end" }),
+  };
+  expect(await inventoryOf(sys, "d")).toMatchObject({
+    ok: true,
+    value: {
+      documents: [{ path: "d/a.md", lines: 3 }],
+      skipped: [{ path: "d/a.md", why: "what one line holds beyond 2000 characters" }],
+    },
+  });
 });
 
 test("PRG-5.3 a document read back has its lines and their numbers", async () => {
   const { h } = await done;
   for (const name of names) {
     const read = await readDocument(h.sys, `${inbox}/${name}`);
-    expect(read).toEqual(ok(linesOf(readFileSync(`${root}${inbox}/${name}`, "utf8"))));
+    expect(read).toEqual(ok({ cut: 0, lines: linesOf(readFileSync(`${root}${inbox}/${name}`, "utf8")) }));
   }
 });
 

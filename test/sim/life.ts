@@ -129,7 +129,7 @@ export class Life {
         cpu: (name) => (isBare ? null : { driver, model: name, cost: (usage) => cost(usage, plan.priced ? price : null) }),
         body: () => (isBare ? null : programBody(plan, (pid) => this.ledger.callsOf(pid))),
         defaultCpu: "simulated",
-        preamble: "",
+        preamble: { workspace: "", own: "" },
       },
       table,
     );

@@ -1,6 +1,6 @@
 /**
  * Purity: deciders, and what they stand on, are functions of their arguments.
- *   TOOL-4.4  Deciders, abi and lib use no Node module but node:crypto's hashing and signature checks, no clock, no chance, no environment, no output.
+ *   TOOL-4.4  Deciders, abi, lib and wire use no Node module but node:crypto's hashing and signature checks, no clock, no chance, no environment, no output.
  */
 import type { Finding } from "../../src/abi/finding.ts";
 import { finding } from "./finding.ts";
@@ -8,7 +8,7 @@ import { deciders, importsOf, layerOf } from "./imports.ts";
 import { lineAt } from "./scan.ts";
 import type { SourceFile, Tree } from "./tree.ts";
 
-const pureLayers: ReadonlySet<string> = new Set([...deciders, "abi", "lib"]);
+const pureLayers: ReadonlySet<string> = new Set([...deciders, "abi", "lib", "wire"]);
 const pureCrypto = new Set([
   "hash",
   "createHash",

@@ -5,7 +5,8 @@
  *   FSK-3.3  A missing checkpoint is a warning while the journal before it can be read: the boot is slower, nothing is lost.
  *   FSK-3.4  A session folder that belongs to no process of the journal is set aside; so is a temporary file, or a `.daimon` that was being made,
  *            older than an hour.
- *   FSK-3.5  A journal that breaks is one error that names the record; what was readable before it is still checked.
+ *   FSK-3.5  A journal that breaks is one error that names the record; what was readable before it is still checked. The repair cuts it there and
+ *            sets aside what follows, and with it the sessions of processes that only what follows knows.
  *   FSK-3.6  Each blob is read once, however many entries name it.
  */
 import * as fs from "node:fs";
@@ -17,11 +18,9 @@ import type { SysError } from "../../abi/errno.ts";
 import { limits } from "../../abi/limits.ts";
 import type { BlobDriver, LogRecord } from "../../abi/store.ts";
 import { decode, movedFrom } from "../../kernel/codec.ts";
-import type { Check, Problem } from "../fsck.ts";
+import { findDamage } from "../../drivers/store/damage.ts";
+import type { Act, Check, Problem, Repair } from "../fsck.ts";
 import type { Layout } from "../layout.ts";
-
-/** The journal's own repair is no list of acts: it cuts between two records. */
-export const journalFix = "`daimon fsck --repair` sets the damaged end aside, every byte of it kept";
 
 export interface ReferencesInput {
   readonly layout: Layout;
@@ -46,14 +45,11 @@ export function references(input: ReferencesInput): Check {
     *run() {
       const found = new Map<Digest, Reference>();
       const pids = new Set<number>();
-      let broken = false;
+      let broken: SysError | null = null;
       for (const record of input.records) {
         if (!record.ok) {
-          broken = true;
-          const message = `${record.error.message}; what comes before it is readable, and nothing after it is used`;
-          const broke = problem("journal", "error", "journal", message);
-          yield { ...broke, finding: { ...broke.finding, fix: journalFix } };
-          continue;
+          broken = record.error;
+          break;
         }
         const entry = decode(record.value.text);
         if (entry === null) continue;
@@ -61,12 +57,32 @@ export function references(input: ReferencesInput): Check {
         for (const reference of referencesOf(entry, record.value.seq))
           if (!found.has(reference.digest)) found.set(reference.digest, reference);
       }
-      for (const reference of found.values()) yield* checkBlob(reference, input, broken);
-      // After a break, a pid may stand in the part that cannot be read: its session is somebody's work.
-      if (!broken) yield* strayed(input.layout, pids);
+      if (broken !== null) yield brokenJournal(input.layout, broken, pids);
+      for (const reference of found.values()) yield* checkBlob(reference, input, broken !== null);
+      if (broken === null)
+        for (const place of strayed(input.layout, pids))
+          yield movable(place, "a session that belongs to no process of the journal");
       yield* leftovers(input.layout, input.now);
     },
   };
+}
+
+function brokenJournal(layout: Layout, error: SysError, pids: ReadonlySet<number>): Problem {
+  const message = `${error.message}; what comes before it is readable, and nothing after it is used`;
+  const repair = cutOf(layout, strayed(layout, pids));
+  return { ...problem("journal", "error", "journal", message), repair };
+}
+
+/** The journal up to its damage, every byte of the rest set aside, and `along` with it; null where no damage is found any more. */
+export function cutOf(layout: Layout, along: readonly string[]): Repair | null {
+  const found = findDamage(layout.journal);
+  if (!found.ok || found.value === null) return null;
+  const { records, cut, rest } = found.value;
+  const place = (name: string): string => relativeTo(layout, path.join(layout.journal, name));
+  const acts: Act[] = cut === null ? [] : [{ act: "cut", path: place(cut.name), bytes: cut.bytes, digest: cut.digest }];
+  for (const moved of [...rest.map(place), ...along]) acts.push({ act: "move", path: moved });
+  const sessions = along.length === 0 ? "" : `, with the ${along.length} sessions that only the rest knows`;
+  return { explain: `set the journal aside from its damage on; its first ${records} records stay${sessions}`, acts };
 }
 
 /** What an entry names, and what was too large to stand in it. */
@@ -89,7 +105,12 @@ function namedBy(entry: StoredEntry, seq: number): readonly Reference[] {
         ...(entry.turns ?? []).map((turn) => one(turn.blob, `turn ${turn.step} of process ${entry.pid}`)),
       ];
     case "files":
-      return entry.safety === null ? [] : [one(entry.safety, `the safety copy of process ${entry.pid}'s ${entry.act}`)];
+      return [
+        ...(entry.safety === null ? [] : [one(entry.safety, `the safety copy of process ${entry.pid}'s ${entry.act}`)]),
+        ...(entry.steps === undefined ? [] : [one(entry.steps, `the steps of process ${entry.pid}'s ${entry.act}`)]),
+      ];
+    case "share":
+      return entry.file === null ? [] : [one(entry.file.blob, `the shared file ${entry.path}`)];
     case "park":
       return entry.reason.type === "approval" && entry.reason.frozen !== undefined
         ? [one(entry.reason.frozen, `what call ${entry.reason.call} asks to do`)]
@@ -127,17 +148,15 @@ function* checkBlob(reference: Reference, input: ReferencesInput, broken: boolea
   yield { ...problem("references", severity, where, `${name}, which holds ${holds}, is damaged; ${loss}`), repair };
 }
 
-function* strayed(layout: Layout, pids: ReadonlySet<number>): Generator<Problem> {
-  for (const name of listed(layout.sessions)) {
-    if (/^[1-9]\d*$/.test(name) && pids.has(Number(name))) continue;
-    const place = relativeTo(layout, path.join(layout.sessions, name));
-    yield movable(place, "a session that belongs to no process of the journal");
-  }
+/** Sessions of no known process. */
+function strayed(layout: Layout, pids: ReadonlySet<number>): readonly string[] {
+  const known = (name: string): boolean => /^[1-9]\d*$/.test(name) && pids.has(Number(name));
+  return listed(layout.sessions).flatMap((name) => (known(name) ? [] : [relativeTo(layout, path.join(layout.sessions, name))]));
 }
 
 function* leftovers(layout: Layout, now: number): Generator<Problem> {
   // Sessions hold the agents' own files, quarantine what was set aside: temporary names in there are nobody's leftovers.
-  const folders = [layout.journal, layout.blobs, layout.artefacts, layout.keys, layout.policy, layout.run];
+  const folders = [layout.journal, layout.blobs, layout.keys, layout.policy, layout.run];
   const files = folders
     .flatMap((folder) => filesBelow(folder))
     .concat(listed(layout.folder).map((name) => path.join(layout.folder, name)))

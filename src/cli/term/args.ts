@@ -39,6 +39,8 @@ export interface Positional {
   /** Only the last may be many. */
   readonly many?: boolean;
   readonly complete?: Completes;
+  /** What can stand here, where that is a few words. */
+  readonly words?: readonly string[];
 }
 
 type ValueOf<S extends OptionSpec> = S extends { readonly type: "flag" }

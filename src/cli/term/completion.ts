@@ -1,10 +1,10 @@
 /**
  * Completion: scripts for bash, zsh and fish, from the command table, so they never offer what does not exist.
- *   TTY-10.1  Commands, options and choices are offered where they can stand, files and folders where the table says so.
+ *   TTY-10.1  Commands, options and choices are offered where they can stand, words, files and folders at the place where the table says so.
  *   TTY-10.2  Summaries are quoted for each shell: no summary can end its quotes or start a command.
  *   TTY-10.3  Each script passes its own shell's syntax check.
  */
-import { sharedOptions, type Command, type Completes, type OptionSpec } from "./args.ts";
+import { sharedOptions, type Command, type Completes, type OptionSpec, type Positional } from "./args.ts";
 
 export const shells = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof shells)[number];
@@ -29,15 +29,12 @@ function bash(commands: readonly Command<never>[]): string {
       return [`        ${pattern}) ${bashOffer(spec)}; return ;;`];
     });
     const words = options.map(([name]) => `--${name}`).join(" ");
-    const own = bashPositional(
-      command.positionals.map(({ complete }) => complete).find((kind) => kind !== undefined),
-      commands,
-    );
     return `    ${command.name})
       case "$prev" in
 ${values.join("\n")}
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W ${quote(words)} -- "$cur")); else ${own}; fi ;;`;
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W ${quote(words)} -- "$cur")); return; fi
+${bashPlaces(command, commands)} ;;`;
   });
   return `# bash completion for daimon; source it, or put it into ~/.local/share/bash-completion/completions/daimon
 _daimon() {
@@ -52,12 +49,37 @@ complete -F _daimon daimon
 `;
 }
 
-function bashOffer(spec: OptionSpec): string {
-  if (spec.type === "choice") return `COMPREPLY=($(compgen -W ${quote(spec.choices.join(" "))} -- "$cur"))`;
-  return bashPositional(spec.type === "text" ? spec.complete : undefined, []);
+/** What was written before the cursor, without options and their values, says which place this is. */
+function bashPlaces(command: Command<never>, commands: readonly Command<never>[]): string {
+  const { positionals } = command;
+  const valued = optionsOf(command).flatMap(([name, spec]) =>
+    spec.type === "flag" ? [] : [`--${name}`, ...(spec.short === undefined ? [] : [`-${spec.short}`])],
+  );
+  const cases = positionals.map((positional, index) => {
+    const pattern = positional.many === true ? "*" : String(index);
+    return `        ${pattern}) ${bashPositional(positional, commands)} ;;`;
+  });
+  return `      local place=0 skip= word
+      for word in "\${COMP_WORDS[@]:2:COMP_CWORD-2}"; do
+        if [[ $skip ]]; then skip=; continue; fi
+        case "$word" in ${valued.join("|")}) skip=1 ;; -*) ;; *) place=$((place + 1)) ;; esac
+      done
+      case "$place" in
+${cases.join("\n")}
+      esac`;
 }
 
-function bashPositional(kind: Completes | undefined, commands: readonly Command<never>[]): string {
+function bashOffer(spec: OptionSpec): string {
+  if (spec.type === "choice") return `COMPREPLY=($(compgen -W ${quote(spec.choices.join(" "))} -- "$cur"))`;
+  return bashKind(spec.type === "text" ? spec.complete : undefined, []);
+}
+
+function bashPositional({ words, complete }: Positional, commands: readonly Command<never>[]): string {
+  if (words === undefined) return bashKind(complete, commands);
+  return `COMPREPLY=($(compgen -W ${quote(words.join(" "))} -- "$cur"))`;
+}
+
+function bashKind(kind: Completes | undefined, commands: readonly Command<never>[]): string {
   if (kind === "file") return `COMPREPLY=($(compgen -f -- "$cur"))`;
   if (kind === "folder") return `COMPREPLY=($(compgen -d -- "$cur"))`;
   if (kind === "command") return `COMPREPLY=($(compgen -W ${quote(commands.map(({ name }) => name).join(" "))} -- "$cur"))`;
@@ -68,8 +90,9 @@ function zsh(commands: readonly Command<never>[]): string {
   const list = commands.map(({ name, summary }) => `    ${quote(`${name}:${summary.replaceAll(":", "\\:")}`)}`);
   const cases = commands.map((command) => {
     const options = optionsOf(command).map(([name, spec]) => `        ${quote(`${zshOption(name, spec)}${zshValue(spec)}`)}`);
-    const places = command.positionals.map(({ name, many, complete }, index) => {
-      return `        ${quote(`${many === true ? "*" : index + 1}:${name.replaceAll(":", " ")}:${zshAction(complete, commands)}`)}`;
+    const places = command.positionals.map(({ name, many, complete, words }, index) => {
+      const action = words === undefined ? zshAction(complete, commands) : `(${words.join(" ")})`;
+      return `        ${quote(`${many === true ? "*" : index + 1}:${name.replaceAll(":", " ")}:${action}`)}`;
     });
     return `      ${command.name}) _arguments \\\n${[...options, ...places].join(" \\\n")} ;;`;
   });
@@ -117,6 +140,14 @@ function fish(commands: readonly Command<never>[]): string {
     for (const [name, spec] of optionsOf(command)) {
       const short = spec.short === undefined ? "" : ` -s ${spec.short}`;
       lines.push(`complete -c daimon -n ${seen} -l ${name}${short}${fishValue(spec)} -d ${fishQuote(spec.summary)}`);
+    }
+    for (const { words = [] } of command.positionals) {
+      if (words.length === 0) continue;
+      // Until one of them is written: fish itself counts no places.
+      const open = fishQuote(
+        `__fish_seen_subcommand_from ${command.name}; and not __fish_seen_subcommand_from ${words.join(" ")}`,
+      );
+      lines.push(`complete -c daimon -n ${open} -a ${fishQuote(words.join(" "))}`);
     }
     const kind = command.positionals.map(({ complete }) => complete).find((one) => one !== undefined);
     const offer = fishAction(kind, commands);

@@ -1,9 +1,9 @@
 /**
  * Base: what each path of a session held when the session first changed it, so that a later merge has its third side.
  * One line of JSON per fact, appended; the last line for a path counts, and a torn last line is left out.
- *   FIL-7.1  A base, once known, does not change until the path is settled or the session discarded.
+ *   FIL-7.1  A base, once known, does not change until the path is settled.
  */
-import { appendFileSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { isObject, parseJson } from "../../lib/json.ts";
 import type { Digest } from "../../lib/hash.ts";
 
@@ -60,11 +60,6 @@ export class BaseTable {
     const lines = [...this.#facts].map(([path, fact]) => `${JSON.stringify({ path, ...fact })}\n`);
     writeFileSync(`${this.#file}.next`, lines.join(""));
     renameSync(`${this.#file}.next`, this.#file);
-  }
-
-  clear(): void {
-    this.#facts.clear();
-    rmSync(this.#file, { force: true });
   }
 }
 

@@ -3,6 +3,7 @@
  *   FIL-6.3  Only regular files are read and written; a pipe, socket or device is EINVAL and is never opened for its data.
  *   FIL-6.4  A write is a new file renamed over the old one in the same folder: whole or not at all, and other hard links keep the old content.
  *   FIL-6.5  Mode and, where permitted, owner of a file survive its being written.
+ *   FIL-6.7  A file's state is told without reading it: another content has another state.
  */
 import {
   closeSync,
@@ -55,6 +56,20 @@ export function readAt(place: Place, path: string, bytesMax: number): Content {
   } finally {
     closeSync(fd);
   }
+}
+
+/** The state of the regular file that readBeneath() would read. */
+export function stateBeneath(tree: Tree, path: string): Result<string, SysError> {
+  return at(tree, path, { last: "follow" }, ({ stat }) => {
+    if (stat === null) throw missing(path);
+    regular(stat, path);
+    return stateOf(stat);
+  });
+}
+
+/** Whatever changes a file's content gives it another state. */
+export function stateOf({ ino, size, mtimeMs, ctimeMs, mode }: Stats): string {
+  return `${ino}:${size}:${mtimeMs}:${ctimeMs}:${mode}`;
 }
 
 export interface WriteOptions {

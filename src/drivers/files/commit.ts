@@ -5,7 +5,6 @@
  *   FIL-12.2  Right before each rename the workspace must still hold what the plan says; otherwise ESTALE, and what was applied is put back.
  *   FIL-12.3  Performing a plan again after a crash finishes it: a step whose result stands is done.
  *   FIL-12.4  No link in the workspace is followed; a link is replaced, not written through.
- *   FIL-12.5  A session's rollback keeps a safety copy first, and restoreSafety() brings it back.
  */
 import type { Stats } from "node:fs";
 import { fail, type SysError } from "../../abi/errno.ts";
@@ -88,54 +87,6 @@ export function readManifest(digest: Digest, blobs: BlobDriver): Result<unknown,
   if (!data.ok) return fail("ENOENT", "there is no safety copy of this name; `daimon log` shows those that were made");
   const manifest = parseJson(data.value.toString("utf8"));
   return manifest === undefined ? fail("EUCLEAN", "the safety copy cannot be read; run daimon fsck") : ok(manifest);
-}
-
-/** Keeps all of a session's changes, then forgets them. Returns the safety copy's digest. */
-export async function discardSafely(session: Session, blobs: BlobDriver): Promise<Result<Digest, SysError>> {
-  const changes = await session.changes();
-  if (!changes.ok) return changes;
-  const kept = await keepContents(session, changes.value, blobs);
-  if (!kept.ok) return kept;
-  const large = changes.value.find((change) => change.type === "file" && change.now !== null && !blobs.has(change.now));
-  if (large !== undefined)
-    return fail(
-      "E2BIG",
-      `${large.path} is too large for the safety copy; delete it in the session, or commit it, then roll back`,
-    );
-  const manifest = await keepManifest({ kind: "changes", pid: session.pid, changes: changes.value }, blobs);
-  if (!manifest.ok) return manifest;
-  const discarded = await session.discard();
-  return discarded.ok ? manifest : discarded;
-}
-
-/** Puts the changes of a safety copy back into the session, over what it has there. */
-export async function restoreSafety(
-  session: Session,
-  digest: Digest,
-  blobs: BlobDriver,
-): Promise<Result<readonly string[], SysError>> {
-  const manifest = readManifest(digest, blobs);
-  if (!manifest.ok) return manifest;
-  // discardSafely() wrote it, and its digest proves that nobody changed it.
-  const { kind, changes } = manifest.value as { readonly kind: string; readonly changes: readonly Change[] };
-  if (kind !== "changes") return fail("EINVAL", "this safety copy is of a commit; roll the commit back instead");
-  const restored: string[] = [];
-  for (const change of changes.toReversed()) {
-    if (change.kind === "deleted" && (await session.stat(change.path)).ok) {
-      const removed = await session.remove(change.path);
-      if (!removed.ok) return removed;
-      restored.push(change.path);
-    }
-  }
-  for (const change of changes) {
-    if (change.type !== "file" || change.now === null) continue;
-    const data = blobs.get(change.now);
-    if (!data.ok) return data;
-    const written = await session.write(change.path, data.value);
-    if (!written.ok) return written;
-    restored.push(change.path);
-  }
-  return ok(restored);
 }
 
 function withTree<T>(lower: string, use: (tree: walk.Tree) => Result<T, SysError>): Result<T, SysError> {

@@ -9,7 +9,7 @@ import type { SysError } from "../../abi/errno.ts";
 import { limits } from "../../abi/limits.ts";
 import { sha256, type Digest } from "../../lib/hash.ts";
 import { ok, type Result } from "../../lib/result.ts";
-import { linkTarget, readAt } from "./beneath.ts";
+import { linkTarget, readAt, stateOf } from "./beneath.ts";
 import { at, refusal, type Tree } from "./tree.ts";
 
 /** The same mark as the commit planner's; drivers and deciders share no module. */
@@ -48,16 +48,12 @@ export class DigestCache {
 
   /** Large files are read in pieces, and other work goes on in between. */
   async digest(tree: Tree, path: string, stat: Stats): Promise<Result<Digest, SysError>> {
-    const key = `${stat.ino}:${stat.size}:${stat.mtimeMs}:${stat.ctimeMs}:${stat.mode}`;
+    const key = stateOf(stat);
     const known = this.#known.get(path);
     if (known?.key === key) return ok(known.digest);
     const digest = stat.isFile() && stat.size > limits.fileBytesMax ? await digestLarge(tree, path) : digestSmall(tree, path);
     if (digest.ok) this.#known.set(path, { key, digest: digest.value });
     return digest;
-  }
-
-  clear(): void {
-    this.#known.clear();
   }
 }
 

@@ -12,12 +12,11 @@ import type { Change, FileStat, Session, SessionDriver } from "../../abi/files.t
 import type { Pid } from "../../abi/process.ts";
 import { limits } from "../../abi/limits.ts";
 import { sha256, type Digest } from "../../lib/hash.ts";
-import { done, ok, type Result } from "../../lib/result.ts";
+import { done, err, ok, type Result } from "../../lib/result.ts";
 import { BaseTable } from "./base.ts";
 import * as beneath from "./beneath.ts";
 import * as walk from "./tree.ts";
 import { DigestCache, standing } from "./content.ts";
-import { forceRemove } from "./force.ts";
 import { checkExpected, checkHidden, isHidden, tooLarge } from "./guard.ts";
 import { Quota } from "./quota.ts";
 import { closed, type SessionDriverOptions, type SessionSpec } from "./session.ts";
@@ -50,7 +49,6 @@ interface Trees {
 
 class CopySession implements Session {
   readonly pid: Pid;
-  readonly #spec: SessionSpec;
   readonly #options: SessionDriverOptions;
   readonly #onClose: () => void;
   readonly #hide: ReadonlySet<string>;
@@ -63,7 +61,6 @@ class CopySession implements Session {
 
   private constructor(spec: SessionSpec, options: SessionDriverOptions, trees: Trees, onClose: () => void) {
     this.pid = spec.pid;
-    this.#spec = spec;
     this.#options = options;
     this.#hide = new Set(options.hide);
     this.#trees = trees;
@@ -80,11 +77,15 @@ class CopySession implements Session {
   }
 
   read(path: string): Result<Buffer, SysError> {
-    const place = this.#locate(path);
+    const place = this.#there(path);
     if (!place.ok) return place;
-    if (place.value.tree === null) return fail("ENOENT", `${path} is not there; list its folder with fs.list to see what is`);
     const content = beneath.readBeneath(place.value.tree, place.value.real);
     return content.ok ? ok(content.value.data) : content;
+  }
+
+  state(path: string): Result<string, SysError> {
+    const place = this.#there(path);
+    return place.ok ? beneath.stateBeneath(place.value.tree, place.value.real) : place;
   }
 
   async write(path: string, data: Uint8Array, expect?: Digest | null): Promise<Result<Digest, SysError>> {
@@ -113,10 +114,9 @@ class CopySession implements Session {
   remove(path: string): Result<void, SysError> {
     const trees = this.#trees;
     if (trees === null) return closed();
-    const place = this.#locate(path, "keep");
+    const place = this.#there(path, "keep");
     if (!place.ok) return place;
     const { tree, real } = place.value;
-    if (tree === null) return fail("ENOENT", `${path} is not there; list its folder with fs.list to see what is`);
     if (real === ".") return fail("EPERM", "the workspace itself cannot be removed; name what is in it");
     const checked = walk.at(tree, real, { last: "keep" }, () => checkHidden(this.#hide, real));
     if (!checked.ok) return checked;
@@ -126,19 +126,17 @@ class CopySession implements Session {
   }
 
   stat(path: string): Result<FileStat, SysError> {
-    const place = this.#locate(path, "keep");
+    const place = this.#there(path, "keep");
     if (!place.ok) return place;
-    if (place.value.tree === null) return fail("ENOENT", `${path} is not there; list its folder with fs.list to see what is`);
     return beneath.statBeneath(place.value.tree, place.value.real);
   }
 
   list(path: string): Result<readonly FileStat[], SysError> {
     const trees = this.#trees;
     if (trees === null) return closed();
-    const place = this.#locate(path);
+    const place = this.#there(path);
     if (!place.ok) return place;
     const { tree, real } = place.value;
-    if (tree === null) return fail("ENOENT", `${path} is not there; list its folder with fs.list to see what is`);
     const first = beneath.listBeneath(tree, real);
     if (!first.ok) return first;
     const entries = new Map(first.value.map((entry) => [entry.path, entry]));
@@ -213,29 +211,23 @@ class CopySession implements Session {
     return done;
   }
 
-  discard(): Result<void, SysError> {
-    if (this.#trees === null) return closed();
-    closeTrees(this.#trees);
-    this.#trees = null;
-    try {
-      forceRemove(join(this.#spec.home, "upper"));
-      this.#base.clear();
-      this.#gone.clear();
-    } catch (error) {
-      const { errno, message, cause } = walk.translate(error, "the session's own folder");
-      return fail(errno, message, cause);
-    }
-    this.#digests.clear();
-    const trees = openTrees(this.#spec, this.#options.links);
-    if (!trees.ok) return trees;
-    this.#trees = trees.value;
-    return done;
-  }
-
   close(): void {
     if (this.#trees !== null) closeTrees(this.#trees);
     this.#trees = null;
     this.#onClose();
+  }
+
+  /** Where something is at the path, without links; ENOENT where nothing is. */
+  #there(
+    path: string,
+    last: "follow" | "keep" = "follow",
+  ): Result<{ readonly tree: walk.Tree; readonly real: string }, SysError> {
+    const place = this.#locate(path, last);
+    if (!place.ok) return place;
+    const { tree, real } = place.value;
+    return tree === null
+      ? fail("ENOENT", `${path} is not there; list its folder with fs.list to see what is`)
+      : ok({ tree, real });
   }
 
   /** The path without links, and the layer that has it; null where nothing is. */
@@ -338,8 +330,7 @@ function openTrees(spec: SessionSpec, links: SessionDriverOptions["links"] = "fo
   try {
     mkdirSync(upperPath, { recursive: true });
   } catch (error) {
-    const { errno, message, cause } = walk.translate(error, "the session's own folder");
-    return fail(errno, message, cause);
+    return err(walk.translate(error, "the session's own folder"));
   }
   const lower = walk.openTree(spec.lower, null, "none");
   if (!lower.ok) return lower;

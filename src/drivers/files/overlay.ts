@@ -23,13 +23,12 @@ import { limits } from "../../abi/limits.ts";
 import type { Pid } from "../../abi/process.ts";
 import type { Usage } from "../../abi/sandbox.ts";
 import { sha256, type Digest } from "../../lib/hash.ts";
-import { done, ok, type Result } from "../../lib/result.ts";
+import { done, err, ok, type Result } from "../../lib/result.ts";
 import type { ZygoteClient } from "../sandbox/zygote-client.ts";
 import { BaseTable, unknownBase, type BaseFact } from "./base.ts";
 import * as beneath from "./beneath.ts";
 import * as walk from "./tree.ts";
 import { DigestCache, standing } from "./content.ts";
-import { forceRemove } from "./force.ts";
 import { checkExpected, checkHidden, tooLarge } from "./guard.ts";
 import { Quota } from "./quota.ts";
 import { Secrets, type IsSecret } from "./secrets.ts";
@@ -118,8 +117,7 @@ class OverlaySession implements Session {
       pointLower(spec);
     } catch (error) {
       walk.closeTree(lower.value);
-      const { errno, message, cause } = walk.translate(error, "the session's own folder");
-      return fail(errno, message, cause);
+      return err(walk.translate(error, "the session's own folder"));
     }
     const session = new OverlaySession(spec, options, secrets, lower.value, onClose);
     const before = session.#stampedAt();
@@ -149,6 +147,10 @@ class OverlaySession implements Session {
     if (this.#view === null) return closed();
     const content = beneath.readBeneath(this.#asked(this.#view), path);
     return content.ok ? ok(content.value.data) : content;
+  }
+
+  state(path: string): Result<string, SysError> {
+    return this.#view === null ? closed() : beneath.stateBeneath(this.#asked(this.#view), path);
   }
 
   async write(path: string, data: Uint8Array, expect?: Digest | null): Promise<Result<Digest, SysError>> {
@@ -225,24 +227,6 @@ class OverlaySession implements Session {
     if (!mounted.ok) return mounted;
     for (const { path, now } of settled) if (now !== null) this.#uncover(path, now);
     return done;
-  }
-
-  async discard(): Promise<Result<void, SysError>> {
-    const unmounted = await this.#unmount();
-    if (!unmounted.ok) return unmounted;
-    try {
-      for (const name of ["upper", "work"]) {
-        forceRemove(join(this.#spec.home, name));
-        mkdirSync(join(this.#spec.home, name), { mode: 0o755 });
-      }
-      this.#base.clear();
-      this.#quota.forget();
-    } catch (error) {
-      const { errno, message, cause } = walk.translate(error, "the session's own folder");
-      return fail(errno, message, cause);
-    }
-    this.#digests.clear();
-    return this.#mount();
   }
 
   async close(): Promise<void> {

@@ -11,10 +11,10 @@ import type { ModelDriver } from "../../abi/model.ts";
 import { isObject, parseJson, type Json, type JsonObject } from "../../lib/json.ts";
 import { ok, type Result } from "../../lib/result.ts";
 import { httpClient, type HttpClient } from "./http.ts";
-import { openAiChatDialect } from "./openai-chat.ts";
+import { chatDialect } from "../../wire/chat.ts";
 import { localWindowTokens } from "./prices.ts";
 import { readBaseUrl, remoteDriver, type RemoteDeps } from "./remote.ts";
-import { count } from "./wire.ts";
+import { count } from "../../wire/parts.ts";
 
 export interface CompatibleOptions {
   /** Up to and with `/v1`. */
@@ -41,7 +41,7 @@ export function compatibleDriver(options: CompatibleOptions, deps: RemoteDeps): 
         keyName: options.keyName ?? "OPENAI_COMPATIBLE_API_KEY",
         keyMissing: false,
       },
-      openAiChatDialect({ effort: null, local: true }),
+      chatDialect({ effort: null, local: true }),
       deps,
       (model) => windows.get(model) ?? localWindowTokens,
     ),

@@ -8,8 +8,9 @@ import type { Pool } from "undici";
 import type { Clock } from "../../abi/clock.ts";
 import { sysError, type Errno } from "../../abi/errno.ts";
 import { limits } from "../../abi/limits.ts";
-import { isObject, parseJson, type Json } from "../../lib/json.ts";
+import { parseJson } from "../../lib/json.ts";
 import type { Result } from "../../lib/result.ts";
+import { troubleOf, type Trouble } from "../../wire/dialect.ts";
 import { exchange, type Answer, type ExchangeError } from "../net/exchange.ts";
 import type { Failure } from "./retry.ts";
 
@@ -71,16 +72,6 @@ export interface Party {
   readonly secrets: readonly string[];
 }
 
-/** What a provider says went wrong, in its own vocabulary. */
-export interface Trouble {
-  readonly status: number | null;
-  readonly type: string;
-  readonly message: string;
-  readonly retryAfterMs: number | null;
-  /** The provider's own word on whether to try again; null when it said nothing. */
-  readonly retry: boolean | null;
-}
-
 export function networkFailure(party: Party, error: ExchangeError): Failure {
   const who = `${party.name} at ${party.host}`;
   switch (error.kind) {
@@ -129,16 +120,6 @@ export function readTrouble(answer: Answer, now: number): Trouble {
     retryAfterMs: after,
     retry: should === "false" ? false : should === "true" ? true : null,
   };
-}
-
-/** The error inside a JSON body, or undefined when there is none. */
-export function troubleOf(body: Json | undefined): { readonly type: string; readonly message: string } | undefined {
-  if (!isObject(body)) return undefined;
-  const error = body.error ?? (body.object === "error" ? body : undefined);
-  if (typeof error === "string") return { type: "", message: error };
-  if (!isObject(error)) return typeof body.detail === "string" ? { type: "", message: body.detail } : undefined;
-  const type = [error.type, error.code].filter((word): word is string => typeof word === "string").join(" ");
-  return { type, message: typeof error.message === "string" ? error.message : "" };
 }
 
 export function troubleFailure(party: Party, trouble: Trouble): Failure {

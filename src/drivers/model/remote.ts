@@ -10,21 +10,13 @@ import { fail, sysError, type SysError } from "../../abi/errno.ts";
 import { limits } from "../../abi/limits.ts";
 import type { Delta, ModelDriver, ModelReply, ModelRequest, ThinkIo } from "../../abi/model.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
-import { parseJson, type Json } from "../../lib/json.ts";
+import { parseJson } from "../../lib/json.ts";
 import type { Answer } from "../net/exchange.ts";
 import { isLoopback } from "../net/address.ts";
-import {
-  networkFailure,
-  protocolFailure,
-  readTrouble,
-  troubleFailure,
-  troubleOf,
-  type HttpClient,
-  type Party,
-  type Trouble,
-} from "./http.ts";
+import { networkFailure, protocolFailure, readTrouble, troubleFailure, type HttpClient, type Party } from "./http.ts";
+import { troubleOf, type Dialect, type ReplyReader } from "../../wire/dialect.ts";
 import { retrier, type Failure } from "./retry.ts";
-import { sseReader } from "./sse.ts";
+import { sseReader } from "../../wire/sse.ts";
 
 /** What remote drivers need of the world. */
 export interface RemoteDeps {
@@ -34,21 +26,6 @@ export interface RemoteDeps {
   readonly random: () => number;
   /** Unique for this workspace: keeps its idempotency keys apart from those of others under the same account. */
   readonly instance: string;
-}
-
-/** How one wire format looks. A dialect belongs to one driver and may cache. */
-export interface Dialect {
-  body(request: ModelRequest, stream: boolean): Uint8Array;
-  /** A whole reply; the error says what is missing. */
-  reply(body: Json, request: ModelRequest): Result<ModelReply, string>;
-  reader(request: ModelRequest, onDelta: (delta: Delta) => void): ReplyReader;
-}
-
-export interface ReplyReader {
-  /** Takes one event. `done` ends the stream early; trouble ends the try. */
-  event(event: string, data: Json): Trouble | null;
-  /** The reply so far if it is whole; otherwise what is missing. */
-  finish(): Result<ModelReply, string>;
 }
 
 export interface Endpoint {

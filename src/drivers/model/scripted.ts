@@ -10,7 +10,7 @@ import type { ModelDriver, ModelReply, ModelRequest, StopReason, ThinkIo, Usage 
 import { unreachable } from "../../lib/assert.ts";
 import type { Awaitable, Result } from "../../lib/result.ts";
 import { ok } from "../../lib/result.ts";
-import { callPart, mapStop, usageOf } from "./wire.ts";
+import { callPart, mapStop, usageOf } from "../../wire/parts.ts";
 import type { Json } from "../../lib/json.ts";
 
 export type Lie =

@@ -6,10 +6,12 @@
 import type * as Re2 from "re2js";
 import type { CallContext, CallValue } from "../../abi/call.ts";
 import { fail, type SysError } from "../../abi/errno.ts";
-import type { FileStat, Session } from "../../abi/files.ts";
+import type { Files, FileStat } from "../../abi/files.ts";
+import { limits } from "../../abi/limits.ts";
 import type { Label } from "../../abi/label.ts";
 import { lazy } from "../../lib/lazy.ts";
 import { matches, parseGlob, type Glob } from "../../lib/glob.ts";
+import { plural } from "../../lib/plural.ts";
 import { ok, type Result } from "../../lib/result.ts";
 
 /** Loaded with the first search. */
@@ -32,20 +34,19 @@ type Outcome = Result<CallValue, SysError>;
 
 export const untrusted: Label = { integrity: "untrusted", confidentiality: "workspace" };
 
-const listEntriesMax = 500;
 const foldersLeftOut = new Set([".git", "node_modules"]);
 
-export async function list(session: Session, args: ListArgs): Promise<Outcome> {
+export async function list(files: Files, args: ListArgs): Promise<Outcome> {
   const glob = parsed(args.glob);
   if (!glob.ok) return glob;
   const lines: string[] = [];
   const entries: { path: string; type: FileStat["type"]; bytes: number }[] = [];
   let cut = false;
   const depth = args.depth ?? (args.glob === undefined ? 1 : 16);
-  for await (const entry of walk(session, args.path ?? ".", depth)) {
+  for await (const entry of walk(files, args.path ?? ".", depth)) {
     if (!entry.ok) return entry;
     if (glob.value !== null && !matches(glob.value, entry.value.path)) continue;
-    if (lines.length === listEntriesMax) {
+    if (lines.length === limits.listEntriesMax) {
       cut = true;
       break;
     }
@@ -53,7 +54,7 @@ export async function list(session: Session, args: ListArgs): Promise<Outcome> {
     entries.push({ path, type, bytes });
     lines.push(entryLine(entry.value));
   }
-  if (cut) lines.push(`[more than ${listEntriesMax} entries: list a folder below, or narrow it with \`glob\`]`);
+  if (cut) lines.push(`[more than ${limits.listEntriesMax} entries: list a folder below, or narrow it with \`glob\`]`);
   const text = lines.length === 0 ? "nothing here" : lines.join("\n");
   return ok({
     value: { path: args.path ?? ".", entries, text },
@@ -62,14 +63,10 @@ export async function list(session: Session, args: ListArgs): Promise<Outcome> {
   });
 }
 
-const searchHitsMax = 100;
-const searchFilesMax = 20_000;
-const searchFileBytesMax = 2 * 1024 * 1024;
-const searchLineChars = 240;
 const pauseEveryFiles = 32;
 
 export async function search(
-  session: Session,
+  view: Files,
   args: SearchArgs,
   context: CallContext,
   searchable: (path: string) => boolean,
@@ -83,28 +80,30 @@ export async function search(
   let files = 0;
   let skipped = 0;
   let kept = 0;
-  for await (const entry of walk(session, args.path ?? ".", 64)) {
+  for await (const entry of walk(view, args.path ?? ".", 64)) {
     if (!entry.ok) return entry;
     if (context.signal.aborted) return fail("ECANCELED", "the search was cancelled");
     if (entry.value.type !== "file" || (glob.value !== null && !matches(glob.value, entry.value.path))) continue;
-    if (files === searchFilesMax || hits.length >= searchHitsMax) break;
+    if (files === limits.searchFilesMax || hits.length >= limits.searchHitsMax) break;
     files += 1;
     if (!searchable(entry.value.path)) {
       kept += 1;
       continue;
     }
     if (files % pauseEveryFiles === 0) await new Promise(setImmediate);
-    const data = entry.value.bytes > searchFileBytesMax ? null : await session.read(entry.value.path);
+    const data = entry.value.bytes > limits.searchFileBytesMax ? null : await view.read(entry.value.path);
     if (data === null || !data.ok || data.value.includes(0)) skipped += 1;
     else collect(data.value.toString("utf8"), entry.value.path, test.value, hits);
   }
   const notes = [
-    ...(hits.length >= searchHitsMax
-      ? [`[stopped at ${searchHitsMax} hits: narrow it with \`path\`, \`glob\` or a longer query]`]
+    ...(hits.length >= limits.searchHitsMax
+      ? [`[stopped at ${limits.searchHitsMax} hits: narrow it with \`path\`, \`glob\` or a longer query]`]
       : []),
-    ...(files === searchFilesMax ? [`[stopped after ${searchFilesMax} files: narrow it with \`path\` or \`glob\`]`] : []),
-    ...(kept > 0 ? [`[${kept} files were left out: policy keeps them from this search]`] : []),
-    ...(skipped > 0 ? [`[${skipped} binary or large files were left out]`] : []),
+    ...(files === limits.searchFilesMax
+      ? [`[stopped after ${limits.searchFilesMax} files: narrow it with \`path\` or \`glob\`]`]
+      : []),
+    ...(kept > 0 ? [`[left out ${plural(kept, "file")}, kept from this search by policy]`] : []),
+    ...(skipped > 0 ? [`[left out ${plural(skipped, "binary or large file")}]`] : []),
   ];
   const text = [...(hits.length === 0 ? ["no hit"] : hits), ...notes].join("\n");
   return ok({
@@ -147,18 +146,20 @@ function tester(args: SearchArgs): Result<Tester, SysError> {
 
 function collect(text: string, path: string, test: Tester, hits: string[]): void {
   const lines = linesOf(text);
-  for (let index = 0; index < lines.length && hits.length < searchHitsMax; index += 1) {
+  for (let index = 0; index < lines.length && hits.length < limits.searchHitsMax; index += 1) {
     const line = lines[index] ?? "";
     if (test(line))
-      hits.push(`${path}:${index + 1}: ${line.length > searchLineChars ? `${line.slice(0, searchLineChars)}…` : line}`);
+      hits.push(
+        `${path}:${index + 1}: ${line.length > limits.searchLineCharsMax ? `${line.slice(0, limits.searchLineCharsMax)}…` : line}`,
+      );
   }
 }
 
 /** Entries below a folder, a folder before what is in it. Version control and installed packages are named, not entered. */
-async function* walk(session: Session, path: string, depth: number): AsyncGenerator<Result<FileStat, SysError>> {
-  const entries = await session.list(path);
+async function* walk(files: Files, path: string, depth: number): AsyncGenerator<Result<FileStat, SysError>> {
+  const entries = await files.list(path);
   if (!entries.ok) {
-    const file = entries.error.errno === "EINVAL" ? await session.stat(path) : entries;
+    const file = entries.error.errno === "EINVAL" ? await files.stat(path) : entries;
     yield file;
     return;
   }
@@ -166,7 +167,7 @@ async function* walk(session: Session, path: string, depth: number): AsyncGenera
     yield ok(entry);
     const name = entry.path.slice(entry.path.lastIndexOf("/") + 1);
     if (entry.type !== "folder" || depth <= 1 || foldersLeftOut.has(name)) continue;
-    for await (const below of walk(session, entry.path, depth - 1)) if (below.ok) yield below;
+    for await (const below of walk(files, entry.path, depth - 1)) if (below.ok) yield below;
   }
 }
 
@@ -175,7 +176,7 @@ function entryLine(entry: FileStat): string {
     case "folder":
       return `${entry.path}/`;
     case "file":
-      return `${entry.path}  ${entry.bytes} bytes`;
+      return `${entry.path}  ${plural(entry.bytes, "byte")}`;
     case "link":
       return `${entry.path}  link`;
     case "other":

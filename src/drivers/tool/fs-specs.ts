@@ -3,6 +3,11 @@ import type { CallSpec } from "../../abi/call.ts";
 import type { JsonSchema } from "../../lib/json.ts";
 
 const path: JsonSchema = { type: "string", minLength: 1, description: "Relative to the workspace, like src/a.ts." };
+const anyPath: JsonSchema = {
+  type: "string",
+  minLength: 1,
+  description: "Relative to the workspace, like src/a.ts; /shared holds what processes shared, /platform daimon's documentation.",
+};
 const digest: JsonSchema = { type: "string" };
 const line: JsonSchema = { type: "integer", minimum: 1 };
 const glob: JsonSchema = {
@@ -23,7 +28,7 @@ export const fsSpecs = {
     name: "fs.read",
     summary: "Read a text file. Returns numbered lines (`N│ text`), which of how many they are, and the file's digest.",
     input: object(
-      { path, from: { ...line, description: "First line; 1 by default." }, to: { ...line, description: "Last line." } },
+      { path: anyPath, from: { ...line, description: "First line; 1 by default." }, to: { ...line, description: "Last line." } },
       ["path"],
     ),
     output: object({ path: texts, lines: texts, digest, text: texts }, ["path", "lines", "digest", "text"]),
@@ -73,7 +78,10 @@ export const fsSpecs = {
   list: {
     name: "fs.list",
     summary: "List a folder, or what is below it. Returns one path a line with its size; folders end with /.",
-    input: object({ path, depth: { ...line, maximum: 64, description: "Levels; 1 by default, all with `glob`." }, glob }, []),
+    input: object(
+      { path: anyPath, depth: { ...line, maximum: 64, description: "Levels; 1 by default, all with `glob`." }, glob },
+      [],
+    ),
     output: object({ path: texts, entries: { type: "array" }, text: texts }, ["path", "entries", "text"]),
     effect: "read",
     reversible: true,
@@ -86,7 +94,7 @@ export const fsSpecs = {
     input: object(
       {
         query: { type: "string", minLength: 1, description: "The text to find, or an expression in RE2 syntax with `regex`." },
-        path,
+        path: anyPath,
         glob,
         regex: { type: "boolean" },
         ignoreCase: { type: "boolean" },
@@ -108,6 +116,17 @@ export const fsSpecs = {
     reversible: true,
     recovery: "pure",
     roles: { paths: "path" },
+  },
+  share: {
+    name: "fs.share",
+    summary:
+      "Put a copy of a file of this session into the shared tier, where every process can read it. Returns its path there.",
+    input: object({ path, to: { ...path, description: "Its path below /shared; the same path by default." } }, ["path"]),
+    output: object({ path: texts, digest }, ["path", "digest"]),
+    effect: "external",
+    reversible: true,
+    recovery: "idempotent",
+    roles: { path: "path", to: "path" },
   },
   commit: {
     name: "fs.commit",

@@ -5,21 +5,25 @@
  *   FIL-13.3  fs.write refuses an empty text, and a file that is not what the caller last saw when it says what that was.
  *   FIL-13.5  After a crash, writes are verified by digest before anything is done again.
  *   FIL-13.8  A commit that a person is asked about is worked out before they are, and its plan is what their yes is for.
- *   FIL-13.6  What a file says is untrusted text, whoever asked for it.
+ *   FIL-13.6  What a file of the session says is untrusted text, whoever asked for it.
  */
 import type { CallContext, CallHandler, CallValue, Verdict } from "../../abi/call.ts";
 import { fail, type SysError } from "../../abi/errno.ts";
-import type { Change, Session } from "../../abi/files.ts";
+import type { Change, Files, Session, Tier } from "../../abi/files.ts";
 import { limits } from "../../abi/limits.ts";
 import type { Pid } from "../../abi/process.ts";
 import { sha256, type Digest } from "../../lib/hash.ts";
+import { plural } from "../../lib/plural.ts";
 import { ok, type Awaitable, type Result } from "../../lib/result.ts";
 import { estimateTokens } from "../../lib/tokens.ts";
 import { linesOf, list, search, untrusted, type SearchArgs } from "./fs-find.ts";
 import { fsSpecs } from "./fs-specs.ts";
+import { lineCount, lineOf, readText, Texts } from "./fs-text.ts";
 
 export interface FsDeps {
   session(pid: Pid): Awaitable<Result<Session, SysError>>;
+  /** What the path's tier is; null for a path in the session. */
+  tier(path: string): Tier | null;
   /** The session's changes as a unified diff. */
   diff(session: Session, paths: readonly string[] | null, context: CallContext): Awaitable<Result<string, SysError>>;
   /** Works a commit out and keeps the plan; conflicts are ESTALE with every path named. */
@@ -64,6 +68,17 @@ export function fsCalls(deps: FsDeps): readonly CallHandler[] {
       const session = await deps.session(context.pid);
       return session.ok ? act(session.value, args, context) : session;
     };
+  /** In the session or a tier: of a tier's files the label is known. */
+  const looking =
+    <A extends { readonly path?: string }>(act: (files: Files, args: A, context: CallContext) => Awaitable<Outcome>) =>
+    async (args: A, context: CallContext): Promise<Outcome> => {
+      const path = args.path ?? ".";
+      const tier = deps.tier(path);
+      if (tier === null) return await on(act)(args, context);
+      const found = await act(tier, args, context);
+      return found.ok ? ok({ ...found.value, label: tier.label(path) }) : found;
+    };
+  const texts = new Texts(limits.textsBytesMax);
   const verified =
     <A>(look: (session: Session, args: A) => Awaitable<Verdict>) =>
     async (args: A, context: CallContext): Promise<Verdict> => {
@@ -71,14 +86,14 @@ export function fsCalls(deps: FsDeps): readonly CallHandler[] {
       return session.ok ? look(session.value, args) : unknown(session.error.message);
     };
   return [
-    { spec: fsSpecs.read, perform: on(read) },
+    { spec: fsSpecs.read, perform: looking((files, args: ReadArgs) => read(files, args, texts)) },
     { spec: fsSpecs.write, perform: on(write), verify: verified(verifyWrite) },
     { spec: fsSpecs.edit, perform: on(edit), verify: verified(verifyEdit) },
-    { spec: fsSpecs.list, perform: on(list) },
+    { spec: fsSpecs.list, perform: looking(list) },
     {
       spec: fsSpecs.search,
-      perform: on((session, args: SearchArgs, context) =>
-        search(session, args, context, deps.searchable(args.path ?? ".", context)),
+      perform: looking((files, args: SearchArgs, context) =>
+        search(files, args, context, deps.searchable(args.path ?? ".", context)),
       ),
     },
     {
@@ -106,39 +121,39 @@ export function fsCalls(deps: FsDeps): readonly CallHandler[] {
 
 /** Room for the line that names path, lines and digest. */
 const textTokensMax = limits.resultTokensMax - 120;
-const lineCharsMax = 2_000;
 
-async function read(session: Session, args: ReadArgs): Promise<Outcome> {
-  const found = await readText(session, args.path);
+async function read(files: Files, args: ReadArgs, texts: Texts): Promise<Outcome> {
+  const found = await texts.read(files, args.path);
   if (!found.ok) return found;
-  const { text, digest } = found.value;
-  const lines = linesOf(text);
+  const count = lineCount(found.value);
   const from = args.from ?? 1;
-  const to = Math.min(args.to ?? lines.length, lines.length);
-  if (from > Math.max(1, lines.length)) {
-    return fail("EINVAL", `${args.path} has ${lines.length} lines; \`from\` is ${from}. Ask for a line that is there`);
+  const to = Math.min(args.to ?? count, count);
+  if (from > Math.max(1, count)) {
+    return fail("EINVAL", `${args.path} has ${plural(count, "line")}; \`from\` is ${from}. Ask for a line that is there`);
   }
   if (args.to !== undefined && args.to < from) return fail("EINVAL", `\`to\` is ${args.to}, before \`from\`, which is ${from}`);
   const out: string[] = [];
   let tokens = 0;
   let last = from - 1;
   while (last < to) {
-    const line = lines[last] ?? "";
-    const shown =
-      line.length > lineCharsMax ? `${line.slice(0, lineCharsMax)}… [${line.length - lineCharsMax} more characters]` : line;
-    const numbered = `${last + 1}│ ${shown}`;
+    const numbered = `${last + 1}│ ${shown(lineOf(found.value, last + 1))}`;
     tokens += estimateTokens(numbered) + 1;
     if (tokens > textTokensMax && out.length > 0) break;
     out.push(numbered);
     last += 1;
   }
   if (last < to) out.push(`[read on with fs.read {"path":${JSON.stringify(args.path)},"from":${last + 1}}]`);
-  const range = lines.length === 0 ? "none, the file is empty" : `${from}-${last} of ${lines.length}`;
+  const range = count === 0 ? "none, the file is empty" : `${from}-${last} of ${count}`;
   return ok({
-    value: { path: args.path, lines: range, digest, text: out.join("\n") },
-    source: lines.length === 0 ? args.path : `${args.path}#L${from}-L${last}`,
+    value: { path: args.path, lines: range, digest: found.value.digest, text: out.join("\n") },
+    source: count === 0 ? args.path : `${args.path}#L${from}-L${last}`,
     label: untrusted,
   });
+}
+
+function shown(line: string): string {
+  const more = line.length - limits.lineCharsMax;
+  return more > 0 ? `${line.slice(0, limits.lineCharsMax)}… [${more} more characters]` : line;
 }
 
 async function write(session: Session, args: WriteArgs): Promise<Outcome> {
@@ -157,7 +172,8 @@ async function edit(session: Session, args: EditArgs): Promise<Outcome> {
   if (args.old === args.new) return fail("EINVAL", "`old` and `new` are the same; nothing would change");
   const found = await readText(session, args.path);
   if (!found.ok) return found;
-  const { text, digest } = found.value;
+  const { digest } = found.value;
+  const text = found.value.data.toString("utf8");
   const places = occurrences(text, args.old);
   if (places.length === 0) return fail("ENOENT", noMatch(args.path, text, args.old));
   if (places.length > 1 && args.all !== true) {
@@ -190,7 +206,8 @@ async function verifyWrite(session: Session, args: WriteArgs): Promise<Verdict> 
 async function verifyEdit(session: Session, args: EditArgs): Promise<Verdict> {
   const found = await readText(session, args.path);
   if (!found.ok) return found.error.errno === "ENOENT" ? didNot : unknown(found.error.message);
-  const { text, digest } = found.value;
+  const { digest } = found.value;
+  const text = found.value.data.toString("utf8");
   const doubt = unknown(`${args.path} does not tell whether the edit was made; read it and decide`);
   if (args.new.includes(args.old) || args.old.includes(args.new)) return doubt;
   const after = occurrences(text, args.new);
@@ -224,45 +241,6 @@ async function verifyCommit(session: Session, args: CommitArgs, deps: FsDeps): P
 
 function chosen(change: Change, paths: readonly string[]): boolean {
   return paths.some((path) => path === "." || path === change.path || change.path.startsWith(`${path}/`));
-}
-
-interface Text {
-  readonly text: string;
-  readonly digest: Digest;
-}
-
-async function readText(session: Session, path: string): Promise<Result<Text, SysError>> {
-  const data = await session.read(path);
-  if (!data.ok) return data;
-  const type = binaryType(data.value);
-  if (type !== null)
-    return fail("EINVAL", `${path} is not text but ${type} of ${data.value.length} bytes; it cannot be read as lines`);
-  return ok({ text: data.value.toString("utf8"), digest: sha256(data.value) });
-}
-
-const signatures: readonly (readonly [string, string])[] = [
-  ["89504e47", "a PNG image"],
-  ["ffd8ff", "a JPEG image"],
-  ["47494638", "a GIF image"],
-  ["25504446", "a PDF document"],
-  ["504b0304", "a ZIP archive"],
-  ["1f8b", "a gzip archive"],
-  ["7f454c46", "an ELF program"],
-  ["53514c69746520666f726d6174", "an SQLite database"],
-];
-
-/** What the bytes are when they are not UTF-8 text. */
-function binaryType(data: Buffer): string | null {
-  const head = data.toString("hex", 0, 16);
-  const known = signatures.find(([magic]) => head.startsWith(magic));
-  if (known !== undefined) return known[1];
-  if (data.includes(0)) return "binary data";
-  try {
-    new TextDecoder("utf-8", { fatal: true }).decode(data);
-    return null;
-  } catch {
-    return "text in another encoding than UTF-8, or binary data,";
-  }
 }
 
 function occurrences(text: string, part: string): number[] {

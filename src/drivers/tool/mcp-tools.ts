@@ -2,18 +2,24 @@
 import type { ArgRole, CallSpec } from "../../abi/call.ts";
 import type { Finding } from "../../abi/finding.ts";
 import { limits } from "../../abi/limits.ts";
-import { isObject, type Json, type JsonObject } from "../../lib/json.ts";
+import { isObject, type Json, type JsonObject, type JsonSchema } from "../../lib/json.ts";
 
 /** What configuration may say of a tool; it was written by the user and is believed. */
 export type ToolRule = Partial<Pick<CallSpec, "effect" | "reversible" | "recovery" | "roles">>;
 
 export interface ToolCalls {
-  readonly specs: readonly { readonly tool: string; readonly spec: CallSpec }[];
+  readonly specs: readonly { readonly tool: string; readonly spec: CallSpec; readonly declared: Declared }[];
   readonly findings: readonly Finding[];
 }
 
+/** What the server says of a tool: for the client, which needs all but the output, and the form of its structured content. */
+export interface Declared {
+  readonly definition: JsonObject;
+  readonly output: JsonSchema | null;
+}
+
 export function toolCalls(server: string, tools: readonly Json[], rules: Readonly<Record<string, ToolRule>>): ToolCalls {
-  const specs: { tool: string; spec: CallSpec }[] = [];
+  const specs: { tool: string; spec: CallSpec; declared: Declared }[] = [];
   const findings: Finding[] = [];
   const leaveOut = (tool: string, why: string): void => {
     const where = `mcp.${server}.${visible(tool).slice(0, 60)}`;
@@ -26,8 +32,9 @@ export function toolCalls(server: string, tools: readonly Json[], rules: Readonl
       leaveOut(name, "its name has other characters than letters, digits, '.', '-' and '_', or too many");
     else if (specs.some((known) => known.tool === name)) leaveOut(name, "the server declares it twice");
     else {
-      const problem = schemaProblem(tool.inputSchema);
-      if (problem === null) specs.push({ tool: name, spec: specOf(server, name, tool, rules[name] ?? {}) });
+      const problem = inputProblem(tool.inputSchema) ?? sizeProblem("output", tool.outputSchema);
+      if (problem === null)
+        specs.push({ tool: name, spec: specOf(server, name, tool, rules[name] ?? {}), declared: declaredBy(tool) });
       else leaveOut(name, problem);
     }
   }
@@ -55,14 +62,23 @@ function specOf(server: string, name: string, tool: JsonObject, rule: ToolRule):
   };
 }
 
+function declaredBy({ outputSchema, ...definition }: JsonObject): Declared {
+  return { definition, output: isObject(outputSchema) ? withoutDialect(outputSchema) : null };
+}
+
 /** An input that is not an object of bounded size and depth cannot be offered to a model. */
-function schemaProblem(schema: Json | undefined): string | null {
+function inputProblem(schema: Json | undefined): string | null {
   if (!isObject(schema)) return "it declares no input schema";
   if (schema.type !== undefined && schema.type !== "object") return "its input is not an object";
+  return sizeProblem("input", schema);
+}
+
+function sizeProblem(what: "input" | "output", schema: Json | undefined): string | null {
+  if (schema === undefined) return null;
   const bytes = Buffer.byteLength(JSON.stringify(schema));
   if (bytes > limits.mcpSchemaBytesMax)
-    return `its input schema has ${bytes} bytes; at most ${limits.mcpSchemaBytesMax} are taken`;
-  return depthOf(schema, 0) > limits.jsonDepthMax ? `its input schema is deeper than ${limits.jsonDepthMax}` : null;
+    return `its ${what} schema has ${bytes} bytes; at most ${limits.mcpSchemaBytesMax} are taken`;
+  return depthOf(schema, 0) > limits.jsonDepthMax ? `its ${what} schema is deeper than ${limits.jsonDepthMax}` : null;
 }
 
 function depthOf(value: Json, depth: number): number {
@@ -70,10 +86,14 @@ function depthOf(value: Json, depth: number): number {
   return Math.max(depth, ...Object.values(value as JsonObject).map((item) => depthOf(item, depth + 1)));
 }
 
-/** The dialect marker goes, since the trap checks everything as 2020-12; words are cleaned wherever they stand. */
+/** Words are cleaned wherever they stand. */
 function cleanSchema(schema: JsonObject): JsonObject {
-  const { $schema: _dialect, $id: _id, ...rest } = clean(schema) as JsonObject;
-  return { ...rest, type: "object" };
+  return { ...withoutDialect(clean(schema) as JsonObject), type: "object" };
+}
+
+/** Everything is checked as 2020-12. */
+function withoutDialect({ $schema: _dialect, $id: _id, ...rest }: JsonObject): JsonObject {
+  return rest;
 }
 
 function clean(value: Json): Json {

@@ -6,17 +6,20 @@
  *   MCP-1.3  Names, descriptions and schemas are bounded and freed of invisible characters; a tool that does not fit is left out with a finding.
  *   MCP-1.4  A server that stops is EIO with its name; the next call starts it again, and refuses with ESTALE when its tools have changed.
  *   MCP-1.5  A server we start gets a search path, a home, a mark of its own and what its configuration gives it, and nothing else of the environment.
+ *   MCP-1.7  Structured content has the form that its tool declares, or the call is EPROTO in our own words; a tool of which that cannot be checked
+ *            is not called.
  *   MCP-1.6  A server cannot ask anything of us: no sampling, no elicitation, no roots.
  */
-import type { Client, Transport } from "@modelcontextprotocol/client";
+import type { Client, Tool, Transport } from "@modelcontextprotocol/client";
 import type { CallContext, CallHandler, CallValue } from "../../abi/call.ts";
 import { fail, type SysError } from "../../abi/errno.ts";
 import type { Finding } from "../../abi/finding.ts";
 import { limits } from "../../abi/limits.ts";
 import { sha256, type Digest } from "../../lib/hash.ts";
-import { canonical, type Json, type JsonObject } from "../../lib/json.ts";
+import { canonical, tooDeep, type Json, type JsonObject } from "../../lib/json.ts";
 import { ok, type Result } from "../../lib/result.ts";
-import { toolCalls, visible, type ToolRule } from "./mcp-tools.ts";
+import { schemaCompiler, type Check } from "../../lib/schema.ts";
+import { toolCalls, visible, type Declared, type ToolRule } from "./mcp-tools.ts";
 import { boundText, readResult } from "./mcp-results.ts";
 import { ServerProcess, type ServerCommand } from "./mcp-stdio.ts";
 
@@ -52,9 +55,9 @@ export async function connectMcp(config: McpConfig): Promise<Result<McpServer, S
   const digest = digestOf(first.value.tools);
   const line = new Line(config, digest, first.value);
   const { specs, findings } = toolCalls(config.name, first.value.tools, config.tools ?? {});
-  const calls = specs.map(({ tool, spec }): CallHandler => ({
+  const calls = specs.map(({ tool, spec, declared }): CallHandler => ({
     spec,
-    perform: (args: JsonObject, context: CallContext) => line.call(tool, args, context),
+    perform: (args: JsonObject, context: CallContext) => line.call(tool, declared, args, context),
   }));
   return ok({ name: config.name, calls, findings, digest, close: () => line.close() });
 }
@@ -69,6 +72,7 @@ interface Connection {
 class Line {
   readonly #config: McpConfig;
   readonly #digest: Digest;
+  readonly #compile = schemaCompiler();
   #connection: Connection | null;
   #connecting: Promise<Result<Connection, SysError>> | null = null;
 
@@ -78,16 +82,30 @@ class Line {
     this.#connection = connection;
   }
 
-  async call(tool: string, args: JsonObject, context: CallContext): Promise<Result<CallValue, SysError>> {
+  async call(
+    tool: string,
+    { definition, output }: Declared,
+    args: JsonObject,
+    context: CallContext,
+  ): Promise<Result<CallValue, SysError>> {
+    const form = output === null ? null : this.#compile(output);
+    if (form?.ok === false) {
+      const what = `the output that ${tool} of the MCP server "${this.#config.name}" declares cannot be checked`;
+      return fail("EPROTO", `${what}, so it was not called; go on without it`);
+    }
     const ready = await this.#ready();
     if (!ready.ok) return ready;
     const { name } = this.#config;
     try {
       const result = await ready.value.client.callTool(
         { name: tool, arguments: args },
-        { signal: context.signal, timeout: limits.mcpCallTimeoutMs },
+        // Without the output, which the client would check with patterns of the server's own making on an engine that can hang.
+        { signal: context.signal, timeout: limits.mcpCallTimeoutMs, toolDefinition: definition as unknown as Tool },
       );
-      return ok(readResult(name, tool, result as unknown as JsonObject));
+      const content = result as unknown as JsonObject;
+      if (form === null || fits(content, form.value)) return ok(readResult(name, tool, content));
+      const what = `the MCP server "${name}" gave a result for ${tool} that is not what the tool declares`;
+      return fail("EPROTO", `${what}; look whether it happened before calling again`);
     } catch (error) {
       if (context.signal.aborted) return fail("ECANCELED", `the call of ${tool} on the MCP server "${name}" was cancelled`);
       return failure(name, tool, error, ready.value.open);
@@ -116,6 +134,13 @@ class Line {
     this.#connection = made.value;
     return made;
   }
+}
+
+/** A failure is words, whatever form the tool declares. */
+function fits(result: JsonObject, form: Check): boolean {
+  const { isError, structuredContent } = result;
+  if (isError === true) return true;
+  return structuredContent !== undefined && !tooDeep(structuredContent, limits.jsonDepthMax) && form(structuredContent) === null;
 }
 
 async function connect(config: McpConfig): Promise<Result<Connection, SysError>> {

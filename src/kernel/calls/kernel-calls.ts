@@ -4,6 +4,7 @@
  *   KRN-11.5  A program's name holds nothing but letters, digits and `. _ / -`: it stands beside the kernel's words.
  *   KRN-11.4  proc.exec replaces instructions, calls, contract, goal and window, never widens, and keeps pid, parent, session, label and spend.
  *   KRN-11.2  task.done is refused with the reason when its value does not fit the process's contract.
+ *   KRN-11.6  proc.measure gives the window and the head that proc.spawn of the same would have, and starts nothing.
  *   KRN-11.3  mem.read brings back an evicted page's text, with the source and label it had.
  */
 import type { CallContext, CallHandler, CallValue } from "../../abi/call.ts";
@@ -34,6 +35,7 @@ export function kernelCalls(kernel: () => Kernel): readonly CallHandler[] {
   const checks = new WeakMap<JsonSchema, Check>();
   return [
     { spec: specs.spawn, perform: (args: SpawnArgs, context) => spawn(kernel(), args, context) },
+    { spec: specs.measure, perform: (args: SpawnArgs, context) => measure(kernel(), args, context) },
     { spec: specs.exec, perform: (args: SpawnArgs, context) => exec(kernel(), args, context) },
     { spec: specs.wait, perform: (args: { readonly pid: number }, context) => wait(kernel(), args.pid, context) },
     { spec: specs.kill, perform: (args: { readonly pid: number }, context) => kill(kernel(), args.pid, context) },
@@ -71,6 +73,12 @@ function spawn(kernel: Kernel, args: SpawnArgs, context: CallContext): Outcome {
     ...(weight === undefined ? {} : { weight }),
   });
   return pid.ok ? ok({ value: { pid: pid.value } }) : pid;
+}
+
+function measure(kernel: Kernel, { manifest, goal }: SpawnArgs, context: CallContext): Outcome {
+  const caller = procOf(kernel, context);
+  const measured = kernel.measure(caller, completed(manifest, caller), goal);
+  return measured.ok ? ok({ value: { ...measured.value } }) : measured;
 }
 
 /** Without an outcome after it: what made the call is not there any more. */

@@ -50,6 +50,17 @@ export const specs = {
     recovery: "idempotent",
     roles: {},
   },
+  measure: {
+    name: "proc.measure",
+    summary:
+      "What window a child would get, and how much of it its instructions, calls, contract and goal would take; starts nothing.",
+    input: object({ manifest: manifestSchema, goal: any }, ["manifest", "goal"]),
+    output: object({ windowTokens: { type: "integer" }, headTokens: { type: "integer" } }, ["windowTokens", "headTokens"]),
+    effect: "pure",
+    reversible: true,
+    recovery: "pure",
+    roles: {},
+  },
   exec: {
     name: "proc.exec",
     summary: "Go on as another program: new instructions, goal and window, the same pid, session and budget. Does not return.",

@@ -3,6 +3,7 @@
  * the workspace changes, and forbids what would let a text become an instruction or a secret leave. All else is denied by default.
  *   POL-14.1  Pure and read calls, and writes into the session, are permitted; external and irreversible calls are not.
  *   POL-14.2  A declared output may be committed; committing anything else asks a person.
+ *   POL-14.6  Sharing a file with other processes asks a person.
  *   POL-14.3  What instructs an agent or runs by itself (AGENTS.md, .git, shell start files, editor tasks …) is never committed, at any depth.
  *   POL-14.4  Files that look like secrets are not read, searched, changed or committed, at any depth; their templates (.env.example) may be.
  */
@@ -42,6 +43,11 @@ when { context.declared };
 @ask("Put this change into the workspace?")
 permit(principal, action == Action::"fs.commit", resource)
 unless { context.declared };
+
+// What is shared is read by processes that never saw who wrote it.
+@id("platform.share-ask")
+@ask("Let every process of this workspace read this file?")
+permit(principal, action == Action::"fs.share", resource);
 
 // A file that instructs agents or runs by itself would turn text into authority. Only a person writes it.
 @id("platform.no-commit-of-instructions")

@@ -5,6 +5,7 @@ import * as path from "node:path";
 import fc from "fast-check";
 import { describe, expect, expectTypeOf, it } from "vitest";
 import { errnos } from "../../../src/abi/errno.ts";
+import { commands as real } from "../../../src/cli/commands.ts";
 import { defineCommand, findCommand, parseArgs, usageOf } from "../../../src/cli/term/args.ts";
 import { completion, shells } from "../../../src/cli/term/completion.ts";
 import { commandHelp, commandList } from "../../../src/cli/term/help.ts";
@@ -239,13 +240,18 @@ describe("completion", () => {
 
   const has = (shell: string): boolean => spawnSync(shell, ["-c", "true"]).status === 0;
 
-  function complete(...words: readonly string[]): readonly string[] {
-    const script = `${completion("bash", commands)}
-      COMP_WORDS=(daimon ${words.map((word) => `'${word}'`).join(" ")}); COMP_CWORD=${words.length}; _daimon; printf '%s\\n' "\${COMPREPLY[@]}"`;
+  const quoted = (word: string): string => `'${word}'`;
+  const sorted = (words: readonly string[]): readonly string[] => words.toSorted();
+
+  function bash(table: Parameters<typeof completion>[1], words: readonly string[]): readonly string[] {
+    const script = `${completion("bash", table)}
+      COMP_WORDS=(daimon ${words.map(quoted).join(" ")}); COMP_CWORD=${words.length}; _daimon; printf '%s\\n' "\${COMPREPLY[@]}"`;
     return execFileSync("bash", ["-c", script], { encoding: "utf8", cwd: import.meta.dirname })
       .trim()
       .split("\n");
   }
+
+  const complete = (...words: readonly string[]): readonly string[] => bash(commands, words);
 
   it("TTY-10.1  bash offers commands, options, choices, files and folders where they can stand", () => {
     expect(complete("")).toEqual(["run", "exec"]);
@@ -255,8 +261,58 @@ describe("completion", () => {
     expect(complete("run", "--until", "t")).toEqual(["turn"]);
     expect(complete("run", "args")).toEqual(["args.test.ts"]);
     expect(complete("exec", "--ver")).toEqual([""]);
+    expect(complete("run", "--cpu", "x", "--verbose", "args"), "an option and its value are no place").toEqual(["args.test.ts"]);
+    expect(complete("run", "p", "args"), "folders alone stand at the second place").toEqual([""]);
     for (const shell of shells)
       for (const word of ["run", "exec", "until", "done", "verbose", "json"]) expect(completion(shell, commands)).toContain(word);
+  });
+
+  /** The shells' own machinery where it is installed; bash is everywhere. */
+  const offers: Readonly<Record<(typeof shells)[number], (words: readonly string[]) => readonly string[]>> = {
+    bash: (words) => sorted(bash(real, words)),
+    zsh: (words) => {
+      // What the script hands to zsh's own completion: the specification of each place.
+      const script = `compdef() { : }; _describe() { print -rl -- "\${(@)commands%%:*}" }; _arguments() { print -rl -- "$@" }
+        ${completion("zsh", real)}
+        words=(daimon ${words.map(quoted).join(" ")}); CURRENT=\${#words}; _daimon`;
+      const handed = execFileSync("zsh", ["-f", "-c", script], { encoding: "utf8" }).trim().split("\n");
+      if (words.length === 1) return sorted(handed);
+      const place = handed.find((line) => line.startsWith(`${words.length - 1}:`) || line.startsWith("*:")) ?? "";
+      return sorted((/:\((.*)\)$/.exec(place)?.[1] ?? "").split(" "));
+    },
+    fish: (words) => {
+      const script = `${completion("fish", real)}\ncomplete -C "daimon ${words.join(" ")}"`;
+      const home = fs.mkdtempSync(path.join(os.tmpdir(), "daimon-fish-"));
+      const lines = execFileSync("fish", ["--no-config", "-c", script], {
+        encoding: "utf8",
+        env: { ...process.env, HOME: home },
+      });
+      fs.rmSync(home, { recursive: true });
+      return sorted(
+        lines
+          .trim()
+          .split("\n")
+          .map((line) => line.split("\t")[0] ?? ""),
+      );
+    },
+  };
+
+  for (const shell of shells.filter(has)) {
+    it(`TTY-10.1  ${shell} offers the words of daimon's own commands, each at its place`, () => {
+      expect(offers[shell]([""])).toEqual(sorted(real.map(({ name }) => name)));
+      expect(offers[shell](["log", ""])).toEqual(["archive", "reindex", "verify"]);
+      expect(offers[shell](["config", ""]).filter((word) => word.endsWith("trust"))).toEqual(["distrust", "trust"]);
+      expect(offers[shell](["completion", ""])).toEqual(["bash", "fish", "zsh"]);
+      expect(offers[shell](["config", "trust", ""])).not.toContain("distrust");
+      expect(offers[shell](["log", "verify", ""])).not.toContain("reindex");
+    });
+  }
+
+  it("TTY-10.1  every script names each word that can stand at a place", () => {
+    for (const shell of shells) {
+      const script = completion(shell, real);
+      for (const words of ["verify reindex archive", "trust distrust", "bash zsh fish"]) expect(script, shell).toContain(words);
+    }
   });
 
   it("TTY-10.2  no summary can leave its quotes", () => {

@@ -9,6 +9,7 @@ import { limits } from "../../../src/abi/limits.ts";
 import { copySessions } from "../../../src/drivers/files/copy.ts";
 import { openMemoryBlobs } from "../../../src/drivers/store/memory-blobs.ts";
 import { fsCalls, type FsDeps } from "../../../src/drivers/tool/fs.ts";
+import { Texts } from "../../../src/drivers/tool/fs-text.ts";
 import { shellCalls } from "../../../src/drivers/tool/shell.ts";
 import { sha256 } from "../../../src/lib/hash.ts";
 import { isObject, type JsonObject } from "../../../src/lib/json.ts";
@@ -29,9 +30,17 @@ function opened(files: Readonly<Record<string, string | Buffer>>, deps: Partial<
     writeFileSync(join(lower, path), text);
   }
   const driver = copySessions({ blobs: openMemoryBlobs(), hide: [] });
-  const session = driver.open({ pid: 1, lower, home: join(folder, "home") });
+  // This driver opens at once.
+  const session = value(driver.open({ pid: 1, lower, home: join(folder, "home") }) as Result<Session, SysError>);
+  const reads: string[] = [];
+  const read = session.read.bind(session);
+  session.read = (path) => {
+    reads.push(path);
+    return read(path);
+  };
   const calls = fsCalls({
-    session: () => session,
+    session: () => ok(session),
+    tier: () => null,
     diff: () => ok(""),
     freeze: () => fail("ENOSYS", "not here"),
     commit: () => fail("ENOSYS", "not here"),
@@ -57,7 +66,7 @@ function opened(files: Readonly<Record<string, string | Buffer>>, deps: Partial<
   };
   const verify = async (name: string, args: JsonObject): Promise<Verdict> =>
     (await handler(name).verify?.(args as never, context)) ?? { verdict: "unknown", why: "none" };
-  return { call, get, refused, verify, calls };
+  return { call, get, refused, verify, calls, session, lower, reads };
 }
 
 describe("file calls", () => {
@@ -98,8 +107,35 @@ describe("file calls", () => {
     expect(await refused("fs.read", { path: "latin" })).toMatch(/^EINVAL .*another encoding/);
     expect(await refused("fs.read", { path: "nul" })).toMatch(/^EINVAL .*binary data of 3 bytes/);
     expect(await refused("fs.read", { path: "none" })).toMatch(/^ENOENT .*fs\.list/);
-    expect(await refused("fs.read", { path: "a", from: 5 })).toMatch(/^EINVAL .*has 1 lines/);
+    expect(await refused("fs.read", { path: "a", from: 5 })).toMatch(/^EINVAL .*has 1 line;/);
     expect(await get("fs.read", { path: "empty" })).toMatchObject({ lines: "none, the file is empty", text: "" });
+  });
+
+  test("FIL-13.9 a text is read from its file once for all its windows, and anew when the file changed", async () => {
+    const text = Array.from({ length: 400 }, (_, index) => `line ${index + 1} with some words in it`).join("\n");
+    const { get, session, lower, reads } = opened({ a: text });
+    const line = async (n: number): Promise<unknown> => (await get("fs.read", { path: "a", from: n, to: n }))["text"];
+    for (const n of [1, 200, 400]) expect(await line(n)).toContain(`${n}│ line ${n} with some words in it`);
+    expect(reads).toEqual(["a"]);
+    value(await session.write("a", Buffer.from(text.replace("line 1 ", "LINE 1 ")), sha256(text)));
+    expect(await line(1)).toContain("1│ LINE 1 with");
+    value(await session.settle(value(await session.changes())));
+    expect(await line(1)).toContain("1│ line 1 with");
+    writeFileSync(join(lower, "a"), "another");
+    expect(await line(1)).toBe("1│ another");
+    expect(reads).toEqual(["a", "a", "a", "a"]);
+  });
+
+  test("FIL-13.10 the text that was read longest ago is forgotten first, and one beyond the bound at once", async () => {
+    const { session, reads } = opened({
+      a: "a\n".repeat(100),
+      b: "b\n".repeat(100),
+      c: "c\n".repeat(100),
+      large: "x".repeat(2_000),
+    });
+    const texts = new Texts(1_300);
+    for (const path of ["a", "b", "a", "c", "a", "b", "large", "large", "a"]) value(await texts.read(session, path));
+    expect(reads).toEqual(["a", "b", "c", "b", "large", "large", "a"]);
   });
 
   test("FIL-13.2 fs.edit replaces what occurs once, and says where when it is not once", async () => {
@@ -151,7 +187,7 @@ describe("file calls", () => {
       "d/c.bin": Buffer.from("x.y\0"),
       ".git/x": "x.y",
     });
-    expect((await get("fs.search", { query: "x.y" }))["text"]).toBe("a.md:1: x.y\n[1 binary or large files were left out]");
+    expect((await get("fs.search", { query: "x.y" }))["text"]).toBe("a.md:1: x.y\n[left out 1 binary or large file]");
     expect((await get("fs.search", { query: "x.y", regex: true, glob: "*.md" }))["text"]).toBe("a.md:1: x.y\na.md:2: xzy");
     expect((await get("fs.search", { query: "x.y", ignoreCase: true, path: "d", glob: "*.txt" }))["text"]).toBe("d/b.txt:1: X.Y");
     expect(await get("fs.search", { query: "nowhere" })).toMatchObject({ hits: 0 });

@@ -16,8 +16,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import type { FileStep, Session } from "../../../src/abi/files.ts";
-import { fail } from "../../../src/abi/errno.ts";
-import { apply, discardSafely, keepContents, restoreSafety } from "../../../src/drivers/files/commit.ts";
+import { apply, keepContents } from "../../../src/drivers/files/commit.ts";
 import { copySessions } from "../../../src/drivers/files/copy.ts";
 import { commitSession, rollbackCommit, type CommitDeps } from "./end-to-end.ts";
 import { openMemoryBlobs } from "../../../src/drivers/store/memory-blobs.ts";
@@ -216,19 +215,6 @@ describe("commit", () => {
     expect(errno(await keepContents(later, changes, blobs))).toBe("ESTALE");
   });
 
-  test("FIL-12.5 a session with a file that is too large to keep is not rolled back", async () => {
-    const { blobs, session } = await world({});
-    value(await session.write("a", Buffer.from("1")));
-    const large = Object.create(session, {
-      pid: { value: 3 },
-      changes: { value: () => session.changes() },
-      discard: { value: () => session.discard() },
-      read: { value: () => fail("E2BIG", "too large") },
-    }) as Session;
-    expect(errno(await discardSafely(large, blobs))).toBe("E2BIG");
-    expect(value(await session.changes()).map(({ path }) => path)).toEqual(["a"]);
-  });
-
   test("FIL-12.3 a plan cut off at any step is finished by performing it again", () => {
     const blobs = openMemoryBlobs();
     const write = (path: string, from: string | null, to: string): FileStep => ({
@@ -291,18 +277,5 @@ describe("commit", () => {
     value(await session.write("run", Buffer.from("2")));
     value(await commitSession(session, deps, null));
     expect(lstatSync(join(lower, "run")).mode & 0o777).toBe(0o750);
-  });
-
-  test("FIL-12.5 a session's rollback keeps everything, and it can be brought back", async () => {
-    const { blobs, session } = await world({ a: "1", "d/b": "1" });
-    await edit(session, { a: "1", "d/b": "1" }, { a: "2", "n/c": "new" });
-    const before = value(await session.changes());
-    const safety = value(await discardSafely(session, blobs));
-    expect(value(await session.changes())).toEqual([]);
-    value(await restoreSafety(session, safety, blobs));
-    expect(value(await session.changes()).map(({ path, now }) => [path, now])).toEqual(
-      before.map(({ path, now }) => [path, now]),
-    );
-    expect(errno(await restoreSafety(session, sha256("no such copy"), blobs))).toBe("ENOENT");
   });
 });

@@ -166,8 +166,6 @@ describe("overlay with commands", () => {
     const outcome = value(await commitSession(session, { lower, blobs, plan: planCommit, safetyOf, journal: () => done }, null));
     const reasons = outcome.committed ? [] : outcome.conflicts.map((conflict) => `${conflict.path} ${conflict.reason}`);
     expect(reasons).toEqual(expect.arrayContaining(["p link-leaves-workspace", "up link-leaves-workspace", "pipe not-a-file"]));
-    value(await session.discard());
-    expect(await rows(session)).toEqual([]);
     await session.close();
   });
 

@@ -2,12 +2,14 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Message } from "../../../src/abi/message.ts";
-import { anthropicDialect, anthropicDriver, isClassic } from "../../../src/drivers/model/anthropic.ts";
-import { contractFormat } from "../../../src/drivers/model/anthropic-schema.ts";
+import { anthropicDriver } from "../../../src/drivers/model/anthropic.ts";
+import { isClassic, messagesDialect } from "../../../src/wire/messages.ts";
+import { contractFormat } from "../../../src/wire/messages-schema.ts";
 import { compatibleDriver } from "../../../src/drivers/model/compatible.ts";
-import { openAiChatDialect } from "../../../src/drivers/model/openai-chat.ts";
-import { openAiDriver, openAiResponsesDialect } from "../../../src/drivers/model/openai-responses.ts";
-import type { Dialect } from "../../../src/drivers/model/remote.ts";
+import { chatDialect } from "../../../src/wire/chat.ts";
+import { openAiDriver } from "../../../src/drivers/model/openai.ts";
+import { responsesDialect } from "../../../src/wire/responses.ts";
+import type { Dialect } from "../../../src/wire/dialect.ts";
 import type { Json } from "../../../src/lib/json.ts";
 import { anthropicWire } from "../../upstream/anthropic.ts";
 import type { Turn } from "../../upstream/turns.ts";
@@ -54,9 +56,9 @@ test("MOD-4.5 a conversation that grows, shrinks or is changed anywhere is sent 
     fc.record({ kind: fc.constant("drop" as const), message, at: fc.nat(20) }),
   );
   const makers: readonly (() => Dialect)[] = [
-    () => anthropicDialect({}),
-    () => openAiResponsesDialect({}),
-    () => openAiChatDialect({ effort: null, local: true }),
+    () => messagesDialect({}),
+    () => responsesDialect({}),
+    () => chatDialect({ effort: null, local: true }),
   ];
   fc.assert(
     fc.property(fc.constantFrom(...makers), fc.array(edit, { minLength: 1, maxLength: 40 }), (make, edits) => {

@@ -402,6 +402,36 @@ test("CPU-7.1 a value holds only words of its material", () => {
   });
 });
 
+test("CPU-7.3 facts of which none leads and no kind or topic holds any stand in the first group", () => {
+  const schema: JsonSchema = {
+    type: "array",
+    minItems: 1,
+    "x-daimon": {
+      group: "facts",
+      lead: { heading: "In short", max: 2 },
+      kinds: [{ kind: "risk", heading: "Risks" }],
+      topics: 2,
+      max: 6,
+    },
+    items: {
+      type: "object",
+      properties: {
+        heading: { type: "string" },
+        facts: { type: "array", items: { type: "object", properties: { text: { type: "string" } }, required: ["text"] } },
+      },
+      required: ["heading", "facts"],
+    },
+  };
+  const facts = ["shelf A · oak · 12", "crate 7 · pine · 3"].map((text, index) => {
+    return { text, path: "stock.csv", line: index + 2, to: index + 2, kind: "statement", section: "" };
+  });
+  const given = { ...material, facts: [], input: { facts } };
+  expect(build(schema, given, "")).toEqual({
+    value: [{ heading: "In short", facts: facts.map(({ text }) => ({ text })) }],
+  });
+  expect(build(schema, { ...given, input: { facts: [] } }, "sections")).toEqual({ missing: "sections" });
+});
+
 test("CPU-7.2 a required part that cannot be had refuses the whole, by name", () => {
   const schema = (property: JsonSchema): JsonSchema => ({
     type: "object",

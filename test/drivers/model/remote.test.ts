@@ -4,7 +4,7 @@ import type { Message } from "../../../src/abi/message.ts";
 import type { Delta, ModelDriver, ModelReply } from "../../../src/abi/model.ts";
 import { anthropicDriver } from "../../../src/drivers/model/anthropic.ts";
 import { compatibleDriver } from "../../../src/drivers/model/compatible.ts";
-import { openAiDriver } from "../../../src/drivers/model/openai-responses.ts";
+import { openAiDriver } from "../../../src/drivers/model/openai.ts";
 import type { RemoteDeps } from "../../../src/drivers/model/remote.ts";
 import type { Json } from "../../../src/lib/json.ts";
 import type { ReplyTurn, Turn } from "../../upstream/turns.ts";

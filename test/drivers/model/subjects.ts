@@ -4,7 +4,7 @@ import { systemClock } from "../../../src/drivers/clock/system.ts";
 import { anthropicDriver } from "../../../src/drivers/model/anthropic.ts";
 import { compatibleDriver } from "../../../src/drivers/model/compatible.ts";
 import { httpClient } from "../../../src/drivers/model/http.ts";
-import { openAiDriver } from "../../../src/drivers/model/openai-responses.ts";
+import { openAiDriver } from "../../../src/drivers/model/openai.ts";
 import type { RemoteDeps } from "../../../src/drivers/model/remote.ts";
 import { replayDriver } from "../../../src/drivers/model/replay.ts";
 import { scriptedDriver, type Act } from "../../../src/drivers/model/scripted.ts";
@@ -13,7 +13,7 @@ import type { ModelDriver, ModelReply } from "../../../src/abi/model.ts";
 import type { Result } from "../../../src/lib/result.ts";
 import { startUpstream, type Upstream } from "../../upstream/server.ts";
 import type { Turn } from "../../upstream/turns.ts";
-import { wireName } from "../../../src/drivers/model/wire.ts";
+import { wireName } from "../../../src/wire/parts.ts";
 import type { ContractReply, ContractTurn, ModelSubject } from "../../contract/model.ts";
 
 export const secret = "sk-test-0123456789abcdef";

@@ -1,4 +1,4 @@
-/** Verifying, saving, archiving and setting aside. */
+/** Verifying, saving and archiving. */
 import {
   copyFileSync,
   existsSync,
@@ -13,7 +13,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { join } from "node:path";
 import { zstdCompressSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { archiveSegments, setAside } from "../../../src/drivers/store/archive.ts";
+import { archiveSegments } from "../../../src/drivers/store/archive.ts";
 import { salvage, verifyLog, type LogReport } from "../../../src/drivers/store/verify.ts";
 import { signedMessage } from "../../../src/drivers/store/signature.ts";
 import { checkpoint, readAll } from "../../contract/store-log.ts";
@@ -191,40 +191,5 @@ describe("archive", () => {
     writeFileSync(path, bytes);
     expect(verify(dir)).toMatchObject({ records: 10, findings: [{ severity: "error" }] });
     expect([...salvage(dir)].filter((item) => item.found === "record" && item.seq !== null && item.seq >= 20)).toHaveLength(10);
-  });
-});
-
-describe("setting aside", () => {
-  test("STO-1.23 the damaged end goes to a folder of its own, whole, and the log goes on before it", async () => {
-    for (const [first, text, records, kept] of [
-      [20, "person 25", 25, true],
-      [0, "person 0", 0, false],
-    ] as const) {
-      const dir = writeThree();
-      flip(dir, readFileSync(segmentPath(dir, first)).indexOf(text), 0x01, first);
-      const damaged = readFileSync(segmentPath(dir, first));
-      const aside = setAside(dir);
-      expect(aside).toEqual({ ok: true, value: { records, folder: `damaged-${records}` } });
-      expect(readFileSync(segmentPath(join(dir, `damaged-${records}`), first)).equals(damaged)).toBe(true);
-      expect(existsSync(segmentPath(dir, first))).toBe(kept);
-      const log = openLog(dir, { sign: signWith });
-      expect(log.next).toBe(records);
-      log.append(entryText(records));
-      await log.close();
-      expect(verify(dir)).toMatchObject({ records: records + 1, findings: [] });
-    }
-  });
-
-  test("STO-1.23 also where the segments before are archived, and a whole log is left alone", async () => {
-    const dir = writeThree();
-    expect(setAside(dir)).toEqual({ ok: true, value: { records: 30, folder: null } });
-    archiveSegments(dir);
-    flip(dir, readFileSync(segmentPath(dir, 20)).indexOf('"checkpoint"'), 0x01, 20);
-    expect(setAside(dir)).toEqual({ ok: true, value: { records: 20, folder: "damaged-20" } });
-    const log = openLog(dir);
-    expect([log.next, log.resumeFrom]).toEqual([20, 10]);
-    log.append(entryText(20));
-    await log.close();
-    expect(verify(dir)).toMatchObject({ records: 21, findings: [] });
   });
 });

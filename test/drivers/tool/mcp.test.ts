@@ -98,6 +98,25 @@ test("MCP-1.2 what a tool gives is untrusted text, its failures too", async () =
   }
 });
 
+test("MCP-1.7 a result that does not fit what its tool declares is EPROTO in our own words", async () => {
+  const server = await connected(stdio("plain"));
+  expect(await textOf(call(server, "counts", { how: "fits" }))).toBe("counted: fits");
+  expect(await call(server, "counts", { how: "fails" })).toMatchObject({ ok: true, value: { value: { failed: true } } });
+  for (const how of ["wrong", "without"]) {
+    const result = await call(server, "counts", { how });
+    expect(result).toMatchObject({ ok: false, error: { errno: "EPROTO", message: expect.stringContaining("counts") as string } });
+    expect(JSON.stringify(result)).not.toMatch(/IGNORE|counted/);
+  }
+});
+
+test("MCP-1.7 a tool whose output cannot be checked is not called", async () => {
+  const server = await connected(stdio("plain"));
+  expect(await call(server, "unchecked")).toMatchObject({
+    ok: false,
+    error: { errno: "EPROTO", message: expect.stringContaining("was not called") as string },
+  });
+});
+
 test("MCP-1.2 a flood is cut off and said to be", async () => {
   const text = await textOf(call(await connected(stdio("plain")), "floods"));
   expect(text).toMatch(/é\n\(cut off: \d+ more bytes\)$/);
@@ -110,7 +129,14 @@ test("MCP-1.3 declarations that do not fit are left out with a finding, and hidd
   expect(names.slice(0, 3)).toEqual(["mcp.fixture.twice", "mcp.fixture.whisper", "mcp.fixture.tool_0"]);
   expect(names).toHaveLength(limits.mcpToolsMax);
   const reasons = server.findings.map(({ where, message }) => `${where} ${message}`);
-  for (const reason of [/hidden .*characters/, /twice .*twice/, /huge .*bytes/, /deep .*deeper/, /tool_299 .*more than/]) {
+  for (const reason of [
+    /hidden .*characters/,
+    /twice .*twice/,
+    /huge .*bytes/,
+    /deep .*deeper/,
+    /wide .*output schema/,
+    /tool_299 .*more than/,
+  ]) {
     expect(reasons.filter((text) => reason.test(text))).toHaveLength(1);
   }
   const whisper = server.calls.find((entry) => entry.spec.name.endsWith("whisper"))?.spec;

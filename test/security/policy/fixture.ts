@@ -29,6 +29,7 @@ export const calls: readonly CallSpec[] = [
   spec("fs.edit", "write", { path: "path" }),
   spec("shell.run", "write", { command: "command" }),
   spec("net.fetch", "external", { url: "host" }),
+  spec("fs.share", "external", { path: "path" }),
   spec("task.done", "pure", {}),
   spec("mem.note", "write", { text: "content" }),
   spec("mcp.hub.push", "external", { branch: "object" }),

@@ -67,7 +67,7 @@ describe("errors", () => {
   });
 
   test.each([
-    ['permit(principal, action == Action::"fs.raed", resource);', /unrecognized action.*; did you mean `Action::"fs\.read"`/],
+    ['permit(principal, action == Action::"net.fetsh", resource);', /unrecognized action.*; did you mean `Action::"net\.fetch"`/],
     [`${any} when { context.pth == "a" };`, /attribute `pth`/],
     [`${any} when { context.path == "a" };`, /try testing for the attribute's presence/],
     ["permit(principal is Proces, action, resource);", /unrecognized entity type/],

@@ -32,6 +32,13 @@ test("POL-14.2  a declared output is committed, anything else asks until a plain
   expect(settled.decide(question("fs.commit", "src/a.md")).verb).toBe("ask");
 });
 
+test("POL-14.6  sharing a file with other processes asks a person until a plain permit settles it", () => {
+  expect(engine.decide(question("fs.share", "a.md"))).toEqual({ verb: "ask", rules: ["platform.share-ask"] });
+  expect(engine.decide(question("fs.share", ".ssh/id_rsa")).verb).toBe("deny");
+  const settled = engineOf([platformPolicy, shorthandText({ allow: ["fs.share(reports/**)"] })]);
+  expect(settled.decide(question("fs.share", "reports/a.md")).verb).toBe("allow");
+});
+
 test.each([
   "AGENTS.md",
   "a/b/agents.MD",

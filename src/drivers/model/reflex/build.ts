@@ -1,6 +1,7 @@
 /**
  * Build: make a value of a schema from what was read and what the goal brought. Every word comes from there.
  *   CPU-7.1  A value is quoted, selected, classified or counted, never made up; where nothing fits, the property is left out.
+ *   CPU-7.3  Facts of which none leads and no kind or topic holds any stand in the first group: what was found is not lost.
  *   CPU-7.2  When a required part cannot be had the whole value is refused, with the name of that part.
  */
 import { isObject, type Json, type JsonObject, type JsonSchema } from "../../../lib/json.ts";
@@ -213,6 +214,7 @@ function grouped(
     const able = left.filter((fact) => !kinds.includes(fact.kind) && hasVerb(fact.text) && !isRowText(fact.text));
     for (const topic of topics(able, hint.topics)) take(topic.heading, topic.facts.slice(0, max).toSorted(bySource));
   }
+  if (made.length === 0 && hint.lead !== null) take(hint.lead.heading, left.slice(0, hint.lead.max).toSorted(bySource));
   return made;
 }
 

@@ -7,11 +7,11 @@
  *   MOD-4.4  A contract whose root is not an object travels inside one, and is unwrapped in the reply.
  *   MOD-4.5  A conversation that grows is put together from what it was and what is new; one that was changed, from the start.
  */
-import type { CallPart, Message, Part, ToolDefinition } from "../../abi/message.ts";
-import type { ModelReply, ModelRequest, StopReason, Usage } from "../../abi/model.ts";
-import { sha256 } from "../../lib/hash.ts";
-import { isObject, parseJson, type Json, type JsonSchema } from "../../lib/json.ts";
-import { estimateTokens } from "../../lib/tokens.ts";
+import type { CallPart, Message, Part, ToolDefinition } from "../abi/message.ts";
+import type { ModelReply, ModelRequest, StopReason, Usage } from "../abi/model.ts";
+import { sha256 } from "../lib/hash.ts";
+import { isObject, parseJson, type Json, type JsonSchema } from "../lib/json.ts";
+import { estimateTokens } from "../lib/tokens.ts";
 
 const plain = /^[A-Za-z0-9-]+(?:_[A-Za-z0-9-]+)*(?:\.[A-Za-z0-9-]+(?:_[A-Za-z0-9-]+)*)*$/;
 const nameCharsMax = 64;

@@ -3,7 +3,7 @@
  * Source: platform.claude.com, "Structured outputs", JSON Schema limitations.
  *   MOD-6.5  What structured output does not check is told to the model in words; the contract's own check still sees the full schema.
  */
-import { isObject, type Json, type JsonObject, type JsonSchema } from "../../lib/json.ts";
+import { isObject, type Json, type JsonObject, type JsonSchema } from "../lib/json.ts";
 
 /** The `format` field of `output_config`, as JSON text; null where the contract has an object with free names, which it cannot say. */
 export function contractFormat(schema: JsonSchema): string | null {

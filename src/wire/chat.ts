@@ -1,16 +1,15 @@
 /**
- * OpenAI Chat: the Chat Completions API, as OpenAI speaks it and as the many servers compatible with it do.
+ * Chat: the Chat Completions API, as OpenAI speaks it and as the many servers compatible with it do.
  * Source: OpenAI API reference, Chat Completions; the servers' own deviations are named where they are met.
  *   MOD-8.1  A tool call is put together from its pieces whatever the server leaves out: the index, the id, or both.
  *   MOD-8.2  Reasoning that a compatible server shows is kept, and goes back with the calls it led to.
  *   MOD-8.3  A contract of the reply is `response_format`, strict where the schema allows it.
  */
-import type { Message, Part, ToolDefinition } from "../../abi/message.ts";
-import type { Delta, ModelReply, ModelRequest, StopReason } from "../../abi/model.ts";
-import { isObject, type Json, type JsonObject } from "../../lib/json.ts";
-import { err, ok, type Result } from "../../lib/result.ts";
-import { troubleOf, type Trouble } from "./http.ts";
-import type { Dialect, ReplyReader } from "./remote.ts";
+import type { Message, Part, ToolDefinition } from "../abi/message.ts";
+import type { Delta, ModelReply, ModelRequest, StopReason } from "../abi/model.ts";
+import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import { troubleOf, type Dialect, type ReplyReader, type Trouble } from "./dialect.ts";
 import {
   bodyOf,
   callNames,
@@ -27,7 +26,7 @@ import {
   readArgs,
   wireName,
   type Counted,
-} from "./wire.ts";
+} from "./parts.ts";
 
 export interface ChatOptions {
   readonly effort: string | null;
@@ -43,7 +42,7 @@ interface Head {
   readonly nameOf: (wire: string) => string;
 }
 
-export function openAiChatDialect(options: ChatOptions): Dialect {
+export function chatDialect(options: ChatOptions): Dialect {
   const wire = joinCache(onceFor((message: Message) => messagesOf(message, options.local)));
   const headOf = headCache(makeHead);
 

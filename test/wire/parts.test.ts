@@ -1,17 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { ModelRequest } from "../../../src/abi/model.ts";
-import {
-  callNames,
-  contractOf,
-  isStrict,
-  objectArgs,
-  readArgs,
-  unwrap,
-  usageOf,
-  wireName,
-} from "../../../src/drivers/model/wire.ts";
-import type { Json } from "../../../src/lib/json.ts";
+import type { ModelRequest } from "../../src/abi/model.ts";
+import { callNames, contractOf, isStrict, objectArgs, readArgs, unwrap, usageOf, wireName } from "../../src/wire/parts.ts";
+import type { Json } from "../../src/lib/json.ts";
 
 const tool = (name: string) => ({ name, description: "", input: { type: "object" } });
 const request: ModelRequest = {

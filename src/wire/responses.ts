@@ -1,20 +1,16 @@
 /**
- * OpenAI Responses: the stateless form of the Responses API (`store: false`, everything sent each time).
+ * Responses: OpenAI's API in its stateless form (`store: false`, everything sent each time).
  * Source: OpenAI API reference, Responses.
  *   MOD-7.1  Reasoning items come back to OpenAI verbatim and in place, encrypted content included.
  *   MOD-7.2  A contract of the reply is `text.format`, strict where the schema allows it.
  *   MOD-7.3  Requests with one head share a prompt cache key, so they meet in the provider's cache.
  */
-import type { SysError } from "../../abi/errno.ts";
-import type { Message, Part, ToolDefinition } from "../../abi/message.ts";
-import type { Delta, ModelDriver, ModelReply, ModelRequest, StopReason } from "../../abi/model.ts";
-import { sha256 } from "../../lib/hash.ts";
-import { isObject, type Json, type JsonObject } from "../../lib/json.ts";
-import { err, ok, type Result } from "../../lib/result.ts";
-import type { Trouble } from "./http.ts";
-import { openAiChatDialect } from "./openai-chat.ts";
-import { windowOf } from "./prices.ts";
-import { readBaseUrl, remoteDriver, type Dialect, type RemoteDeps, type ReplyReader } from "./remote.ts";
+import type { Message, Part, ToolDefinition } from "../abi/message.ts";
+import type { Delta, ModelReply, ModelRequest, StopReason } from "../abi/model.ts";
+import { sha256 } from "../lib/hash.ts";
+import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import type { Dialect, ReplyReader, Trouble } from "./dialect.ts";
 import {
   bodyOf,
   callNames,
@@ -32,49 +28,20 @@ import {
   str,
   wireName,
   type Counted,
-} from "./wire.ts";
+} from "./parts.ts";
 
-export interface OpenAiOptions {
-  readonly apiKey: string | null;
-  readonly baseUrl?: string;
-  readonly dialect?: "responses" | "chat";
+export interface ResponsesOptions {
   readonly effort?: "none" | "minimal" | "low" | "medium" | "high" | "xhigh" | null;
 }
 
-const officialUrl = "https://api.openai.com/v1";
 const dialectName = "openai-responses";
-
-export function openAiDriver(options: OpenAiOptions, deps: RemoteDeps): Result<ModelDriver, SysError> {
-  const chat = options.dialect === "chat";
-  const baseUrl = options.baseUrl ?? officialUrl;
-  const url = readBaseUrl(baseUrl, chat ? "/chat/completions" : "/responses");
-  if (!url.ok) return url;
-  const key = options.apiKey ?? "";
-  return ok(
-    remoteDriver(
-      {
-        name: "openai",
-        url: url.value,
-        headers: key === "" ? [] : ["authorization", `Bearer ${key}`],
-        secrets: key === "" ? [] : [key],
-        keyName: "OPENAI_API_KEY",
-        keyMissing: key === "" && baseUrl === officialUrl,
-      },
-      chat
-        ? openAiChatDialect({ effort: options.effort ?? null, local: false })
-        : openAiResponsesDialect({ effort: options.effort ?? null }),
-      deps,
-      (model) => windowOf("openai", model),
-    ),
-  );
-}
 
 interface Head {
   readonly text: string;
   readonly nameOf: (wire: string) => string;
 }
 
-export function openAiResponsesDialect(options: Pick<OpenAiOptions, "effort">): Dialect {
+export function responsesDialect(options: ResponsesOptions): Dialect {
   const items = joinCache(onceFor((message: Message) => itemsOf(message)));
   const headOf = headCache(makeHead);
 

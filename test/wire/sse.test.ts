@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { sseReader } from "../../../src/drivers/model/sse.ts";
+import { sseReader } from "../../src/wire/sse.ts";
 
 type Event = readonly [string, string];
 

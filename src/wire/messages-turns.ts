@@ -1,6 +1,6 @@
 /** Anthropic turns: a conversation as the Messages API takes it, with the marks of the cache. Rules: anthropic.ts, wire.ts. */
-import type { Message } from "../../abi/message.ts";
-import { Bytes, foldCache } from "./wire.ts";
+import type { Message } from "../abi/message.ts";
+import { Bytes, foldCache } from "./parts.ts";
 
 /** A block that carries it ends a piece the provider keeps. */
 export const cacheMark = `"cache_control":{"type":"ephemeral"}`;
