@@ -132,7 +132,7 @@ test("FIL-15.5 a secret behind a name that is not UTF-8 closes the folder around
 test("FIL-15.4 a workspace that cannot be looked through at all is an error, not an empty list", async () => {
   const refused = await new Secrets("/proc/self/mem/nothing", isSecret, []).look();
   expect(refused).toEqual({ ok: true, value: [] });
-  const unreadable = new Secrets(`/tmp/${"n".repeat(300)}`, isSecret, []);
+  const unreadable = new Secrets(join(top, "n".repeat(300)), isSecret, []);
   expect(await unreadable.look()).toMatchObject({ ok: false, error: { errno: "EIO" } });
   const broken = new Secrets(
     workspace("a"),
