@@ -95,7 +95,7 @@ async function walk(sys: Sys, path: string, depth: number, files: Found[], skipp
   const listing = await sys.call("fs.list", { path: path === "" ? "." : path });
   if (!listing.ok) {
     if (depth > 0) skipped.push({ path, why: whyNot(listing.error) });
-    else if (listing.error.errno === "ENOENT") return listing;
+    else if (listing.error.errno !== "EINVAL") return listing;
     else files.push({ path, bytes: null });
     return ok(undefined);
   }

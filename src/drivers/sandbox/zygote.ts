@@ -3,6 +3,7 @@
  * It runs in its own mount namespace, speaks frames over its standard input and output, and ends with the kernel.
  *   SBX-6.1  When the pipe from the kernel closes, for whatever reason, every command dies, every mount goes and the helper exits.
  *   SBX-6.2  At most `idleMax` cells wait for a command, each for at most `idleMs`.
+ *   SBX-6.5  No cell is made ahead for a place where something is closed: covers are put while no command runs there.
  *   SBX-6.3  Before a view is unmounted, the cells that wait on it are ended.
  *   SBX-6.4  What a killed helper left in the temporary folder goes when the next one starts.
  */
@@ -71,7 +72,8 @@ function serve(mode: ZygoteMode, bubblewrap: string): void {
   };
   const warm = (command: SandboxCommand): void => {
     const place = placeOf(command);
-    if (place === null) return;
+    // While a command moves folders, a cover that is being put would land on a file that was made for it, and not on the one to close.
+    if (place === null || place.closed.length > 0) return;
     if (idle.some((entry) => entry.key === place.key)) return;
     const expire = setTimeout(() => void dropIdle((_, index) => idle[index]?.expire === expire), idleMs);
     const cell = makeCell(place);
