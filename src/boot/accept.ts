@@ -4,6 +4,7 @@
  *   BOO-26.2  What was looked at is what is accepted: each file is read once.
  *   BOO-26.3  The answer names what the acceptance adds to the one before, so that a person sees what they said yes to.
  */
+import { existsSync } from "node:fs";
 import * as path from "node:path";
 import { fail, type SysError } from "../abi/errno.ts";
 import { limits } from "../abi/limits.ts";
@@ -26,8 +27,11 @@ export interface Accepted {
 
 export async function acceptFile(layout: Layout, file: string, now: number): Promise<Result<Accepted, SysError>> {
   const name = path.relative(layout.root, path.resolve(layout.root, file)).split(path.sep).join("/");
-  if (name === "" || name.startsWith(".."))
-    return fail("EINVAL", `\`${file}\` lies outside the workspace; only files of the workspace need trust`);
+  if (name === "") return fail("EINVAL", `the workspace itself is no file; name one in it, such as ${configName}`);
+  if (name.startsWith("../") || name === "..")
+    return fail("EINVAL", "the file lies outside the workspace; only files of the workspace need trust");
+  if (!existsSync(path.join(layout.root, name)))
+    return fail("ENOENT", `there is no file ${name} in this workspace; name one that is there, such as ${configName}`);
   const trust = readTrust(layout);
   if (!trust.ok) return trust;
   const before = trust.value.latest(name);

@@ -213,10 +213,10 @@ function undoable(layout: Layout, id: string, acts: readonly Act[], act: Act, in
 }
 
 function wentOn(id: string): Err<SysError> {
-  const next = `it stays readable in .daimon/quarantine/${id}`;
+  const next = `look at it in .daimon/quarantine/${id}, where it stays`;
   return fail(
     "ESTALE",
-    `the journal went on since, so what was set aside does not follow it any more; nothing was changed, ${next}`,
+    `the journal went on since, so what was set aside does not fit it any more and nothing was changed; ${next}`,
   );
 }
 

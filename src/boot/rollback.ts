@@ -109,8 +109,7 @@ async function undoInTurn(
   await sessions.release(pid);
   const { stash } = last;
   if (stash === null) return ok({ restored, stash });
-  const listed = restored.map((path) => ({ path, from: null, to: null }));
-  const back = await moveSession({ kind: "files", pid, act: "unstash", changes: listed, safety: null, stash }, deps);
+  const back = await moveSession({ kind: "files", pid, act: "unstash", changes: [], safety: null, stash }, deps);
   return back.ok ? ok({ restored, stash }) : back;
 }
 

@@ -6,7 +6,7 @@ import type { Entry, EvictEntry } from "../abi/entry.ts";
 import type { SysError } from "../abi/errno.ts";
 import { unreachable } from "../lib/assert.ts";
 import { callsOf } from "../kernel/table.ts";
-import { argsLine } from "./refusals.ts";
+import { argsLine, forPerson } from "./refusals.ts";
 import { formatCount, formatUsd, many } from "./term/format.ts";
 import { neutraliseLine } from "./term/neutralise.ts";
 import type { Palette, Tone } from "./term/screen.ts";
@@ -56,7 +56,7 @@ export function tell(entry: Entry): string {
     case "call":
       return `${entry.id} ${entry.name} ${argsLine(entry.args)}${verdict(entry.intent)}`;
     case "outcome":
-      return `${entry.id} ${entry.error === undefined ? tellValue(entry) : errorWords(entry.error)}`;
+      return `${entry.id} ${entry.error === undefined ? tellValue(entry) : `${entry.error.errno} ${forPerson(entry.error)}`}`;
     case "evict":
       return `${evicted(entry)} left the window: ${entry.pages.map((page) => page.id).join(", ")}`;
     case "park":
@@ -70,7 +70,7 @@ export function tell(entry: Entry): string {
     case "exit":
       return entry.status.ok ? `done: ${short(JSON.stringify(entry.status.value))}` : errorWords(entry.status.error);
     case "files":
-      return `${entry.act} ${entry.phase}: ${entry.changes.map((change) => change.path).join(", ") || "nothing"}`;
+      return `${entry.act} ${entry.phase}: ${[entry.stash ?? [], entry.changes.map(({ path }) => path)].flat().join(", ") || "nothing"}`;
     case "share":
       return entry.file === null
         ? `/shared/${entry.path} is taken out`

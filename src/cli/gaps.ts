@@ -15,7 +15,7 @@ export function gapRows(status: ExitStatus | null): readonly (readonly [string, 
   const left = placed(skipped);
   return [
     ...(failed.length === 0 ? [] : [["failed", `${many(failed.length, "part")}, not covered: ${first(failed)}`] as const]),
-    ...(left.length === 0 ? [] : [["left out", `${many(left.length, "file")}: ${first(left)}`] as const]),
+    ...(left.length === 0 ? [] : [["left out", left.length === 1 ? first(left) : `${left.length}: ${first(left)}`] as const]),
   ];
 }
 

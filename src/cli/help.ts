@@ -14,7 +14,7 @@ const groups: readonly { readonly title: string; readonly names: readonly string
   { title: "work", names: ["init", "run", "approve"] },
   { title: "watch", names: ["ps", "top", "log", "why", "replay"] },
   { title: "steer", names: ["kill", "nice"] },
-  { title: "files", names: ["diff", "commit", "rollback"] },
+  { title: "files", names: ["diff", "commit", "rollback", "shared"] },
   { title: "keep in order", names: ["doctor", "fsck", "config"] },
   { title: "more", names: ["help", "completion", "version"] },
 ];

@@ -2,6 +2,7 @@
  * daimon log verify, reindex, archive: proof and upkeep of the journal.
  *   CLI-19.1  verify reads every record and signature; a log that does not hold is exit 1, with each finding.
  *   CLI-19.2  reindex makes the search index anew; the journal itself is never written.
+ *   CLI-19.4  What is archived is read by every command as before, and the journal goes on behind it.
  *   CLI-19.3  archive takes the workspace's lock, so it never meets a kernel at work.
  */
 import { randomBytes } from "node:crypto";

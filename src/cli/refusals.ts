@@ -1,5 +1,6 @@
 /**
  * Refusals: the calls that were not let through, with the stage that refused and the rule; read from the journal.
+ *   CLI-11.2  A person reads what was refused and why; the next step that the message ends with is the process's, and is left out. JSON has it.
  *   CLI-11.1  The stage follows from the error: schema, capability, policy, budget, or a person.
  */
 import type { Entry, Intent } from "../abi/entry.ts";
@@ -68,6 +69,12 @@ export function stageOf(errno: Errno): Stage {
     default:
       return "policy";
   }
+}
+
+/** The message of an error that a process was given. House messages read `what: why; next step`. */
+export function forPerson({ message }: SysError): string {
+  const next = message.lastIndexOf("; ");
+  return next === -1 ? message : message.slice(0, next);
 }
 
 /** Arguments as one line of JSON, for a list. */

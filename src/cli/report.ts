@@ -20,7 +20,7 @@ import { subjectOf, type Driven } from "./drive.ts";
 import { gapRows } from "./gaps.ts";
 import { hanging, printField } from "./field.ts";
 import { note, print, printJson, type Io } from "./io.ts";
-import { argsLine, refusalsBy, type Refusal } from "./refusals.ts";
+import { argsLine, forPerson, refusalsBy, type Refusal } from "./refusals.ts";
 import { formatBytes, formatCount, formatDuration, formatUsd, many } from "./term/format.ts";
 import { neutralise, neutraliseLine } from "./term/neutralise.ts";
 import { columnsOf } from "./term/screen.ts";
@@ -263,13 +263,13 @@ function printExcerpt(file: string, name: string, io: Io): void {
     for (const row of width === null ? [safe] : wrap(safe, width)) io.out.write(`${row}\n`);
   }
   const more = lines.length - headLinesMax;
-  io.out.write(`${io.colours.paint("dim", more > 0 ? `── and ${more} more lines ──` : "──")}\n\n`);
+  io.out.write(`${io.colours.paint("dim", more > 0 ? `── and ${many(more, "more line")} ──` : "──")}\n\n`);
 }
 
 function printRefusal(refusal: Report["refused"][number], io: Io): void {
   const about = refusal.about === "" ? "" : ` reading ${refusal.about}`;
   printField(io, "", neutraliseLine(`${refusal.call}  ${refusal.name} ${argsLine(refusal.args)}`));
-  const why = `${refusal.process}${about} · ${refusal.stage} · ${refusal.error.errno}: ${refusal.error.message}`;
+  const why = `${refusal.process}${about} · ${refusal.stage} · ${refusal.error.errno}: ${forPerson(refusal.error)}`;
   const rules = refusal.rules
     .slice(0, 2)
     .map(({ file, line, reason }) => `rule ${file}:${line}${reason === null ? "" : ` ${reason}`}`);

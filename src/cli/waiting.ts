@@ -46,6 +46,8 @@ export interface ShownRule {
   readonly file: string;
   readonly line: number;
   readonly text: string;
+  /** Of several permits for one call only some may ask; null for a rule that today's policy does not have. */
+  readonly does: "asks" | "permits" | "forbids" | null;
   readonly reason: string | null;
 }
 
@@ -96,9 +98,10 @@ export function waitingOf(proc: Proc, lookup: PlanLookup): Waiting | null {
 
 export function shownRule(id: RuleId, lookup: Pick<Lookup, "rule">): ShownRule {
   const rule = lookup.rule(id);
-  if (rule === undefined) return { id, scope: "?", file: "?", line: 0, text: "", reason: null };
-  const { scope, file, line, text, reason, ask } = rule;
-  return { id, scope, file, line, text, reason: reason ?? ask };
+  if (rule === undefined) return { id, scope: "?", file: "?", line: 0, text: "", does: null, reason: null };
+  const { scope, file, line, text, effect, reason, ask } = rule;
+  const does = effect === "forbid" ? "forbids" : ask === null ? "permits" : "asks";
+  return { id, scope, file, line, text, does, reason: reason ?? ask };
 }
 
 /** `platform.cedar:12  permit (…)` */
@@ -123,7 +126,7 @@ export function approvalRequest(waiting: Waiting, call: WaitingCall, spec: CallS
     source: `All of it comes from ${readWords(waiting)}.`,
     untrusted: waiting.untrusted,
     changes: call.changes === null ? null : { review: call.changes, more: `daimon diff ${waiting.id}` },
-    rules: call.rules.map(ruleLine),
+    rules: call.rules.map((rule) => ({ does: rule.does ?? "asks", line: ruleLine(rule) })),
     words: waiting.words,
     digest: call.digest,
   };

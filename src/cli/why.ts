@@ -1,6 +1,6 @@
 /**
  * daimon why: what decided on a call, by which rules, on what evidence.
- *   CLI-21.1  For a call: who made it, its arguments in full, the stage that decided, each deciding rule with scope, file, line and text,
+ *   CLI-21.1  For a call: who made it, its arguments in full, the stage that decided, each deciding rule with what it does, scope, file, line and text,
  *             and the label with the documents by others that were in the window at that moment.
  *   CLI-21.2  For a process: the calls that were refused to it and to everything below it.
  *   CLI-21.3  The rules' text is today's; where the policy has changed since, that is said.
@@ -17,7 +17,7 @@ import { entryOf } from "./entries.ts";
 import { subjectOf } from "./drive.ts";
 import { printField } from "./field.ts";
 import { note, print, printFinding, printJson, type Io } from "./io.ts";
-import { argsLine, decidedBy, refusalsBy, stageOf, type Decided, type Refusal, type Stage } from "./refusals.ts";
+import { argsLine, decidedBy, forPerson, refusalsBy, stageOf, type Decided, type Refusal, type Stage } from "./refusals.ts";
 import { neutralise, neutraliseLine } from "./term/neutralise.ts";
 import { shownRule, sourceWords, untrustedOf, type Lookup, type ShownRule } from "./waiting.ts";
 import { look, procOf, treeOf } from "./workspace.ts";
@@ -118,7 +118,7 @@ function findCall({ log, blobs }: Inspection, id: string): Result<Found, SysErro
         person: `${entry.by} ${entry.allow ? "allowed it" : "refused it"}${entry.text === "" ? "" : `: ${entry.text}`}`,
       };
     } else if (entry.kind === "outcome" && entry.id === id)
-      found = { ...found, outcome: entry.error === undefined ? "performed" : `${entry.error.errno} ${entry.error.message}` };
+      found = { ...found, outcome: entry.error === undefined ? "performed" : `${entry.error.errno} ${forPerson(entry.error)}` };
   }
   return found === null
     ? fail("ENOENT", `the journal has no call ${id}; \`daimon log ${pid}\` lists those of process ${pid}`)
@@ -166,7 +166,8 @@ function printCall(one: Explained, io: Io): void {
   row("effect", one.effect, io);
   const args = isObject(one.args) ? Object.entries(one.args) : [["arguments", one.args] as const];
   for (const [name, value] of args) argument(name, value, io);
-  if (one.error !== null) row("refused", `by ${stageWords[one.stage ?? "policy"]}: ${one.error.errno} ${one.error.message}`, io);
+  if (one.error !== null)
+    row("refused", `by ${stageWords[one.stage ?? "policy"]}: ${one.error.errno} ${forPerson(one.error)}`, io);
   for (const rule of one.rules) printRule(rule, io);
   if (one.rules.length === 0 && one.stage === "policy") row("rule", "none permits it, and what no rule permits is refused", io);
   row("label", `${one.label.integrity}, ${one.label.confidentiality}: ${sourceWords(one)}`, io);
@@ -188,7 +189,11 @@ const stageWords: Readonly<Record<Stage, string>> = {
 
 function printRule(rule: ShownRule, io: Io): void {
   if (rule.text === "") return row("rule", `${rule.id}, which today's policy does not have`, io);
-  row("rule", `${rule.scope} policy, ${rule.file}:${rule.line}${rule.reason === null ? "" : `: ${rule.reason}`}`, io);
+  row(
+    rule.does ?? "rule",
+    `${rule.scope} policy, ${rule.file}:${rule.line}${rule.reason === null ? "" : `: ${rule.reason}`}`,
+    io,
+  );
   for (const line of rule.text.trim().split("\n"))
     io.out.write(`            ${io.colours.paint("dim", "│")} ${neutralise(line)}\n`);
 }
@@ -224,7 +229,7 @@ function whyProcess({ log, table, blobs }: Inspection, pid: Pid, today: Today, i
   else {
     for (const one of refused) {
       io.out.write(`${io.colours.paint("warn", one.call.padEnd(10))}  ${neutraliseLine(`${one.name} ${argsLine(one.args)}`)}\n`);
-      row("", `${stageWords[one.stage]}: ${one.error.errno} ${one.error.message}`, io);
+      row("", `${stageWords[one.stage]}: ${one.error.errno} ${forPerson(one.error)}`, io);
     }
     note(io, `daimon why ${refused[0]?.call ?? "CALL"} tells more of one`);
   }

@@ -144,7 +144,8 @@ export class Kernel {
       resumed.push(proc.pid);
       const running = this.#runningOf(proc);
       for (const call of begun(this.#core, proc)) running.doubt.add(call.id);
-      if (proc.state === "ready") this.#start(proc);
+      /** A body runs to where it was, also one that is parked: its program may be back, and all that it asked for answered. */
+      if (proc.state === "ready" || proc.tape !== null) this.#start(proc);
     }
     return resumed;
   }

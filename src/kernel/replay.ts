@@ -2,6 +2,7 @@
  * Replay: run the journal again and prove that it gives what it gave.
  *   RPL-1.1  Every process's digest at its exit, and every checkpoint's, is computed again and must equal the recorded one.
  *   RPL-1.2  A body is executed again with its calls answered from the journal: it must make the same calls and end the same way.
+ *            One that was ended from outside, killed or with its parent, is held to the calls it made until then.
  *   RPL-1.3  `until` stops after any entry; the table then is what it was at that moment.
  */
 import type { Entry } from "../abi/entry.ts";
@@ -13,6 +14,7 @@ import type { Body } from "../abi/sys.ts";
 import type { Digest } from "../lib/hash.ts";
 import { canonical, type Json } from "../lib/json.ts";
 import { ok, type Result } from "../lib/result.ts";
+import { orphaned } from "./exit.ts";
 import { foldInput } from "./recorder.ts";
 import { foldLog } from "./recover.ts";
 import { digestOf, tableDigest } from "./snapshot.ts";
@@ -92,22 +94,30 @@ export async function replayBody(
 ): Promise<Result<readonly Finding[], SysError>> {
   const recorded = recordOf(options);
   if (!recorded.ok) return recorded;
-  const { goal, calls, exit } = recorded.value;
+  const { goal, calls, exit, cutOff } = recorded.value;
   const input = foldInput(options.blobs);
   const findings: Finding[] = [];
   let made = 0;
-  const status = await options.body({
+  let reach: (end: null) => void = () => {};
+  const end = new Promise<null>((resolve) => (reach = resolve));
+  const running = options.body({
     pid: options.pid,
     goal,
     call: async (name, args) => {
       const call = calls[made];
       made += 1;
-      if (call?.call === callDigest(name, args) && call.answer !== null) return given(call.answer, (blob) => input.value(blob));
+      const same = call?.call === callDigest(name, args);
+      if (cutOff && (call === undefined || (same && call.answer === null))) {
+        reach(null);
+        return await new Promise<never>(() => {});
+      }
+      if (same && call.answer !== null) return given(call.answer, (blob) => input.value(blob));
       findings.push(diverges(options.pid, made - 1, call?.name ?? null, name));
       return fail("EPROTO", "the journal has another call here");
     },
   });
-  if (exit !== null && canonical(status) !== canonical(exit)) {
+  const status = await Promise.race([running, end]);
+  if (exit !== null && !cutOff && canonical(status) !== canonical(exit)) {
     findings.push({
       rule: "RPL-1.2",
       severity: "error",
@@ -122,6 +132,8 @@ interface RecordedBody {
   readonly goal: Json;
   readonly exit: ExitStatus | null;
   readonly calls: readonly Taped[];
+  /** It was ended from outside: it may have been anywhere behind its last answer. */
+  readonly cutOff: boolean;
 }
 
 /** The body's tape as it was when it ended, or as it is now. */
@@ -150,7 +162,8 @@ function recordOf(options: ReplayOptions & { readonly pid: Pid }): Result<Record
 }
 
 function tapeOf(proc: Proc, exit: ExitStatus | null): RecordedBody {
-  return { goal: proc.goal, exit, calls: [...(proc.tape?.values() ?? [])] };
+  const cutOff = exit !== null && (proc.ending !== null || canonical(exit) === canonical(orphaned(proc.parent)));
+  return { goal: proc.goal, exit, calls: [...(proc.tape?.values() ?? [])], cutOff };
 }
 
 function given(answer: TapeValue, value: (blob: Digest) => Json): Result<Json, SysError> {

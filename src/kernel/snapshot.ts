@@ -1,7 +1,8 @@
 /**
  * Snapshot: the process table as text, for checkpoints and for the digest a replay must reproduce.
  *   KRN-2.1  restore(serialise(table)) equals the table.
- *   KRN-2.2  A process's digest covers all its folded state but wall-clock times, so that an undisturbed and a resumed run agree.
+ *   KRN-2.2  A process's digest covers its folded state but for wall-clock times and what it waits for or has reserved at the moment, so that
+ *            an undisturbed and a resumed run agree.
  */
 import type { SharedFile } from "../abi/files.ts";
 import type { Page } from "../abi/page.ts";

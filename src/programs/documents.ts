@@ -95,21 +95,22 @@ async function walk(sys: Sys, path: string, depth: number, files: Found[], skipp
   const listing = await sys.call("fs.list", { path: path === "" ? "." : path });
   if (!listing.ok) {
     if (depth > 0) skipped.push({ path, why: whyNot(listing.error) });
-    else if (listing.error.errno === "ENOENT") return listing;
+    else if (listing.error.errno !== "EINVAL") return listing;
     else files.push({ path, bytes: null });
     return ok(undefined);
   }
   if (isCut(listing.value))
-    skipped.push({ path: path === "" ? "." : path, why: "its listing was cut; what it did not show was not read" });
+    skipped.push({ path: path === "" ? "." : path, why: `what lies beyond its first ${limits.listEntriesMax} entries` });
   for (const entry of entriesOf(listing.value, path)) {
     const name = entry.path.split("/").at(-1) ?? "";
-    if (entry.type === "folder" && depth < limits.documentDepthMax && !name.startsWith(".") && name !== "node_modules") {
-      await walk(sys, entry.path, depth + 1, files, skipped);
-    } else if (entry.type !== "file") skipped.push({ path: entry.path, why: kinds[entry.type] ?? "no file" });
+    if (entry.type === "folder" && depth < limits.documentDepthMax && !name.startsWith(".") && name !== packagesFolder) {
+      const below = await walk(sys, entry.path, depth + 1, files, skipped);
+      if (!below.ok) return below;
+    } else if (entry.type !== "file") skipped.push({ path: entry.path, why: whyNotEntered(entry, name) });
     else if (files.length >= limits.documentsMax)
       return fail("E2BIG", `${path} holds more than ${limits.documentsMax} files; name a smaller folder`);
     else if (entry.bytes !== null && entry.bytes > limits.fileBytesMax) {
-      skipped.push({ path: entry.path, why: `too large: ${entry.bytes} bytes` });
+      skipped.push({ path: entry.path, why: `too large, with ${entry.bytes} bytes where ${limits.fileBytesMax} can be read` });
     } else files.push({ path: entry.path, bytes: entry.bytes });
   }
   return ok(undefined);
@@ -155,14 +156,20 @@ function notDocument({ lines }: WholeDocument): string | null {
   return isBinary(lines[0]?.text ?? "") ? "binary" : null;
 }
 
-/** What the reader of a brief is told of an entry that is no document. */
-const kinds: Readonly<Record<string, string>> = { link: "a link", folder: "a hidden or very deep folder" };
+/** What the reader of a brief is told of an entry that is neither a file nor a folder that is entered. */
+function whyNotEntered({ type }: Entry, name: string): string {
+  if (type !== "folder") return type === "link" ? "a link" : "no file";
+  if (name.startsWith(".")) return "a hidden folder";
+  return name === packagesFolder ? "installed packages" : `a folder more than ${limits.documentDepthMax} deep`;
+}
+
+const packagesFolder = "node_modules";
 
 /** `binary, a PNG image of 512 bytes` where the error says what it is; else the error. What it advises a process to do next is not for a reader. */
 function whyNot({ errno, message }: SysError): string {
-  if (errno === "EPERM" || errno === "EACCES") return "it is not permitted";
-  const what = /\bnot text but (.{1,80}? bytes)\b/.exec(message)?.[1];
-  if (what !== undefined) return `binary, ${what}`;
+  if (errno === "EPERM" || errno === "EACCES") return "not permitted";
+  const what = /\bnot text but (.{1,80}? bytes?)\b/.exec(message)?.[1];
+  if (what !== undefined) return /^an? /.test(what) ? `binary, ${what}` : what;
   return /\bbinary\b/i.test(message) ? "binary" : message;
 }
 

@@ -5,6 +5,7 @@
  *   PRG-7.3  A document that changed or vanished since it was quoted breaks the quotes it no longer bears.
  */
 import { isObject, type Json } from "../lib/json.ts";
+import { plural } from "../lib/plural.ts";
 import { sourceOf, supportOf, endingLink, type Source, type Support } from "../lib/text-quote.ts";
 import type { Sys } from "../abi/sys.ts";
 import { readDocument } from "./documents.ts";
@@ -50,7 +51,7 @@ async function sourceFrom(sys: Sys, path: string, shelf: Shelf): Promise<Source 
 function whyBroken(source: Source | null, item: Cited): string {
   if (source === null) return `${item.path} cannot be read`;
   if (item.line < 1 || item.line > source.lines.length)
-    return `${item.path} has ${source.lines.length} lines and the quote names line ${item.line}`;
+    return `${item.path} has ${plural(source.lines.length, "line")} and the quote names line ${item.line}`;
   return `line ${item.line} of ${item.path} does not say ${JSON.stringify(item.text.slice(0, 120))}`;
 }
 

@@ -14,6 +14,7 @@ import type { Pass, Predicate, Program } from "../abi/program.ts";
 import type { Body, Sys } from "../abi/sys.ts";
 import { unreachable } from "../lib/assert.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { plural } from "../lib/plural.ts";
 import { done, ok, type Result } from "../lib/result.ts";
 import type { Check, Compile } from "../lib/schema.ts";
 import { noCarry, readBlocks, sentencesOf, type Block } from "../lib/text-blocks.ts";
@@ -94,7 +95,7 @@ async function begin(run: Run): Promise<Result<void, SysError>> {
   );
   values.set(
     "sources",
-    inventory.value.documents.map((document) => ({ ...document })),
+    inventory.value.documents.map((document) => ({ ...document, size: plural(document.lines, "line") })),
   );
   values.set(
     "skipped",
@@ -175,7 +176,15 @@ async function runEach(run: Run, pass: Pass, each: NonNullable<Pass["each"]>): P
 function failureOf(pass: Pass, item: Json, error: SysError): Run["failures"][number] {
   const path = isObject(item) && typeof item["path"] === "string" ? item["path"] : null;
   const heading = isObject(item) && typeof item["heading"] === "string" ? item["heading"] : "";
-  return { pass: pass.name, item: path ?? heading, why: `${error.errno}: ${error.message}`, ...(path === null ? {} : { path }) };
+  const why = `${linesIn(item)}${error.errno}: ${error.message}`;
+  return { pass: pass.name, item: path ?? heading, why, ...(path === null ? {} : { path }) };
+}
+
+/** `lines 40 to 80, ` of a part of a document; nothing of a whole one. */
+function linesIn(item: Json): string {
+  if (!isObject(item)) return "";
+  const { from, to, of } = item;
+  return typeof from === "number" && typeof to === "number" && (from > 1 || to !== of) ? `lines ${from} to ${to}, ` : "";
 }
 
 async function runWhole(run: Run, pass: Pass): Promise<Result<Json, SysError>> {
@@ -369,7 +378,7 @@ async function checkPredicate(run: Run, predicate: Predicate): Promise<Result<vo
   if (first === undefined) return done;
   return fail(
     "EINVAL",
-    `${name} is not done: ${predicate.path} has ${wrong.length} broken links: ${first}; nothing is delivered`,
+    `${name} is not done: ${predicate.path} has ${plural(wrong.length, "broken link")}: ${first}; nothing is delivered`,
   );
 }
 

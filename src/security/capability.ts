@@ -144,7 +144,8 @@ function hostOf(value: string): string | null {
 }
 
 function coversCapability(outer: Capability, inner: Capability): boolean {
-  const named = outer.family ? inner.call.startsWith(outer.call) : !inner.family && inner.call === outer.call;
+  /** A family's own text ends in a dot, or is empty: it is no call's name. */
+  const named = outer.family ? inner.call.startsWith(outer.call) : inner.call === outer.call;
   return named && coversPattern(outer.pattern, inner.pattern);
 }
 

@@ -182,6 +182,26 @@ describe("trust", () => {
     expect(after.ok && after.value.latest("a.md")).toBeNull();
   });
 
+  it("BOO-6.1  what is withdrawn is one file of one workspace, in every version of it", async () => {
+    const layout = freshLayout();
+    const other = { ...freshLayout(), user: layout.user };
+    for (const [where, file, text] of [
+      [layout, "a.md", "v1"],
+      [layout, "a.md", "v2"],
+      [layout, "b.md", "b"],
+      [other, "a.md", "v1"],
+    ] as const) {
+      put(path.join(where.root, file), text);
+      expect((await acceptFile(where, file, 1)).ok).toBe(true);
+    }
+    expect(withdrawTrust(layout, "a.md")).toEqual({ ok: true, value: 2 });
+    const left = readTrust(layout);
+    expect(left.ok && left.value.acceptances.map((entry) => [entry.workspace, entry.path])).toEqual([
+      [layout.root, "b.md"],
+      [other.root, "a.md"],
+    ]);
+  });
+
   it("BOO-6.3  a changed instruction file asks again", async () => {
     const layout = freshLayout();
     const file = path.join(layout.root, "AGENTS.md");
@@ -194,12 +214,26 @@ describe("trust", () => {
   it("BOO-6.4  a damaged trust file trusts nothing, says so, and is not overwritten", async () => {
     const layout = freshLayout();
     put(path.join(layout.root, "a.md"), "a");
-    for (const text of ["{", "[]", `{"accepted":[{"path":1}]}`]) {
+    const entry = { workspace: layout.root, path: "a.md", digest: sha256("a"), at: 1 };
+    const broken = [
+      { ...entry, terms: { limits: {} } },
+      { ...entry, files: { "a.md": 1 } },
+      { ...entry, at: "1" },
+    ].map((one) => JSON.stringify({ accepted: [entry, one] }));
+    for (const text of ["{", "[]", `{"accepted":[{"path":1}]}`, ...broken]) {
       put(layout.user.trust, text);
       expect(readTrust(layout)).toMatchObject({ ok: false, error: { errno: "EUCLEAN" } });
       expect((await acceptFile(layout, "a.md", 1)).ok).toBe(false);
       expect(fs.readFileSync(layout.user.trust, "utf8")).toBe(text);
     }
+  });
+
+  it("BOO-6.4  a trust file that cannot be read trusts nothing and says so: it is not taken for one that is not there", () => {
+    const layout = freshLayout();
+    fs.mkdirSync(layout.user.trust, { recursive: true });
+    expect(readTrust(layout).ok).toBe(false);
+    fs.rmdirSync(layout.user.trust);
+    expect(readTrust(layout)).toMatchObject({ ok: true, value: { acceptances: [] } });
   });
 
   it("BOO-6.4  a trust file that others could have written trusts nothing", async () => {

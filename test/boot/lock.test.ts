@@ -122,6 +122,17 @@ describe("lock", () => {
     expect(refused).toEqual({ ok: false, error: { errno: "EBUSY", message } });
   });
 
+  it("BOO-5.4  a refusal names who holds, not who came first, and comes at once though the holder's clock was ahead", async () => {
+    const folder = freshFolder();
+    fs.writeFileSync(path.join(folder, claimName(readIdentity(process.ppid), 8_999_999)), "");
+    plant(folder, self, 9_000_005, 9_000_005);
+    const refused = await acquireLock(folder, self, new FakeClock(9_000_000), nonce);
+    expect(refused).toMatchObject({
+      ok: false,
+      error: { errno: "EBUSY", message: expect.stringContaining(`process ${process.pid} holds`) },
+    });
+  });
+
   it("BOO-5.4  of starters that meet before anyone holds, the earlier waits for the later to go, and the later goes", async () => {
     const folder = freshFolder();
     const clock = new FakeClock(9_000_000);

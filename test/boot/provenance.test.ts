@@ -7,6 +7,7 @@ import { layoutOf, type Layout } from "../../src/boot/layout.ts";
 import { adopt, checkWorkspace, fingerprintOf, openWorkspace, standingOf } from "../../src/boot/provenance.ts";
 import { addRecord, recordsOf } from "../../src/boot/records.ts";
 import type { Result } from "../../src/lib/result.ts";
+import { mountSmallDisk } from "../drivers/store/folder.ts";
 import { freshFolder, freshLayout, put, snapshot, surroundings } from "./folder.ts";
 import { must } from "./machine.ts";
 
@@ -144,8 +145,14 @@ describe("provenance", () => {
     fs.renameSync(layout.keys, `${layout.keys}-real`);
     fs.symlinkSync(`${layout.keys}-real`, layout.keys);
     expect(told(checkWorkspace(layout))).toMatch(/^EUCLEAN .*keys is a link/);
+    const whole = freshLayout();
+    fs.renameSync(whole.folder, `${whole.folder}-real`);
+    fs.symlinkSync(`${whole.folder}-real`, whole.folder);
     const other = freshLayout();
-    expect(told(checkWorkspace({ ...other, uid: other.uid + 1 }))).toMatch(/^EUCLEAN .*\.daimon belongs to user/);
+    for (const look of [checkWorkspace, standingOf]) {
+      expect(told(look(whole))).toMatch(/^EUCLEAN .*\.daimon is a link/);
+      expect(told(look({ ...other, uid: other.uid + 1 }))).toMatch(/^EUCLEAN .*\.daimon belongs to user/);
+    }
     expect(told(openWorkspace({ ...fresh().layout, uid: other.uid + 1 }, 1))).toMatch(/^EUCLEAN this folder belongs to user/);
   });
 
@@ -234,6 +241,50 @@ describe("provenance", () => {
     fs.chmodSync(layout.user.folder, 0o777);
     expect(told(openWorkspace(layout, 1))).toMatch(/^EUCLEAN .*can be written by other users/);
     expect(fs.readdirSync(layout.root)).toEqual([]);
+  });
+
+  it("BOO-21.1  a record in a user folder that others can write vouches for nothing", () => {
+    const layout = freshLayout();
+    fs.chmodSync(layout.user.folder, 0o777);
+    for (const look of [checkWorkspace, standingOf, (here: Layout) => openWorkspace(here, 1), (here: Layout) => adopt(here, 1)])
+      expect(told(look(layout))).toMatch(/^EUCLEAN .*can be written by other users/);
+  });
+
+  it("BOO-21.1  a folder that belongs to somebody else holds no workspace, though its .daimon is one's own", ({ skip }) => {
+    if (process.getuid?.() !== 0) skip("only root can give folders away");
+    const made = freshLayout();
+    spawnSync("chown", ["-R", "1000", made.folder]);
+    fs.chownSync(made.root, 1001, 1001);
+    const layout = { ...made, uid: 1000 };
+    for (const look of [checkWorkspace, standingOf, (here: Layout) => openWorkspace(here, 1), (here: Layout) => adopt(here, 1)])
+      expect(told(look(layout))).toMatch(/^EUCLEAN this folder belongs to user 1001 and you are user 1000/);
+  });
+
+  it("BOO-21.3  where the record has no room no .daimon is made: the room will be there again, and then it is known", ({
+    skip,
+  }) => {
+    const home = mountSmallDisk(64 * 1024);
+    if (home === null) return skip("a small disk cannot be mounted here: that needs root");
+    const { folder } = fresh();
+    const layout = layoutOf(path.join(folder, "work"), { ...surroundings(folder), home });
+    const filler = path.join(home, "filler");
+    fs.mkdirSync(layout.user.workspaces, { recursive: true, mode: 0o700 });
+    const free = fs.statfsSync(home);
+    fs.writeFileSync(filler, Buffer.alloc(free.bavail * free.bsize));
+    expect(told(openWorkspace(layout, 1))).toMatch(/^ENOSPC /);
+    expect(fs.readdirSync(layout.root)).toEqual([]);
+    fs.rmSync(filler);
+    expect(openWorkspace(layout, 2)).toEqual({ ok: true, value: [] });
+    expect(checkWorkspace(layout)).toEqual({ ok: true, value: "own" });
+  });
+
+  it("BOO-21.6  what is adopted is closed to others", () => {
+    const layout = freshLayout();
+    copy(layout.root, `${layout.root}2`);
+    const second = layoutOf(`${layout.root}2`, surroundings(path.dirname(layout.root)));
+    for (const open of [second.folder, second.keys, second.journal]) fs.chmodSync(open, 0o755);
+    expect(told(adopt(second, 3))).toBe("ok");
+    for (const shut of [second.folder, second.keys, second.journal]) expect(fs.statSync(shut).mode & 0o077).toBe(0);
   });
 
   it("BOO-21.6  what a person adopts is known from then on, here and where it was", () => {

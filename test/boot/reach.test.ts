@@ -11,7 +11,7 @@ describe("reach", () => {
     const [found] = await perform(machine, [["fs.search", { query: "hunter" }]]);
     expect(found).toMatchObject({ ok: true, value: { hits: 1 } });
     expect(told(found)).toContain("deep/a.txt:1: hunter3");
-    expect(told(found)).toContain("[2 files were left out: policy keeps them from this search]");
+    expect(told(found)).toContain("[left out 2 files, kept from this search by policy]");
     expect(told(found)).not.toContain("hunter2");
   });
 

@@ -66,6 +66,11 @@ describe("terms", () => {
         "evil.example",
         "models.gateway is http://evil.example/v1, key from KEY, it was http://localhost:4000/v1, key from KEY",
       ],
+      [
+        "keyEnv: KEY",
+        "keyEnv: OTHER",
+        "models.gateway is http://localhost:4000/v1, key from OTHER, it was http://localhost:4000/v1, key from KEY",
+      ],
       ["models: {", "models: { other: {},", "models.other is new: its own address, key from its own variable"],
       ["args: [server.mjs]", "args: [other.mjs]", "mcp.notes is LEVEL=(set) node other.mjs, it was LEVEL=(set) node server.mjs"],
       ["LEVEL: info", "LEVEL: debug", "mcp.notes changed in what it runs or is given: LEVEL=(set) node server.mjs"],

@@ -194,5 +194,7 @@ describe("accepting", () => {
     expect(must(await acceptFile(layout, "p.ts", 1)).adds).toEqual(["p.ts is new", "q.ts is new"]);
     put(path.join(layout.root, "q.ts"), "export {};");
     expect(must(await acceptFile(layout, "p.ts", 2)).adds).toEqual(["q.ts changed"]);
+    put(path.join(layout.root, "q.ts"), "");
+    expect(must(await acceptFile(layout, "p.ts", 3)).adds, "the last acceptance counts").toEqual(["q.ts changed"]);
   });
 });

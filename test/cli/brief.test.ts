@@ -3,7 +3,7 @@ import * as path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { commands } from "../../src/cli/commands.ts";
 import { tell } from "../../src/cli/entry.ts";
-import { argsLine, decidedBy, refusalsBy, stageOf } from "../../src/cli/refusals.ts";
+import { argsLine, decidedBy, forPerson, refusalsBy, stageOf } from "../../src/cli/refusals.ts";
 import { processTable, rowsOf } from "../../src/cli/processes.ts";
 import { palette } from "../../src/cli/term/screen.ts";
 import { recorder } from "./term/screen.ts";
@@ -80,8 +80,12 @@ describe("run --window", () => {
   it("PRG-9.1  a small window is worked in, and every document is covered", () => {
     const small = place();
     documents(small);
+    fs.writeFileSync(path.join(small.folder, "inbox/one.txt"), "The crane arrives on 12 June 2026.\n");
     const { status } = JSON.parse(small.run("run", "brief", "inbox", "--window", "2000", "--json").out) as Report;
     expect(status).toMatchObject({ ok: true, value: { failures: [], audit: { broken: [] } } });
+    expect(fs.readFileSync(path.join(small.folder, "BRIEF.md"), "utf8")).toContain(
+      "\n- 1 line: [inbox/one.txt](inbox/one.txt)\n",
+    );
   });
 
   it("PRG-9.2  one too small for anything is refused before a process is started", () => {
@@ -405,5 +409,25 @@ describe("refusals", () => {
       ]);
     }
     expect(argsLine({ text: "x".repeat(500) })).toHaveLength(160);
+  });
+
+  it("CLI-11.2  a person reads what was refused and why, without the process's next step", () => {
+    const error = (message: string) => ({ errno: "EPERM", message }) as const;
+    expect(forPerson(error("fs.write was refused: no rule permits it; go on without it"))).toBe(
+      "fs.write was refused: no rule permits it",
+    );
+    expect(forPerson(error("a person refused this call: no; not now; go on without it"))).toBe(
+      "a person refused this call: no; not now",
+    );
+    expect(forPerson(error("plain"))).toBe("plain");
+    const entry: Entry = {
+      kind: "outcome",
+      at: 1,
+      pid: 3,
+      id: "3.0.4",
+      error: error("it is closed; ask for another"),
+      tokens: 1,
+    };
+    expect(tell(entry)).toBe("3.0.4 EPERM it is closed");
   });
 });

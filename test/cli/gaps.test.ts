@@ -6,7 +6,7 @@ it("CLI-12.4  what was not covered is told with its number and its first reasons
   const failures = [{ pass: "extract", item: "log.txt", path: "log.txt", why: "ENOMEM: too large" }];
   expect(gapRows({ ok: true, value: { skipped, failures } })).toEqual([
     ["failed", "1 part, not covered: log.txt (ENOMEM: too large)"],
-    ["left out", "5 files: a.png (binary); b.png (binary); c␛[2J.png (binary); and 2 more"],
+    ["left out", "5: a.png (binary); b.png (binary); c␛[2J.png (binary); and 2 more"],
   ]);
 });
 

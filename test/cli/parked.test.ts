@@ -90,6 +90,7 @@ describe("a run that needs a person, without a terminal", () => {
     const { out } = here.run("approve");
     for (const part of ["fs.commit", '"notes/a.txt"', "platform.cedar:", parked().call.digest, "risk medium"])
       expect(out).toContain(part);
+    expect(out).toMatch(/^asked by$/m);
     for (const part of ["2 of 2: new file, 5 B, +1 -0 lines\n│ notes/a.txt\n", "\n│ +hello\n"]) expect(out).toContain(part);
     expect(parked().call.changes).toMatchObject({
       ok: true,
@@ -180,6 +181,9 @@ describe("a run that needs a person, without a terminal", () => {
     expect(here.run("why", String(pid)).out).toContain("net.fetch");
     expect(here.json("why", `${pid}.0.1`)).toMatchObject({ decision: "deny", stage: "policy", rules: [], outcome: null });
     expect(here.run("why", `${pid}.0.1`).out).toContain("none permits it");
+    expect(here.run("why", `${pid}.0.1`).out).not.toContain("go on without it");
+    expect(here.run("why", `${pid}.0.0`).out).toMatch(/^permits {5}platform policy/m);
+    expect(here.run("why", `${pid}.0.2`).out).toMatch(/^asks {8}platform policy/m);
     expect(here.json("why", `${pid}.0.2`)).toMatchObject({
       decision: "ask",
       person: expect.stringContaining("allowed it"),

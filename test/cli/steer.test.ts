@@ -248,6 +248,7 @@ describe("while no kernel runs", () => {
     expect(here.read("notes/a.txt")).toBe("one");
     expect(here.run("rollback", "1", "--undo")).toMatchObject({ code: 66, err: expect.stringContaining("nothing of process 1") });
     expect(here.run("log", "verify").code).toBe(0);
+    expect(here.run("replay")).toMatchObject({ code: 0, out: expect.stringContaining("equal") });
     expect(here.run("rollback", "1").err).toContain("daimon rollback 1 --undo");
   });
 

@@ -105,7 +105,9 @@ describe("a fresh folder", () => {
     });
     expect(here.json("config", "distrust", "a/CLAUDE.md")).toEqual({ distrusted: "a/CLAUDE.md", acceptances: 1 });
     expect(here.run("config", "trust", "/etc/hostname")).toMatchObject({ code: 64 });
-    expect(here.run("config", "trust", "none.md")).toMatchObject({ code: 66 });
+    const none = here.run("config", "trust", "none.md");
+    expect(none).toMatchObject({ code: 66, err: expect.stringContaining("next: name one that is there, such as daimon.yaml") });
+    expect(here.run("config", "trust", ".")).toMatchObject({ code: 64, err: expect.stringContaining("is no file") });
     expect(here.run("config", "trust")).toMatchObject({ code: 64 });
     expect(here.run("config", "trsut", "x").err).toContain("did you mean `trust`?");
   });

@@ -137,6 +137,23 @@ export function testSandbox(name: string, harness: SandboxHarness): void {
     },
   );
 
+  rule("SBX-6.5 @: a command that moves a folder to and fro does not make the next one's cover land elsewhere", async () => {
+    const root = harness.folder();
+    mkdirSync(join(root, "conf"));
+    writeFileSync(join(root, "conf/.env"), "hunter2");
+    const closed = ["conf/.env"];
+    for (let round = 0; round < 6; round += 1) {
+      const moved = await run("end=$((SECONDS+1)); while [ $SECONDS -lt $end ]; do mv conf c3; mv c3 conf; done", root, {
+        closed,
+      });
+      expect(moved.stderr).toBe("");
+      expect((await run("cat conf/.env; true", root, { closed })).stdout).toBe("");
+      expect(readdirSync(root)).toEqual(["conf"]);
+      expect(readdirSync(join(root, "conf"))).toEqual([".env"]);
+      expect(readFileSync(join(root, "conf/.env"), "utf8")).toBe("hunter2");
+    }
+  });
+
   rule("SBX-3.4 @: the environment is built from nothing but what the caller gives", async () => {
     process.env["DAIMON_TEST_SECRET"] = "leak";
     try {

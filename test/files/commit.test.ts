@@ -176,6 +176,72 @@ describe("commit plan", () => {
     });
   });
 
+  test("FIL-4.5 a file beyond the bound is not committed, whatever the resolution", () => {
+    const asked = { ...request({}, { f: "large" }, {}), content: () => null };
+    const refused = { ok: false, conflicts: [{ path: "f", reason: "too-large" }] };
+    expect(planCommit({ ...asked, resolutions: { f: "ours" } })).toMatchObject(refused);
+    expect(planCommit({ ...asked, resolutions: { f: "theirs" } })).toMatchObject({ ok: true, plan: { steps: [] } });
+  });
+
+  test.each(["folder", "other"] as const)("FIL-4.2 nothing is written or removed where a %s stands now", (type) => {
+    const workspace = new Map<string, Version>([["f", { type, digest: null, executable: false }]]);
+    for (const session of [{ f: "mine" }, {}]) {
+      const decision = planCommit({ ...request({ f: "was" }, session, {}), workspace, resolutions: { f: "ours" } });
+      expect(decision).toMatchObject({ ok: false, conflicts: [{ path: "f", reason: "type-changed" }] });
+    }
+  });
+
+  const changed = (path: string, part: Partial<Change>): Change => {
+    return { path, kind: "added", type: "file", base: null, now: null, executable: false, wasExecutable: false, ...part };
+  };
+
+  test("FIL-4.2 what the session puts in a folder's place does not replace a file that somebody else put there", () => {
+    const changes = [changed("x", { kind: "deleted", type: "folder" }), changed("x", { now: sha256("mine") })];
+    const asked = { ...request({}, { x: "mine" }, { x: "theirs" }), changes };
+    expect(planCommit(asked)).toMatchObject({ ok: false, conflicts: [{ path: "x", reason: "both-added" }] });
+    const folder: Version = { type: "folder", digest: null, executable: false };
+    const plan = planCommit({ ...asked, workspace: new Map([["x", folder]]) });
+    expect(plan.ok && plan.plan.steps.map(({ op }) => op)).toEqual(["rmdir", "write"]);
+  });
+
+  test("FIL-4.2 links that both changed are not merged, whatever their text", () => {
+    const [base, mine, theirs] = ["a", "b", "c"].map((target) => `${linkMark}${target}`);
+    const asked = request({ l: base ?? "" }, { l: mine ?? "" }, { l: theirs ?? "" });
+    const changes = asked.changes.map((change) => ({ ...change, type: "link" as const }));
+    expect(planCommit({ ...asked, changes })).toMatchObject({ ok: false, conflicts: [{ reason: "both-changed" }] });
+  });
+
+  test("FIL-4.7 steps go removals first and deepest first, then folders and files outermost first", () => {
+    const gone = { kind: "deleted" } as const;
+    const folder = { type: "folder" } as const;
+    const changes = [
+      changed("new/deep/f", { now: sha256("f") }),
+      changed("new", folder),
+      changed("old", { ...gone, ...folder }),
+      changed("new/deep", folder),
+      changed("old/deep", { ...gone, ...folder }),
+      changed("old/deep/f", { ...gone, base: sha256("was") }),
+      changed("old/f", { ...gone, base: sha256("was") }),
+    ];
+    const stands: Version = { type: "folder", digest: null, executable: false };
+    const workspace = new Map([
+      ["old", stands],
+      ["old/deep", stands],
+      ["old/deep/f", version("was")],
+      ["old/f", version("was")],
+    ]);
+    const decision = planCommit({ ...request({}, { f: "f" }, {}), changes, workspace });
+    expect(decision.ok && decision.plan.steps.map(({ op, path }) => `${op} ${path}`)).toEqual([
+      "remove old/deep/f",
+      "remove old/f",
+      "rmdir old/deep",
+      "rmdir old",
+      "mkdir new",
+      "mkdir new/deep",
+      "write new/deep/f",
+    ]);
+  });
+
   test("FIL-4.6 only selected paths are planned, and a conflict elsewhere does not matter", () => {
     const decision = planCommit(request({ f: "1" }, { f: "2", "d/x": "n", dx: "n" }, { f: "3" }, { paths: ["d"] }));
     expect(decision.ok && decision.plan.steps.map((step) => step.path)).toEqual(["d/x"]);
@@ -226,9 +292,18 @@ describe("rollback plan", () => {
     expect(plan.conflicts.map((conflict) => conflict.path)).toEqual(["b"]);
   });
 
+  test("FIL-5.1 another mode and another kind of thing are changes too: what has one is named and stays", () => {
+    const safety = committed({ a: "1" }, { a: "2" });
+    const now = { ...version("2"), executable: true };
+    expect(planRollback(safety, new Map([["a", now]]))).toMatchObject({ steps: [], conflicts: [{ path: "a" }] });
+    const made = safetyOf(1, [{ op: "mkdir", path: "d" }]);
+    const pipe: Version = { type: "other", digest: null, executable: false };
+    expect(planRollback(made, new Map([["d", pipe]]))).toMatchObject({ steps: [], conflicts: [{ path: "d" }] });
+  });
+
   test("FIL-5.3 rolling back twice changes nothing more", () => {
     const safety = committed({ a: "1" }, { b: "new" });
-    expect(planRollback(safety, versions({ a: "1" })).steps).toEqual([]);
+    expect(planRollback(safety, versions({ a: "1" }))).toEqual({ steps: [], conflicts: [] });
   });
 });
 

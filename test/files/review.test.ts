@@ -39,6 +39,12 @@ function store() {
 }
 
 describe("review", () => {
+  test("FIL-14.1 a file that takes a link's place is told as a link", () => {
+    const { put, write, seen } = store();
+    const step: FileStep = { ...write("l", null, "text"), from: put(`${linkMark}x`), typeFrom: "link" } as FileStep;
+    expect(seen([step]).steps).toMatchObject([{ path: "l", marks: ["link"], before: { type: "link", target: "x" } }]);
+  });
+
   test("FIL-14.1 every step is listed or counted, and what deserves the first look comes first", () => {
     const { put, write, remove, seen } = store();
     const link: FileStep = {

@@ -489,6 +489,36 @@ describe("replay", () => {
     expect(found.ok && found.value.map((finding) => finding.rule)).toEqual(["RPL-1.2", "RPL-1.2"]);
   });
 
+  test("RPL-1.2 a body that was killed is held to the calls it made until then, wherever it was", async () => {
+    const waiting: Body = async (sys) => {
+      await sys.call("x.text", { n: 1 });
+      await sys.call("ask", { question: "Go on?" });
+      return await sys.call("x.text", { n: 2 });
+    };
+    const machine = rig({ handlers: [text], bodies: { b: waiting, parent: () => new Promise(() => {}) } });
+    const pid = machine.spawn({ kind: "body", instructions: "b" });
+    const parent = machine.spawn({ kind: "body", instructions: "parent" });
+    const child = machine.kernel.spawn({
+      manifest: manifestOf({ kind: "body", instructions: "b", calls: ["x.text", "ask"] }),
+      goal: 1,
+      parent,
+      call: null,
+    });
+    if (!child.ok) throw new Error(child.error.message);
+    await settled(machine, pid, "parked");
+    await settled(machine, child.value, "parked");
+    machine.kernel.signal(pid, "kill", "test");
+    machine.kernel.signal(parent, "kill", "test");
+    await machine.kernel.wait(child.value);
+    for (const killed of [pid, child.value]) {
+      const options = { log: machine.log, blobs: machine.blobs, until: null, pid: killed };
+      expect(await replayBody({ ...options, body: waiting })).toEqual({ ok: true, value: [] });
+      const other: Body = async (sys) => await sys.call("x.text", { n: 4 });
+      const found = await replayBody({ ...options, body: other });
+      expect(found.ok && found.value.map((finding) => finding.rule)).toEqual(["RPL-1.2"]);
+    }
+  });
+
   test("RPL-1.3 until stops after any entry", async () => {
     const machine = rig({ handlers: [text], script: (_, step) => ok(step < 3 ? calls(["x.text", {}]) : finish(1)) });
     await machine.run({});

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { linesOf, noCarry, readBlocks, sentencesOf, type Block, type Carry, type Sentence } from "../../src/lib/text-blocks.ts";
 import { words } from "../../src/lib/text.ts";
+import { workOf } from "./work.ts";
 
 const folder = new URL("../../examples/inbox/", import.meta.url);
 const names = readdirSync(folder).filter((name) => !name.endsWith(".png"));
@@ -125,14 +126,29 @@ test("TXT-4.4 no input makes a reader fail, and marks stay within the document",
   );
 });
 
-test("TXT-4.4 a hostile line of 200,000 characters is read in time", () => {
-  for (const path of paths) {
-    for (const unit of ["[", "<a", "![", "* ", '"', "<!--", "(", "|a"]) {
-      const since = performance.now();
-      whole(path, unit.repeat(200_000 / unit.length));
-      expect(performance.now() - since, `${path} ${unit}`).toBeLessThan(2_000);
-    }
+/** The square of the size would be some thousands for each character. */
+const workPerCharacterMax = 3_000;
+
+test.each(paths)("TXT-4.4 a hostile line of 20,000 characters costs work in proportion to its size: %s", (path) => {
+  for (const unit of ["[", "<a", "![", "* ", '"', "<!--", "(", "|a"]) {
+    const text = unit.repeat(20_000 / unit.length);
+    const most = workPerCharacterMax * text.length;
+    expect(
+      workOf(() => whole(path, text), most),
+      unit,
+    ).toBeLessThan(most);
   }
+});
+
+test("the count of work sees a square, in an expression and in a loop", () => {
+  const text = "[".repeat(20_000);
+  const most = workPerCharacterMax * text.length;
+  expect(workOf(() => void /\[[^\]]*\]/.exec(text), most)).toBeGreaterThanOrEqual(most);
+  expect(workOf(() => void /x+y/.exec(text), most)).toBeLessThan(10 * text.length);
+  const searches = (): void => {
+    for (let at = 0; at < text.length; at += 1) text.indexOf("]", at);
+  };
+  expect(workOf(searches, most)).toBeGreaterThanOrEqual(most);
 });
 
 test("one paragraph of many lines is read in time that grows with it", () => {

@@ -241,6 +241,19 @@ test("PRG-6.3 a failed child is tried once more with the reason, and not when th
   expect(tries(barred.h).filter((retry) => retry !== undefined)).toEqual([]);
 });
 
+test("PRG-8.4 of a document in parts the lines are named that are not covered", async () => {
+  const long = `${inbox}/service-desk-log.txt`;
+  const { h, result } = await run(brief, {
+    windowTokens: 2_000,
+    tamper: (name, value) => (name === "extract" && isObject(value) && value["path"] === long ? null : value),
+  });
+  const failures = result.ok && isObject(result.value) ? result.value["failures"] : null;
+  const whys = (failures as readonly { why: string }[]).map(({ why }) => /^lines \d+ to \d+, EINVAL: /.test(why));
+  expect(whys.length).toBeGreaterThan(1);
+  expect(new Set(whys)).toEqual(new Set([true]));
+  expect(h.written.get("BRIEF.md")).toMatch(/- Not covered, lines 1 to \d+, EINVAL: .*service-desk-log\.txt/);
+});
+
 test("PRG-8.4 one document's failure is reported in the brief, and when all fail the program fails", async () => {
   const denied = `${inbox}/charter.md`;
   const lazy = await run(brief, {
@@ -308,7 +321,7 @@ test("PRG-8.6 a predicate that does not hold delivers nothing", async () => {
   const { h, result } = await run(bare);
   expect(result).toMatchObject({
     ok: false,
-    error: { message: expect.stringMatching(/brief is not done: BRIEF.md has 1 broken links: line 3 ends with no link/) },
+    error: { message: expect.stringMatching(/brief is not done: BRIEF.md has 1 broken link: line 3 ends with no link/) },
   });
   expect(h.committed).toEqual([]);
   const schema = { ...brief, done: [{ check: "schema" as const, pass: "extract", schema: { type: "array", maxItems: 1 } }] };
@@ -369,13 +382,44 @@ test("PRG-5.1 large, empty, linked, forbidden and binary files are skipped, fold
       documents: [{ path: "d/ok.md" }, { path: "d/sub/in.md" }],
       skipped: [
         { path: "d/a.pdf", why: "binary, a PDF document of 12 bytes" },
-        { path: "d/big.md", why: "too large: 99000000 bytes" },
-        { path: "d/closed.md", why: "it is not permitted" },
+        { path: "d/big.md", why: "too large, with 99000000 bytes where 16777216 can be read" },
+        { path: "d/closed.md", why: "not permitted" },
         { path: "d/empty.md", why: "empty" },
         { path: "d/link", why: "a link" },
       ],
     },
   });
+});
+
+test("PRG-5.1 what is not entered, not shown or beyond a bound is named; too many files are refused wherever they lie", async () => {
+  const odd = [
+    { path: "d/.git", type: "folder", bytes: 0 },
+    { path: "d/node_modules", type: "folder", bytes: 0 },
+    { path: "d/pipe", type: "other", bytes: 0 },
+    { path: "d/x.bin", type: "file", bytes: 3 },
+  ];
+  const sys = listing([...odd, { path: "d/ok.md", type: "file", bytes: 10 }], {});
+  const said: Sys = {
+    ...sys,
+    call: async (name, args) => {
+      if (isObject(args) && args["path"] === "d/x.bin")
+        return fail("EINVAL", "d/x.bin is not text but binary data of 1 byte; it cannot be read");
+      const answer = await sys.call(name, args);
+      if (name !== "fs.list" || !answer.ok || !isObject(answer.value)) return answer;
+      return ok({ ...answer.value, text: "d/ok.md\n[more than 500 entries: list a folder below]" });
+    },
+  };
+  const found = await inventoryOf(said, "d");
+  expect(found.ok ? found.value.skipped : found).toEqual([
+    { path: "d", why: "what lies beyond its first 500 entries" },
+    { path: "d/.git", why: "a hidden folder" },
+    { path: "d/node_modules", why: "installed packages" },
+    { path: "d/pipe", why: "no file" },
+    { path: "d/x.bin", why: "binary data of 1 byte" },
+  ]);
+  const many = Array.from({ length: limits.documentsMax }, (_, n) => ({ path: `d/${n}.md`, type: "file", bytes: 1 }));
+  const full = listing([...many, { path: "d/sub", type: "folder", bytes: 0 }], {});
+  expect(await listDocuments(full, "d")).toMatchObject({ ok: false, error: { errno: "E2BIG" } });
 });
 
 test("PRG-5.1 a folder of which nothing can be read names what it holds, and why", async () => {
@@ -389,7 +433,7 @@ test("PRG-5.1 a folder of which nothing can be read names what it holds, and why
     error: {
       errno: "ENOENT",
       message: expect.stringContaining(
-        ": d/a.md (empty); d/b.md (empty); d/big.md (too large: 16777217 bytes); and 1 more; name",
+        ": d/a.md (empty); d/b.md (empty); d/big.md (too large, with 16777217 bytes where 16777216 can be read); and 1 more; name",
       ),
     },
   });

@@ -11,6 +11,7 @@ function spec(name: string, roles: CallSpec["roles"]): CallSpec {
 const read = spec("fs.read", { path: "path", from: "option" });
 const diff = spec("fs.diff", { paths: "path" });
 const fetch = spec("net.fetch", { url: "host" });
+const watch = spec("fs.watch", { command: "command" });
 const shell = spec("shell.run", { command: "command" });
 
 function held(list: readonly string[], call: CallSpec, args: JsonObject): boolean {
@@ -36,7 +37,10 @@ describe("holding", () => {
     [["fs.*(a/**)"], diff, { paths: ["a/x", "b/y"] }, false],
     [["net.fetch(example.com)"], fetch, { url: "https://Example.com./x" }, true],
     [["net.fetch(*.example.com)"], fetch, { url: "https://example.com.evil.org/" }, false],
+    [["net.fetch(Example.COM)"], fetch, { url: "https://example.com/x" }, true],
     [["shell.run(git *)"], shell, { command: "git status" }, true],
+    [["shell.run(git a; rm b)"], shell, { command: "git a; rm b" }, true],
+    [["fs.watch(**)"], watch, { command: "git" }, false],
   ] as const)("CAP-1.1  %j and %o with %j: %s", (list, call, args, wanted) => {
     expect(held(list, call, args as JsonObject)).toBe(wanted);
   });
@@ -75,6 +79,8 @@ describe("holding", () => {
     "fs.*.x",
     "fs.read(",
     "fs.read()",
+    "shell.run()",
+    "net.fetch( )",
     "fs.read(../x)",
     "fs.read(a**)",
     "*(x)",
@@ -104,6 +110,9 @@ describe("attenuation", () => {
     [["shell.run(git *)"], ["shell.run(git log *)", "shell.run(git status)"], null],
     [["shell.run(git *)"], ["shell.run(git a; rm b)"], "shell.run(git a; rm b)"],
     [["shell.run(git *)"], ["shell.run(*)"], "shell.run(*)"],
+    [["shell.run(git *)"], ["shell.run"], "shell.run"],
+    [["shell.run"], ["shell.*"], "shell.*"],
+    [["fs.read"], ["fs.read.*"], "fs.read.*"],
     [["mcp.hub.*"], ["mcp.hub.push", "mcp.hub.*"], null],
     [["mcp.hub.*"], ["mcp.hubs.push"], "mcp.hubs.push"],
   ])("CAP-2.1  a child of %j may have %j: %j", (parent, child, wanted) => {

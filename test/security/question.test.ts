@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { CallSpec } from "../../src/abi/call.ts";
 import { actionOf, normalPath, principalOf, questionsOf } from "../../src/security/question.ts";
+import { limits } from "../../src/abi/limits.ts";
 import { label } from "../../src/security/labels.ts";
 
 const subject = { principal: principalOf("brief/extract"), outputs: ["BRIEF.md"], label: label("untrusted", "workspace") };
@@ -21,6 +22,8 @@ describe("questions", () => {
     for (const bad of ["../a", "a/../../b", "/etc/passwd", "~/x", "a\0b", 7, null]) {
       expect(normalPath(bad as never), String(bad)).toMatchObject({ ok: false, error: { errno: "EINVAL" } });
     }
+    const long = `${"a/".repeat(limits.pathBytesMax / 2)}a`;
+    expect(normalPath(long)).toMatchObject({ ok: false, error: { errno: "E2BIG" } });
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (text) => {
         const path = normalPath(text);
@@ -46,6 +49,33 @@ describe("questions", () => {
     for (const url of ["ftp://a", "file:///etc/passwd", "https://user@a", "https://u:p@a", "not a url", 3]) {
       expect(ask({ url: "host" }, { url }), String(url)).toMatchObject({ ok: false, error: { errno: "EINVAL" } });
     }
+  });
+
+  test("a fetch that names no method is a GET to policy", () => {
+    const asked = ask({ url: "host" }, { url: "https://example.com/" });
+    expect(asked.ok && asked.value[0]?.context).toMatchObject({ host: "example.com", method: "GET" });
+  });
+
+  test.each([
+    ["x.call", "write", true],
+    ["x.call", "read", true],
+    ["x.call", "external", false],
+    ["x.call", "irreversible", false],
+    ["fs.commit", "write", false],
+    ["mcp.mail.draft", "write", false],
+    ["mcp.mail.list", "read", false],
+  ] as const)("POL-14.1 whether %s, of class %s, stays in the session: %s", (name, effect, session) => {
+    const one = { ...spec({}, name), effect };
+    const asked = questionsOf(one, actionOf(one), {}, subject);
+    expect(asked.ok && asked.value.map(({ context }) => context["session"])).toEqual([session]);
+  });
+
+  test.each([
+    ["git status", true, ["git", "git status"]],
+    ["git a; rm b", false, ["git", "git a", "rm", "rm b"]],
+  ] as const)("POL-11.1 policy is told of %j whether it is simple: %s", (command, simple, commands) => {
+    const asked = ask({ command: "command" }, { command });
+    expect(asked.ok && asked.value[0]?.context).toMatchObject({ command, simple, commands });
   });
 
   test("a call without a privileged argument asks about itself", () => {

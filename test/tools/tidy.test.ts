@@ -217,6 +217,14 @@ describe("tidy", () => {
     expect(checkTraces(tree, "/root").map((entry) => entry.where)).not.toContain("src/lib/d.ts:2");
   });
 
+  test("TOOL-4.16 a package that runs a script when it is installed is found, but for node", () => {
+    const packages = { "": {}, "node_modules/node": { hasInstallScript: true }, "node_modules/a": { hasInstallScript: true } };
+    const lock = { path: "package-lock.json", text: JSON.stringify({ packages }, null, 2) };
+    expect(checkTraces(treeOf("/srv/checkout", [lock]), "/root")).toMatchObject([
+      { rule: "TOOL-4.16", where: "package-lock.json:7", message: expect.stringContaining("node_modules/a ") as string },
+    ]);
+  });
+
   const rule = (id: string, sentence: string): string => `/**\n * Name: purpose.\n *   ${id}  ${sentence}\n */\n`;
   const spec = "- **ABC-1.1** One.\n";
   const proof = 'test("ABC-1.1 one", () => {});';

@@ -1,9 +1,11 @@
 /**
  * Traces: what belongs to one machine stays on it.
+ *   TOOL-4.16  The lock file names one package with an install script, `node`: whoever installs runs no other's code.
  *   TOOL-4.10  No file names this checkout's place, a person's home folder or a package registry's host; the lock file has no addresses.
  */
 import { homedir } from "node:os";
 import type { Finding } from "../../src/abi/finding.ts";
+import { isObject, parseJson } from "../../src/lib/json.ts";
 import { finding } from "./finding.ts";
 import { lineAt } from "./scan.ts";
 import type { Tree } from "./tree.ts";
@@ -42,6 +44,17 @@ export function checkTraces(tree: Tree, homeFolder: string = homedir()): readonl
     }
     const resolved = path.endsWith("package-lock.json") ? text.indexOf('"resolved"') : -1;
     if (resolved !== -1) add(resolved, "has addresses; npm install with omit-lockfile-registry-resolved=true leaves them out");
+    if (path.endsWith("package-lock.json")) found.push(...checkScripts(path, text));
     return found;
+  });
+}
+
+function checkScripts(path: string, text: string): readonly Finding[] {
+  const lock = parseJson(text);
+  const packages = isObject(lock) && isObject(lock["packages"]) ? lock["packages"] : {};
+  return Object.entries(packages).flatMap(([name, entry]) => {
+    if (name === "node_modules/node" || !isObject(entry) || entry["hasInstallScript"] !== true) return [];
+    const message = `${name} runs a script when it is installed; do without it`;
+    return [finding("TOOL-4.16", path, lineAt(text, text.indexOf(JSON.stringify(name))), message)];
   });
 }

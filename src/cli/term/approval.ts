@@ -5,6 +5,7 @@
  *   TTY-11.2  Values are shown whole, page by page where they are long; yes counts only after the last page.
  *   TTY-11.3  Values are neutralised; one that acts on the world and holds more than ASCII also stands in escaped form.
  *   TTY-11.4  What was typed before the question was shown does not answer it; only `y` or `yes` allows, and an empty answer asks again.
+ *   TTY-11.10  Of each deciding rule it is told whether it asks or permits.
  *   TTY-11.9  Of a commit the changes themselves stand before the question; where they cannot be read it can be refused and not allowed.
  *   TTY-11.5  An irreversible or external call is allowed by typing the first six digits of its digest, not by a reflex.
  *   TTY-11.6  Without a terminal nothing is asked and nothing is allowed: EAGAIN, with the command that answers.
@@ -36,8 +37,8 @@ export interface ApprovalRequest {
   readonly untrusted: readonly string[];
   /** What a commit would do, and the command that shows all of it; null for any other call. */
   readonly changes: { readonly review: Result<Review, SysError>; readonly more: string } | null;
-  /** The rules that ask, each `FILE:LINE text`. */
-  readonly rules: readonly string[];
+  /** The rules that decided, each `FILE:LINE text`; a call may be permitted by one and asked about by another. */
+  readonly rules: readonly { readonly does: "asks" | "permits" | "forbids"; readonly line: string }[];
   /** What the agent says about it; null when it says nothing. */
   readonly words: string | null;
   /** SHA-256 over call, arguments and plan: what is allowed is this and nothing else. */
@@ -90,7 +91,7 @@ export function renderApproval(request: ApprovalRequest, width: number, colours:
     ...kernel(`Process ${request.pid} (${request.program}) wants ${request.call}: ${effects[request.effect]}; ${finality}.`).map(
       (row) => colours.paint("strong", row),
     ),
-    ...request.rules.flatMap((rule) => ["asked by", ...quoted(rule, width)]),
+    ...request.rules.flatMap(({ does, line }) => [deciders[does], ...quoted(line, width)]),
   ];
   for (const { name, role, value } of request.args) {
     const size = value.includes("\n") ? `, ${value.split("\n").length} lines` : "";
@@ -106,6 +107,8 @@ export function renderApproval(request: ApprovalRequest, width: number, colours:
   if (request.words !== null) rows.push(...kernel("the agent says:"), ...quoted(request.words, width));
   return [...rows, ...kernel(`call ${request.id}, digest ${request.digest}`)];
 }
+
+const deciders = { asks: "asked by", permits: "permitted by", forbids: "forbidden by" } as const;
 
 const untrustedMax = 10;
 

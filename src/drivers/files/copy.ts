@@ -73,7 +73,13 @@ class CopySession implements Session {
 
   static open(spec: SessionSpec, options: SessionDriverOptions, onClose: () => void): Result<CopySession, SysError> {
     const trees = openTrees(spec, options.links);
-    return trees.ok ? ok(new CopySession(spec, options, trees.value, onClose)) : trees;
+    if (!trees.ok) return trees;
+    try {
+      return ok(new CopySession(spec, options, trees.value, onClose));
+    } catch (error) {
+      closeTrees(trees.value);
+      return err(walk.translate(error, "the session's own folder"));
+    }
   }
 
   read(path: string): Result<Buffer, SysError> {

@@ -4,6 +4,7 @@
  *   FIL-10.1  The workspace is never written; every change lies in `upper` and is there again at the next open.
  *   FIL-10.2  Hidden names (the platform's own folder) are neither seen nor changed through a session.
  *   FIL-10.3  A base is certain only where the workspace's file cannot have changed between being seen and being captured; else it is unknown.
+ *   FIL-10.4  A session whose folder cannot be written is not open, with the reason; it can be opened once that is mended.
  */
 import {
   appendFileSync,
@@ -112,14 +113,15 @@ class OverlaySession implements Session {
   ): Promise<Result<OverlaySession, SysError>> {
     const lower = walk.openTree(spec.lower, null, "none");
     if (!lower.ok) return lower;
+    let session: OverlaySession;
     try {
       for (const name of ["upper", "work", "view"]) mkdirSync(join(spec.home, name), { recursive: true, mode: 0o755 });
       pointLower(spec);
+      session = new OverlaySession(spec, options, secrets, lower.value, onClose);
     } catch (error) {
       walk.closeTree(lower.value);
       return err(walk.translate(error, "the session's own folder"));
     }
-    const session = new OverlaySession(spec, options, secrets, lower.value, onClose);
     const before = session.#stampedAt();
     const mounted = await session.#mount();
     if (!mounted.ok) {
@@ -249,8 +251,12 @@ class OverlaySession implements Session {
     const started = await helper.start();
     if (!started.ok) return started;
     // A new file carries the file system's own clock, the one the workspace's times are compared with.
-    rmSync(`${this.#stampFile()}.next`, { force: true });
-    appendFileSync(`${this.#stampFile()}.next`, "mounted\n");
+    try {
+      rmSync(`${this.#stampFile()}.next`, { force: true });
+      appendFileSync(`${this.#stampFile()}.next`, "mounted\n");
+    } catch (error) {
+      return err(walk.translate(error, "the session's own folder"));
+    }
     const mounted = await helper.request({ op: "mount", home, hide }, null);
     if (!mounted.ok) return mounted;
     const root = `/proc/${started.value.pid}/root${home}/view`;

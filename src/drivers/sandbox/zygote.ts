@@ -3,6 +3,8 @@
  * It runs in its own mount namespace, speaks frames over its standard input and output, and ends with the kernel.
  *   SBX-6.1  When the pipe from the kernel closes, for whatever reason, every command dies, every mount goes and the helper exits.
  *   SBX-6.2  At most `idleMax` cells wait for a command, each for at most `idleMs`.
+ *   SBX-6.5  Where something is closed, no cell is made while a command runs on the same root, and commands run one after the other: a command that
+ *            moves folders about could make a cover land on another file than the one to close.
  *   SBX-6.3  Before a view is unmounted, the cells that wait on it are ended.
  *   SBX-6.4  What a killed helper left in the temporary folder goes when the next one starts.
  */
@@ -13,6 +15,7 @@ import { join } from "node:path";
 import type { SandboxCommand } from "../../abi/sandbox.ts";
 import { at, closeTree, openTree } from "../files/tree.ts";
 import { usageOf } from "../files/usage.ts";
+import { Turn } from "../../lib/turn.ts";
 import { Cell } from "./cell.ts";
 import { cgroups } from "./cgroup.ts";
 import { watchGrowth } from "./growth.ts";
@@ -40,6 +43,9 @@ function serve(mode: ZygoteMode, bubblewrap: string): void {
   const idle: { readonly cell: Cell; readonly key: string; readonly expire: NodeJS.Timeout }[] = [];
   const running = new Map<number, () => void>();
   const cells = new Set<Cell>();
+  /** The roots of the commands that run, each with how many do. */
+  const busy = new Map<string, number>();
+  const turns = new Map<string, Turn>();
   let serial = 0;
 
   const makeCell = (place: CellPlace): Cell => {
@@ -71,7 +77,7 @@ function serve(mode: ZygoteMode, bubblewrap: string): void {
   };
   const warm = (command: SandboxCommand): void => {
     const place = placeOf(command);
-    if (place === null) return;
+    if (place === null || (place.closed.length > 0 && busy.has(place.root))) return;
     if (idle.some((entry) => entry.key === place.key)) return;
     const expire = setTimeout(() => void dropIdle((_, index) => idle[index]?.expire === expire), idleMs);
     const cell = makeCell(place);
@@ -83,13 +89,23 @@ function serve(mode: ZygoteMode, bubblewrap: string): void {
     void process.stdout.write(encodeFrame(reply, payload));
   const failed = (id: number, message: string, cause: string): void => send({ op: "failed", id, errno: "EIO", message, cause });
 
-  const run = async (id: number, command: SandboxCommand): Promise<void> => {
+  const run = (id: number, command: SandboxCommand): Promise<void> => {
     let cancelled = false;
     running.set(id, () => (cancelled = true));
+    const work = (): Promise<void> => runNow(id, command, () => cancelled);
+    if (command.closed.length === 0) return work();
+    const turn = turns.get(command.root) ?? new Turn();
+    turns.set(command.root, turn);
+    return turn.take(work);
+  };
+  const runNow = async (id: number, command: SandboxCommand, cancelled: () => boolean): Promise<void> => {
     const watch = command.growth === null ? null : await watchGrowth(command.growth);
     const place = placeOf(command);
-    if (place === null || cancelled) return failed(id, "the command was not run: the workspace could not be looked at", "");
+    if (place === null || cancelled()) return failed(id, "the command was not run: the workspace could not be looked at", "");
+    // One that was made for other covers may still be putting them.
+    if (place.closed.length > 0) await dropIdle((key) => key.startsWith(`${place.root}\0`) && key !== place.key);
     const cell = takeCell(place);
+    busy.set(place.root, (busy.get(place.root) ?? 0) + 1);
     running.set(id, () => cell.kill());
     let full = watch?.tight ?? null;
     const unwatch = watch?.start((what) => {
@@ -99,6 +115,9 @@ function serve(mode: ZygoteMode, bubblewrap: string): void {
     // Making the next cell while a short command runs would slow that command down.
     const early = setTimeout(warm, warmAfterMs, command);
     const result = await cell.run(command, watch?.fileBytesMax ?? Number.MAX_SAFE_INTEGER);
+    const left = (busy.get(place.root) ?? 1) - 1;
+    if (left === 0) busy.delete(place.root);
+    else busy.set(place.root, left);
     clearTimeout(early);
     unwatch?.();
     if (!result.ok) return failed(id, "the sandbox could not be set up, so the command was not run", result.cause);
@@ -120,6 +139,7 @@ function serve(mode: ZygoteMode, bubblewrap: string): void {
     send({ op: "measured", id, usage: await usageOf(folder) });
   };
   const unmount = async (id: number, view: string): Promise<void> => {
+    turns.delete(view);
     await dropIdle((key) => key.startsWith(`${view}\0`));
     execFile("umount", ["-l", "--", view], { env: { PATH: systemPath } }, (error, _, stderr) => {
       if (error !== null) return failed(id, "the session's view could not be unmounted", stderr);

@@ -1,6 +1,6 @@
 /**
  * Verify: read a whole log, every segment from the first, and say what is wrong with it; and read what can be read of a damaged one.
- *   STO-1.20  Verification finds a changed, missing, reordered or cut record,, a signature that does not fit its key, and a segment
+ *   STO-1.20  Verification finds a changed, missing, reordered or cut record, a signature that does not fit its key, and a segment
  *            that does not begin with one.
  *   STO-1.21  Salvage reads on after a damage: it yields each gap, then the records behind it, saying whether the chain holds for them.
  */

@@ -11,6 +11,7 @@ import { limits } from "../../abi/limits.ts";
 import type { Label } from "../../abi/label.ts";
 import { lazy } from "../../lib/lazy.ts";
 import { matches, parseGlob, type Glob } from "../../lib/glob.ts";
+import { plural } from "../../lib/plural.ts";
 import { ok, type Result } from "../../lib/result.ts";
 
 /** Loaded with the first search. */
@@ -101,8 +102,8 @@ export async function search(
     ...(files === limits.searchFilesMax
       ? [`[stopped after ${limits.searchFilesMax} files: narrow it with \`path\` or \`glob\`]`]
       : []),
-    ...(kept > 0 ? [`[${kept} files were left out: policy keeps them from this search]`] : []),
-    ...(skipped > 0 ? [`[${skipped} binary or large files were left out]`] : []),
+    ...(kept > 0 ? [`[left out ${plural(kept, "file")}, kept from this search by policy]`] : []),
+    ...(skipped > 0 ? [`[left out ${plural(skipped, "binary or large file")}]`] : []),
   ];
   const text = [...(hits.length === 0 ? ["no hit"] : hits), ...notes].join("\n");
   return ok({
@@ -175,7 +176,7 @@ function entryLine(entry: FileStat): string {
     case "folder":
       return `${entry.path}/`;
     case "file":
-      return `${entry.path}  ${entry.bytes} bytes`;
+      return `${entry.path}  ${plural(entry.bytes, "byte")}`;
     case "link":
       return `${entry.path}  link`;
     case "other":

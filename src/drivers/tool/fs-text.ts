@@ -7,6 +7,7 @@ import { isUtf8 } from "node:buffer";
 import { fail, type SysError } from "../../abi/errno.ts";
 import type { Files } from "../../abi/files.ts";
 import { sha256, type Digest } from "../../lib/hash.ts";
+import { plural } from "../../lib/plural.ts";
 import { ok, type Result } from "../../lib/result.ts";
 
 export interface Text {
@@ -81,7 +82,7 @@ export async function readText(files: Pick<Files, "read">, path: string): Promis
   if (!data.ok) return data;
   const type = binaryType(data.value);
   if (type !== null)
-    return fail("EINVAL", `${path} is not text but ${type} of ${data.value.length} bytes; it cannot be read as lines`);
+    return fail("EINVAL", `${path} is not text but ${type} of ${plural(data.value.length, "byte")}; it cannot be read as lines`);
   return ok({ data: data.value, digest: sha256(data.value) });
 }
 

@@ -13,6 +13,7 @@ import type { Change, Files, Session, Tier } from "../../abi/files.ts";
 import { limits } from "../../abi/limits.ts";
 import type { Pid } from "../../abi/process.ts";
 import { sha256, type Digest } from "../../lib/hash.ts";
+import { plural } from "../../lib/plural.ts";
 import { ok, type Awaitable, type Result } from "../../lib/result.ts";
 import { estimateTokens } from "../../lib/tokens.ts";
 import { linesOf, list, search, untrusted, type SearchArgs } from "./fs-find.ts";
@@ -128,7 +129,7 @@ async function read(files: Files, args: ReadArgs, texts: Texts): Promise<Outcome
   const from = args.from ?? 1;
   const to = Math.min(args.to ?? count, count);
   if (from > Math.max(1, count)) {
-    return fail("EINVAL", `${args.path} has ${count} lines; \`from\` is ${from}. Ask for a line that is there`);
+    return fail("EINVAL", `${args.path} has ${plural(count, "line")}; \`from\` is ${from}. Ask for a line that is there`);
   }
   if (args.to !== undefined && args.to < from) return fail("EINVAL", `\`to\` is ${args.to}, before \`from\`, which is ${from}`);
   const out: string[] = [];

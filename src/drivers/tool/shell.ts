@@ -4,16 +4,18 @@
  *   SBX-9.2  The result says what the command printed, in order, how it ended, and which files it changed.
  *   SBX-9.3  After a crash nobody can say whether a command ran, so the answer to that is `unknown`.
  *   SBX-9.4  What the workspace holds of files that look like secrets cannot be opened by a command; what a command makes itself can.
+ *   SBX-9.6  Where something is closed, the commands of one session run one after the other: no cover is put while a command may move what it is for.
  *   SBX-9.5  A command that filled its session is EDQUOT, one that filled the disk ENOSPC, with what to do; its changes stay and deleting works.
  */
 import type { CallContext, CallHandler, CallSpec, CallValue } from "../../abi/call.ts";
 import { fail, type SysError } from "../../abi/errno.ts";
-import type { Change, Session } from "../../abi/files.ts";
+import type { Change, Session, Stage } from "../../abi/files.ts";
 import { limits } from "../../abi/limits.ts";
 import type { Pid } from "../../abi/process.ts";
 import type { SandboxDriver, SandboxResult } from "../../abi/sandbox.ts";
 import { fullSession } from "../files/quota.ts";
 import { ok, type Awaitable, type Result } from "../../lib/result.ts";
+import { Turn } from "../../lib/turn.ts";
 
 export interface ShellDeps {
   session(pid: Pid): Awaitable<Result<Session, SysError>>;
@@ -32,28 +34,51 @@ const changedMax = 100;
 const timeoutDefaultMs = 60_000;
 
 export function shellCalls(deps: ShellDeps): readonly CallHandler[] {
+  const turns = new Map<Pid, Turn>();
   return [
     {
       spec,
-      perform: (args: RunArgs, context: CallContext) => run(args, context, deps),
+      perform: (args: RunArgs, context: CallContext) => run(args, context, deps, turns),
       verify: () => ({ verdict: "unknown", why: "a command leaves no proof of having run" }),
     },
   ];
 }
 
-async function run(args: RunArgs, context: CallContext, deps: ShellDeps): Promise<Result<CallValue, SysError>> {
+async function run(
+  args: RunArgs,
+  context: CallContext,
+  deps: ShellDeps,
+  turns: Map<Pid, Turn>,
+): Promise<Result<CallValue, SysError>> {
   if (args.command.trim() === "") return fail("EINVAL", "`command` is empty; give a command for bash");
   const session = await deps.session(context.pid);
   if (!session.ok) return session;
   const stage = await session.value.stage();
   if (!stage.ok) return stage;
-  const before = await session.value.changes();
+  if (stage.value.closed.length === 0) return await runOn(stage.value, session.value, args, context, deps);
+  const turn = turns.get(session.value.pid) ?? new Turn();
+  turns.set(session.value.pid, turn);
+  return await turn.take(async () => {
+    /** Looked at anew: the command before may have moved what is to be closed. */
+    const now = await session.value.stage();
+    return now.ok ? await runOn(now.value, session.value, args, context, deps) : now;
+  });
+}
+
+async function runOn(
+  stage: Stage,
+  session: Session,
+  args: RunArgs,
+  context: CallContext,
+  deps: ShellDeps,
+): Promise<Result<CallValue, SysError>> {
+  const before = await session.changes();
   if (!before.ok) return before;
   const result = await deps.sandbox.run(
     {
       // One stream, in the order it was written; eval keeps the command's own exit code and line numbers.
       argv: ["bash", "-c", 'eval "$1" 2>&1', "bash", args.command],
-      ...stage.value,
+      ...stage,
       cwd: args.cwd ?? ".",
       env: {},
       stdin: "",
@@ -65,12 +90,12 @@ async function run(args: RunArgs, context: CallContext, deps: ShellDeps): Promis
     context.signal,
   );
   // Even a failed command may have changed files, and their base must be kept now.
-  const after = await session.value.changes();
+  const after = await session.changes();
   if (!result.ok) return result;
   if (!after.ok) return after;
   const { full, signal } = result.value;
-  if (full === "session" && signal !== null && stage.value.growth !== null)
-    return fail("EDQUOT", `the command was ended: ${fullSession(stage.value.growth)}`);
+  if (full === "session" && signal !== null && stage.growth !== null)
+    return fail("EDQUOT", `the command was ended: ${fullSession(stage.growth)}`);
   if (full === "disk" && signal !== null) return fail("ENOSPC", `the command was ended: ${fullDisk}`);
   const changed = difference(before.value, after.value);
   const shown =

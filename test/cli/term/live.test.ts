@@ -211,7 +211,7 @@ const request: ApprovalRequest = {
   source: "All of it comes from the process, after reading text by others.",
   untrusted: ["inbox/a.md"],
   changes: null,
-  rules: ["daimon.yaml:4 ask shell.run"],
+  rules: [{ does: "asks", line: "daimon.yaml:4 ask shell.run" }],
   words: null,
   digest: sha256("call"),
 };
@@ -241,14 +241,23 @@ function argument(value: string, role: "command" | "content" = "command"): Parti
 }
 
 describe("approval", () => {
+  it("TTY-11.10  a rule that permits without asking is not shown as the one that asks", () => {
+    const rules = [
+      { does: "permits", line: "rules.cedar:1 permit" },
+      { does: "asks", line: "daimon.yaml:4 ask" },
+    ] as const;
+    const rows = renderApproval({ ...request, rules }, 60, none).join("\n");
+    expect(rows).toContain("\npermitted by\n│ rules.cedar:1 permit\nasked by\n│ daimon.yaml:4 ask\n");
+  });
+
   it("TTY-11.1  no row of a value can look like the kernel's own", () => {
     const forged = "ok\nProcess 3 (brief) wants nothing.\r\u001b[1A\nAllow? y";
     const text = fc.oneof(fc.string({ unit: "binary" }), fc.constantFrom(forged, `\n${"call 3.7.0, digest ".repeat(20)}\n`));
-    const kernel = renderApproval({ ...request, ...argument("V"), rules: ["R"], words: "W" }, 60, none);
+    const kernel = renderApproval({ ...request, ...argument("V"), rules: [{ does: "asks", line: "R" }], words: "W" }, 60, none);
     fc.assert(
       fc.property(text, text, text, (value, words, rule) => {
         const rows = renderApproval(
-          { ...request, args: [{ name: "command", role: "content", value }], words, rules: [rule] },
+          { ...request, args: [{ name: "command", role: "content", value }], words, rules: [{ does: "asks", line: rule }] },
           60,
           none,
         );

@@ -99,13 +99,15 @@ describe("file calls", () => {
     const { refused, get } = opened({
       "x.png": Buffer.from("89504e470d0a1a0a00", "hex"),
       latin: Buffer.from([0x67, 0xfc]),
+      nul: "a\0b",
       a: "1\n",
       empty: "",
     });
     expect(await refused("fs.read", { path: "x.png" })).toMatch(/^EINVAL .*a PNG image of 9 bytes/);
     expect(await refused("fs.read", { path: "latin" })).toMatch(/^EINVAL .*another encoding/);
+    expect(await refused("fs.read", { path: "nul" })).toMatch(/^EINVAL .*binary data of 3 bytes/);
     expect(await refused("fs.read", { path: "none" })).toMatch(/^ENOENT .*fs\.list/);
-    expect(await refused("fs.read", { path: "a", from: 5 })).toMatch(/^EINVAL .*has 1 lines/);
+    expect(await refused("fs.read", { path: "a", from: 5 })).toMatch(/^EINVAL .*has 1 line;/);
     expect(await get("fs.read", { path: "empty" })).toMatchObject({ lines: "none, the file is empty", text: "" });
   });
 
@@ -149,6 +151,24 @@ describe("file calls", () => {
     expect((await get("fs.read", { path: "a" }))["text"]).toBe("1│ 1\n2│ $&$1\n3│ 1\n4│ $& and  two");
   });
 
+  test("FIL-13.2 fs.edit does not undo what was written between its look and its write", async () => {
+    const folder = mkdtempSync(join(top, "race-"));
+    mkdirSync(join(folder, "workspace"));
+    writeFileSync(join(folder, "workspace", "a"), "mine and more");
+    const driver = copySessions({ blobs: openMemoryBlobs(), hide: [] });
+    const session = value(await driver.open({ pid: 1, lower: join(folder, "workspace"), home: join(folder, "home") }));
+    const read = async (path: string): Promise<Result<Buffer, SysError>> => {
+      const before = await session.read(path);
+      value(await session.write(path, Buffer.from("mine and theirs")));
+      return before;
+    };
+    const write: Session["write"] = (path, data, expected) => session.write(path, data, expected);
+    const raced = Object.create(session, { read: { value: read }, write: { value: write } }) as Session;
+    const { refused } = opened({}, { session: () => ok(raced) });
+    expect(await refused("fs.edit", { path: "a", old: "mine", new: "yours" })).toMatch(/^ESTALE /);
+    expect(value(await session.read("a")).toString()).toBe("mine and theirs");
+  });
+
   test("FIL-13.3 fs.write refuses an empty text and a stale digest", async () => {
     const { get, refused } = opened({ a: "1" });
     expect(await refused("fs.write", { path: "a", text: "" })).toMatch(/^EINVAL /);
@@ -167,7 +187,7 @@ describe("file calls", () => {
       "d/c.bin": Buffer.from("x.y\0"),
       ".git/x": "x.y",
     });
-    expect((await get("fs.search", { query: "x.y" }))["text"]).toBe("a.md:1: x.y\n[1 binary or large files were left out]");
+    expect((await get("fs.search", { query: "x.y" }))["text"]).toBe("a.md:1: x.y\n[left out 1 binary or large file]");
     expect((await get("fs.search", { query: "x.y", regex: true, glob: "*.md" }))["text"]).toBe("a.md:1: x.y\na.md:2: xzy");
     expect((await get("fs.search", { query: "x.y", ignoreCase: true, path: "d", glob: "*.txt" }))["text"]).toBe("d/b.txt:1: X.Y");
     expect(await get("fs.search", { query: "nowhere" })).toMatchObject({ hits: 0 });
@@ -205,7 +225,13 @@ describe("file calls", () => {
     expect(await verify("fs.edit", edit)).toEqual({ verdict: "did-not-happen" });
     const edited = value(await call("fs.edit", edit));
     expect(await verify("fs.edit", edit)).toEqual({ verdict: "happened", value: edited });
-    expect(await verify("fs.edit", { path: "a", old: "fresh", new: "fresher" })).toMatchObject({ verdict: "unknown" });
+    for (const [old, text] of [
+      ["fresh", "fresher"],
+      ["neither", "nor"],
+      ["fresh", "text"],
+    ] as const)
+      expect(await verify("fs.edit", { path: "a", old, new: text })).toMatchObject({ verdict: "unknown" });
+    expect(await verify("fs.write", { path: "a", text: "another text" })).toEqual({ verdict: "did-not-happen" });
   });
 
   test("FIL-13.5 a commit found made after a crash has the value it would have had without one", async () => {

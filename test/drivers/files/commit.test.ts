@@ -16,13 +16,14 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import type { FileStep, Session } from "../../../src/abi/files.ts";
-import { apply } from "../../../src/drivers/files/commit.ts";
+import { apply, keepContents } from "../../../src/drivers/files/commit.ts";
 import { copySessions } from "../../../src/drivers/files/copy.ts";
 import { commitSession, rollbackCommit, type CommitDeps } from "./end-to-end.ts";
 import { openMemoryBlobs } from "../../../src/drivers/store/memory-blobs.ts";
 import { planCommit, type Conflict } from "../../../src/files/commit.ts";
 import { planRollback, safetyOf } from "../../../src/files/rollback.ts";
-import { done } from "../../../src/lib/result.ts";
+import { sha256, type Digest } from "../../../src/lib/hash.ts";
+import { done, ok } from "../../../src/lib/result.ts";
 import { errno, value } from "../../contract/session.ts";
 
 const top = mkdtempSync(join(tmpdir(), "commit-"));
@@ -167,6 +168,53 @@ describe("commit", () => {
     expect(value(await session.changes()).map((change) => change.path)).toContain("a");
   });
 
+  const writes = (path: string, from: string | null, to: string): FileStep => ({
+    op: "write",
+    path,
+    type: "file",
+    from: from === null ? null : sha256(from),
+    to: sha256(to),
+    executable: false,
+    typeFrom: "file",
+    executableFrom: false,
+  });
+
+  test("FIL-12.1 a plan of which a content is missing is not begun", () => {
+    const blobs = openMemoryBlobs();
+    const lower = mkdtempSync(join(top, "missing-"));
+    blobs.put("1");
+    expect(errno(apply(lower, [writes("a", null, "1"), writes("b", null, "not kept")], blobs))).toBe("EIO");
+    expect(readdirSync(lower)).toEqual([]);
+  });
+
+  test("FIL-12.2 what was applied is put back in the reverse order, and what somebody else wrote meanwhile stays", () => {
+    const blobs = openMemoryBlobs();
+    for (const text of ["1", "2", "3", "4"]) blobs.put(text);
+    const lower = mkdtempSync(join(top, "back-"));
+    put(lower, { last: "1" });
+    const steps: readonly FileStep[] = [
+      { op: "mkdir", path: "m" },
+      writes("m/f", null, "2"),
+      writes("taken", null, "3"),
+      writes("last", "1", "4"),
+    ];
+    const meanwhile = (digest: Digest): ReturnType<typeof blobs.get> => {
+      if (digest === sha256("4")) put(lower, { taken: "theirs", last: "theirs too" });
+      return blobs.get(digest);
+    };
+    const watched = Object.create(blobs, { get: { value: meanwhile } }) as typeof blobs;
+    expect(errno(apply(lower, steps, watched))).toBe("ESTALE");
+    expect(picture(lower)).toEqual({ last: "100644 theirs too", taken: "100644 theirs" });
+  });
+
+  test("FIL-12.1 a file that changes in the session while it is kept stops the commit", async () => {
+    const { blobs, session } = await world({});
+    value(await session.write("a", Buffer.from("1")));
+    const changes = value(await session.changes());
+    const later = Object.create(session, { read: { value: () => ok(Buffer.from("2")) } }) as Session;
+    expect(errno(await keepContents(later, changes, blobs))).toBe("ESTALE");
+  });
+
   test("FIL-12.3 a plan cut off at any step is finished by performing it again", () => {
     const blobs = openMemoryBlobs();
     const write = (path: string, from: string | null, to: string): FileStep => ({
@@ -211,6 +259,16 @@ describe("commit", () => {
     expect(alone).toMatchObject({ committed: true, written: ["a"] });
     expect(lstatSync(join(lower, "a")).isFile()).toBe(true);
     expect(picture(outside)).toEqual({ x: "100644 host", y: "100644 host" });
+  });
+
+  test("FIL-12.4 a folder that became a link inside the workspace is not written through either", () => {
+    const blobs = openMemoryBlobs();
+    blobs.put("2");
+    const lower = mkdtempSync(join(top, "inside-"));
+    put(lower, { "e/x": "1" });
+    symlinkSync("e", join(lower, "d"));
+    expect(errno(apply(lower, [writes("d/x", "1", "2")], blobs))).not.toBe("ok");
+    expect(picture(lower)).toEqual({ d: "-> e", "e/": "folder", "e/x": "100644 1" });
   });
 
   test("FIL-6.5 the executable bit is committed and the rest of the mode kept", async () => {

@@ -1,5 +1,7 @@
 /** What only an overlay has: commands change the session, and its upper folder tells what they did. */
+import { spawnSync } from "node:child_process";
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -62,8 +64,8 @@ async function opened(files: Readonly<Record<string, string>>, quota: QuotaBound
   }
   const driver = overlaySessions({ helper, blobs, hide: [".daimon"], isSecret, quota });
   const session = value(await driver.open({ pid: 1, lower, home }));
+  const [call] = shellCalls({ session: () => ok(session), sandbox });
   const run = async (command: string): Promise<Result<CallValue, SysError>> => {
-    const [call] = shellCalls({ session: () => ok(session), sandbox });
     const context = { pid: 1, id: "1.0.0", signal: new AbortController().signal, now: 0, frozen: null };
     return await (call?.perform({ command } as never, context) ?? Promise.reject(new Error("no call")));
   };
@@ -85,6 +87,23 @@ describe("overlay with commands", () => {
     expect(readFileSync(join(lower, "a"), "utf8")).toBe("1");
     await session.close();
   });
+
+  rule(
+    "SBX-9.6 where something is closed the commands of a session run one after the other, and each is told what is closed by then",
+    async () => {
+      const { session, lower, shell } = await opened({ "conf/.env": "hunter2" });
+      const each = "echo begin >> log; sleep 0.1; echo end >> log";
+      const [moved, seen] = await Promise.all([
+        shell(`mv conf c3; ${each}`),
+        shell(`cat conf/.env c3/.env; ${each}`),
+        shell(each),
+      ]);
+      expect(`${moved.text}${seen.text}`).not.toContain("hunter2");
+      expect((await shell("cat log; rm log")).text).toBe("begin\nend\n".repeat(3));
+      expect(readFileSync(join(lower, "conf/.env"), "utf8")).toBe("hunter2");
+      await session.close();
+    },
+  );
 
   rule("FIL-8.1 deletions, replaced folders, remade folders, renames and links are what they are", async () => {
     const { session, shell } = await opened({ "d/x": "x", "d/y": "y", "e/z": "z", f: "f", "g/deep/w": "w", keep: "k" });
@@ -280,6 +299,33 @@ describe("overlay with commands", () => {
     expect(note).toMatch(/disk is almost full.*delete but not write/);
     expect(changed).toContain("a");
     await session.close();
+  });
+
+  rule("FIL-10.4 a session that cannot be opened because its disk is full is ENOSPC, and opens once there is space", async () => {
+    const disk = mkdtempSync(join(top, "disk-"));
+    const [lower, home] = [join(disk, "workspace"), join(disk, "home")];
+    const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=256k", "tmpfs", disk]);
+    /** Only root mounts a small disk; anybody can take the rights to a folder away. */
+    const small = mounted.status === 0;
+    mkdirSync(lower);
+    mkdirSync(home);
+    /** Started now: a helper sees the mounts there were when it began. */
+    const fresh = new ZygoteClient();
+    const sessions = overlaySessions({ helper: fresh, blobs, hide: [".daimon"], isSecret });
+    try {
+      const filler = join(disk, "filler");
+      const { bavail, bsize } = statfsSync(disk);
+      if (small) writeFileSync(filler, Buffer.alloc(bavail * bsize));
+      else chmodSync(home, 0o500);
+      const full = await sessions.open({ pid: 9, lower, home: join(home, "9") });
+      expect(errno(full)).toBe(small ? "ENOSPC" : "EACCES");
+      if (small) rmSync(filler);
+      else chmodSync(home, 0o700);
+      await value(await sessions.open({ pid: 9, lower, home: join(home, "9") })).close();
+    } finally {
+      await fresh.close();
+      if (small) spawnSync("umount", ["-l", disk]);
+    }
   });
 
   rule("FIL-8.3 a half-written file is not a change", async () => {

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
 import { limits } from "../../../src/abi/limits.ts";
-import { Secrets } from "../../../src/drivers/files/secrets.ts";
+import { Secrets, type IsSecret } from "../../../src/drivers/files/secrets.ts";
 import { isSecret } from "../../../src/security/policy/names.ts";
 import { value } from "../../contract/session.ts";
 
@@ -50,6 +50,25 @@ test("FIL-15.2 a folder that changed right before or after it was read is read a
   expect(await look(never)).toEqual([]);
   put(root, "a/.env");
   expect(await look(never)).toEqual(["a/.env"]);
+});
+
+test("FIL-15.2 a folder that changed just before a look is read at the next one, and one long unchanged is not", async () => {
+  const root = workspace("a/n.md", "b.md");
+  for (const [ahead, again] of [
+    [0, true],
+    [3_600_000, false],
+  ] as const) {
+    let asked = 0;
+    const counted: IsSecret = (path, type) => {
+      asked += 1;
+      return isSecret(path, type);
+    };
+    const secrets = new Secrets(root, counted, [], () => Date.now() + ahead);
+    await look(secrets);
+    const first = asked;
+    await look(secrets);
+    expect([ahead, first, asked - first > 0]).toEqual([ahead, 3, again]);
+  }
 });
 
 const act = fc.oneof(
@@ -113,6 +132,8 @@ test("FIL-15.5 a secret behind a name that is not UTF-8 closes the folder around
 test("FIL-15.4 a workspace that cannot be looked through at all is an error, not an empty list", async () => {
   const refused = await new Secrets("/proc/self/mem/nothing", isSecret, []).look();
   expect(refused).toEqual({ ok: true, value: [] });
+  const unreadable = new Secrets(join(top, "n".repeat(300)), isSecret, []);
+  expect(await unreadable.look()).toMatchObject({ ok: false, error: { errno: "EIO" } });
   const broken = new Secrets(
     workspace("a"),
     () => {

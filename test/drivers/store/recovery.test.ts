@@ -9,6 +9,7 @@ import { openSegmentLog } from "../../../src/drivers/store/segment-log.ts";
 import { encodeSegmentHead } from "../../../src/drivers/store/segment.ts";
 import { isSigned, signatureNote, type SignatureNote } from "../../../src/drivers/store/signature.ts";
 import { verifyLog } from "../../../src/drivers/store/verify.ts";
+import type { Digest } from "../../../src/lib/hash.ts";
 import { done, type Err, type Ok } from "../../../src/lib/result.ts";
 import { checkpoint, readAll } from "../../contract/store-log.ts";
 import { makeFolder } from "./folder.ts";
@@ -217,6 +218,29 @@ describe("signatures", () => {
     expect(told(copied)).toBeNull();
   });
 
+  test("STO-1.25 and STO-1.20 one that names another head or another number stands for nothing, though the key's holder made it", () => {
+    const text = entryText(0);
+    const hash = chainHash("entry", emptyHead, text);
+    const log = (records: number, head: Digest): string => {
+      const dir = makeFolder();
+      const note = signatureNote(signWith, records, head);
+      const header = encodeSegmentHead({ first: 0, previous: emptyHead, createdAt: 1 }, null);
+      const bytes = Buffer.alloc(4_096);
+      const entry = encodeRecord(bytes, 0, "entry", text, hash);
+      const end = encodeRecord(bytes, entry, "note", note, chainHash("note", hash, note));
+      writeFileSync(segmentPath(dir), Buffer.concat([header, bytes.subarray(0, end)]));
+      return dir;
+    };
+    const signed = (dir: string): number | null => {
+      const report = verifyLog(dir, keys.publicKey);
+      return report.ok ? report.value.signedRecords : null;
+    };
+    const own = log(1, hash);
+    expect([told(own), signed(own)]).toMatchObject([{ records: 1, head: hash }, 1]);
+    for (const dir of [log(1, chainHash("entry", emptyHead, "another")), log(2, hash)])
+      expect([told(dir), signed(dir)]).toEqual([null, 0]);
+  });
+
   test("STO-1.27 a log that is not accepted is not cut, not written and not read", () => {
     const dir = writeLog(5, { sign: signWith });
     truncateSync(segmentPath(dir), statSync(segmentPath(dir)).size - 3);
@@ -232,6 +256,17 @@ describe("signatures", () => {
 });
 
 describe("damage", () => {
+  test("STO-1.9 a damaged header of the last segment is damage of the log, and nothing is removed", async () => {
+    const dir = makeFolder();
+    const log = openLog(dir);
+    for (let index = 0; index < 3; index++) log.append(entryText(index));
+    await log.rotate(checkpoint(3));
+    await log.close();
+    flip(dir, 0, 0xff, 3);
+    expect(reopen(dir)).toMatchObject({ ok: false, error: { errno: "EUCLEAN" } });
+    expect(statSync(segmentPath(dir, 3)).size).toBeGreaterThan(0);
+  });
+
   test("STO-1.9 any changed byte seals the log, closed in good order or not", async () => {
     const closed = writeLog(4, { sign: signWith });
     const open = makeFolder();

@@ -99,6 +99,51 @@ describe("barriers", () => {
     await alone.close();
   });
 
+  test("STO-1.11 what was appended while others were made durable is not durable with them", async () => {
+    const log = openLog(makeFolder());
+    log.append("a");
+    const first = log.barrier(false);
+    await new Promise((resolve) => setImmediate(resolve));
+    log.append("b");
+    expect(await first).toEqual({ ok: true });
+    const second = log.barrier(false);
+    expect(second).toBeInstanceOf(Promise);
+    expect(await second).toEqual({ ok: true });
+    await log.close();
+  });
+
+  test("STO-1.13 what was written and could not be made durable is not acknowledged, alone or together", async () => {
+    for (const alone of [true, false]) {
+      /** Takes every write, and no sync. */
+      const fd = openSync("/dev/null", "w");
+      const dir = makeFolder();
+      const writer = new SegmentWriter({ dir, fd, end, unsigned: 0, now: () => 1, sign: null, mark: () => undefined });
+      writer.append("a");
+      expect(await writer.barrier(alone)).toMatchObject({ ok: false });
+      expect([writer.append("b"), writer.failure?.message]).toEqual([-1, expect.stringContaining("could not be made durable")]);
+      await writer.close();
+    }
+  });
+
+  test("a log that was closed takes nothing more", async () => {
+    const log = openLog(makeFolder());
+    log.append("a");
+    await log.close();
+    expect([log.append("b"), log.barrier(true)]).toMatchObject([-1, { ok: false, error: { errno: "EBUSY" } }]);
+  });
+
+  test("STO-1.13 a segment that cannot be begun ends the log, though every record of it is durable", async () => {
+    const dir = join(makeFolder(), "log");
+    const log = openLog(dir);
+    log.append("a");
+    expect(log.barrier(true)).toEqual({ ok: true });
+    renameSync(dir, `${dir}-gone`);
+    const failed = log.rotate(checkpoint(1));
+    expect(failed).toMatchObject({ ok: false, error: { message: expect.stringContaining("a segment could not be begun") } });
+    expect([log.barrier(true), log.append("b"), log.rotate(checkpoint(1))]).toEqual([failed, -1, failed]);
+    await log.close();
+  });
+
   test("STO-1.13 a disk that is really full loses nothing that was waited for", async (context) => {
     const disk = mountSmallDisk(512 * 1024);
     if (disk === null) return context.skip("a small file system can only be mounted by root");

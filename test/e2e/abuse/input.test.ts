@@ -101,7 +101,7 @@ describe("bad input", () => {
     const ran = where.run("run", "brief", "inbox");
     expect(ran.err).not.toMatch(/\n\s+at /);
     expect(ran.code).toBe(0);
-    expect(ran.out).toMatch(/^left out {4}6 files: /m);
+    expect(ran.out).toMatch(/^left out {4}6: /m);
     const brief = where.read("BRIEF.md");
     expect(brief).not.toMatch(/hunter2|root:/);
     expect(brief).toMatch(/upper hall/);

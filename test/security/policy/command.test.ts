@@ -145,6 +145,7 @@ test.each([
   ["a <(b)", "*"],
   ["/bin/r? x", "*"],
   ["x".repeat(20_000), "*"],
+  [`eval "eval \\"eval \\\\\\"eval 'rm x'\\\\\\"\\""`, "*"],
 ])("POL-11.3  what %j runs is not known: %j", (command, wanted) => {
   expect(subCommands(command)).toContain(wanted);
 });

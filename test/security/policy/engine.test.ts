@@ -93,6 +93,18 @@ describe("decision", () => {
       /^project\.cedar:3: rule project\.cedar#2 cannot be used: an integer literal/,
     );
   });
+
+  test("POL-1.7  a rule of which a part is not understood is refused as a whole: what is left of it would say something else", () => {
+    const set = parseUnchecked([text(`forbid(principal, action in [Action::"x", Action::"y"], resource);`)]);
+    const rule = set.ok ? set.value.rules[0] : undefined;
+    if (!set.ok || rule === undefined) throw new Error("the rule parses");
+    const entities = [{ type: "Action", id: "x" }, { slot: "?action" }];
+    const policy = { ...rule.policy, action: { op: "in", entities } };
+    expect(compilePolicies({ ...set.value, rules: [{ ...rule, policy }] })).toMatchObject({
+      ok: false,
+      error: { errno: "ENOEXEC", message: expect.stringContaining("its action constraint is not understood") },
+    });
+  });
 });
 
 describe("values", () => {
@@ -291,6 +303,7 @@ test("POL-7.2  rules behind equality, sets, prefixes, suffixes, entities and alt
     ['context.a like "src/*"', { a: "src/" }],
     ['context.a like "*.ts"', { a: "a.ts" }],
     ['context.a == "k" || context.b like "z*"', { a: "", b: "zz" }],
+    ['context.a == "l" || context.n > 41', { a: "", n: 42 }],
     ['context has a && (context.a like "1*" && context.a like "*2")', { a: "12" }],
   ];
   const policies = rules.map(([condition], at) => `@id("r${at}") ${permit} when { ${condition} };`).join("\n");
