@@ -74,12 +74,16 @@ export interface ThinkEntry {
   readonly step: number;
   readonly reserveTokens: number;
   readonly reserveUsd: number;
+  /** What the request of a guest weighs; an agent's window is known. */
+  readonly windowTokens?: number;
 }
 
 /** What the trap decided about one call. A refused call carries its error and needs no outcome. */
 export interface Intent {
   readonly verb: Verb;
   readonly rules: readonly RuleId[];
+  /** Of a guest's own tool: the call it stands for, on which was decided. */
+  readonly as?: { readonly name: string; readonly args: Json };
   /** What it does to the world; absent when it only reads. An effect begins only when its intent is durable. */
   readonly effect?: EffectClass;
   readonly error?: SysError;

@@ -13,13 +13,14 @@ export type Follows = "workspace" | "own";
 
 /**
  * What a process may be and do. Content-addressed: processes of one program share one manifest.
- * An `agent` is driven by a model: window, reply, calls, outcomes. A `body` is a TypeScript function over `Sys`.
+ * An `agent` is driven by a model: window, reply, calls, outcomes. A `body` is a TypeScript function over `Sys`. A `guest` is somebody else's
+ * program: it keeps its own window, thinks through the model door and acts in its sandbox.
  */
 export interface Manifest {
   readonly name: string;
   readonly version: string;
-  readonly kind: "agent" | "body";
-  /** agent: the system prompt, frozen. body: the name of a registered function. */
+  readonly kind: "agent" | "body" | "guest";
+  /** agent: the system prompt, frozen. body: the name of a registered function. guest: the name of the guest and its command, as JSON. */
   readonly instructions: string;
   /** `DRIVER` or `DRIVER/MODEL`; null takes the machine's default. */
   readonly cpu: string | null;

@@ -11,11 +11,22 @@ import type { Core, Cpu } from "./core.ts";
 import { timeOf } from "./fold-time.ts";
 import { ancestry, type Proc } from "./table.ts";
 
+/** The most that a request to a model can take. */
+export interface RequestSize {
+  readonly windowTokens: number;
+  readonly outputTokensMax: number;
+}
+
+/** Of an agent's next request. */
+export function sizeOf(proc: Proc, cpu: Cpu): RequestSize {
+  return { windowTokens: proc.windowTokens, outputTokensMax: outputTokensMax(cpu) };
+}
+
 /** Why it may not ask the model now. */
-export function overBudget(core: Core, proc: Proc, cpu: Cpu): ParkReason | null {
+export function overBudget(core: Core, proc: Proc, cpu: Cpu, size: RequestSize = sizeOf(proc, cpu)): ParkReason | null {
   const { table } = core.recorder;
-  const costUsd = reserveUsd(proc, cpu);
-  const tokens = proc.windowTokens + outputTokensMax(cpu);
+  const costUsd = reserveUsd(cpu, size);
+  const tokens = size.windowTokens + size.outputTokensMax;
   const spent = refuse(ancestry(table, proc), { costUsd: costUsd ?? 0, tokens, calls: 0, timeMs: 0 });
   if (spent !== null) return budgetPark(proc, spent);
   for (const group of ancestry(table, proc)) {
@@ -67,9 +78,9 @@ function seconds(ms: number): string {
 }
 
 /** Dollars for the window and the longest reply, nothing cached; null when the price is not known. */
-export function reserveUsd(proc: Proc, cpu: Cpu): number | null {
-  const outputTokens = outputTokensMax(cpu);
-  return cpu.cost({ inputTokens: proc.windowTokens, outputTokens, cacheReadTokens: 0, cacheWriteTokens: 0, reported: false });
+export function reserveUsd(cpu: Cpu, size: RequestSize): number | null {
+  const { windowTokens: inputTokens, outputTokensMax: outputTokens } = size;
+  return cpu.cost({ inputTokens, outputTokens, cacheReadTokens: 0, cacheWriteTokens: 0, reported: false });
 }
 
 export function outputTokensMax(cpu: Cpu): number {

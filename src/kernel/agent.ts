@@ -20,7 +20,7 @@ import { ok, type Awaitable, type Result } from "../lib/result.ts";
 import { estimateTokens } from "../lib/tokens.ts";
 import { plan, type TurnSize } from "../memory/reclaim.ts";
 import { mayAct, type Core, type Cpu, type Running } from "./core.ts";
-import { outputTokensMax, overBudget, reserveUsd } from "./admission.ts";
+import { outputTokensMax, overBudget, reserveUsd, sizeOf } from "./admission.ts";
 import { exit } from "./exit.ts";
 import { performPending } from "./perform.ts";
 import { Halted } from "./recorder.ts";
@@ -149,7 +149,7 @@ async function thinkRemote(core: Core, proc: Proc, running: Running, cpu: Cpu): 
       pid,
       step,
       reserveTokens,
-      reserveUsd: reserveUsd(proc, cpu) ?? 0,
+      reserveUsd: reserveUsd(cpu, sizeOf(proc, cpu)) ?? 0,
     });
     const durable = await core.recorder.barrier(core.active <= 1);
     if (!durable.ok) throw new Halted(durable.error);

@@ -49,7 +49,7 @@ export function applySpawn(table: Table, entry: SpawnEntry, input: FoldInput): v
     waits: 0,
     spend: { costUsd: 0, tokens: 0, calls: 0, timeMs: 0 },
     reserved: { costUsd: 0, tokens: 0, calls: 0, timeMs: 0 },
-    held: { costUsd: 0, tokens: 0 },
+    held: [],
     children: [],
     swapped: null,
   });

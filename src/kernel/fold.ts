@@ -135,9 +135,13 @@ function applyShare(table: Table, { path, file, pid, at }: ShareEntry): void {
 
 function applyThink(table: Table, entry: ThinkEntry): void {
   const proc = procOf(table, entry.pid);
-  release(table, proc);
-  proc.held = { tokens: entry.reserveTokens, costUsd: entry.reserveUsd };
-  reserve(table, proc, entry.reserveTokens, entry.reserveUsd);
+  const { step, reserveTokens: tokens, reserveUsd: costUsd } = entry;
+  if (isGuest(proc)) {
+    proc.step = step + 1;
+    proc.windowTokens = entry.windowTokens ?? proc.windowTokens;
+  } else release(table, proc);
+  proc.held = [...proc.held, { step, tokens, costUsd }];
+  reserve(table, proc, tokens, costUsd);
 }
 
 function reserve(table: Table, proc: Proc, tokens: number, costUsd: number): void {
@@ -147,32 +151,40 @@ function reserve(table: Table, proc: Proc, tokens: number, costUsd: number): voi
   }
 }
 
-/** The process's own reservation, here and in every group above. */
-function release(table: Table, proc: Proc): void {
-  const { tokens, costUsd } = proc.held;
-  proc.held = { tokens: 0, costUsd: 0 };
-  if (tokens !== 0 || costUsd !== 0) reserve(table, proc, -tokens, -costUsd);
+/** The process's own reservations, here and in every group above: all of them, or that of one step. */
+function release(table: Table, proc: Proc, step: number | null = null): void {
+  const gone = step === null ? proc.held : proc.held.filter((held) => held.step === step);
+  if (gone.length === 0) return;
+  proc.held = proc.held.filter((held) => !gone.includes(held));
+  for (const { tokens, costUsd } of gone) reserve(table, proc, -tokens, -costUsd);
+}
+
+/** A guest has several requests under way, and its window is its own. */
+function isGuest(proc: Proc): boolean {
+  return proc.manifest.kind === "guest";
 }
 
 function applyTurn(table: Table, entry: TurnEntry): void {
   const proc = procOf(table, entry.pid);
   const calls = callsOf(entry.parts);
   assert(calls.length === entry.intents.length, "every call of a turn has an intent");
-  proc.messages.push({ role: "assistant", parts: entry.parts, tokens: entry.tokens });
-  proc.windowTokens += entry.tokens;
   spendTurn(table, proc, entry, calls.length);
-  proc.finished = calls.length === 0 ? entry.stop : null;
+  if (!isGuest(proc)) {
+    proc.messages.push({ role: "assistant", parts: entry.parts, tokens: entry.tokens });
+    proc.windowTokens += entry.tokens;
+    proc.finished = calls.length === 0 ? entry.stop : null;
+    proc.step = entry.step + 1;
+  }
   for (const [n, part] of calls.entries()) {
     const id = `${proc.pid}.${entry.step}.${n}`;
     addPending(proc, { id, modelId: part.id, name: part.name, args: part.args }, entry.intents[n]);
   }
-  proc.step = entry.step + 1;
-  settle(proc);
+  settleAny(proc);
 }
 
 function spendTurn(table: Table, proc: Proc, entry: TurnEntry, calls: number): void {
   const tokens = entry.usage.inputTokens + entry.usage.outputTokens;
-  release(table, proc);
+  release(table, proc, isGuest(proc) ? entry.step : null);
   for (const group of ancestry(table, proc)) {
     group.spend.tokens += tokens;
     group.spend.costUsd += entry.costUsd ?? 0;
@@ -212,7 +224,7 @@ function applyOutcome(table: Table, entry: OutcomeEntry, input: FoldInput): void
   const proc = procOf(table, entry.pid);
   const pending = proc.pending.find((call) => call.id === entry.id);
   assert(pending !== undefined, `outcome ${entry.id} has its intent`);
-  if (proc.tape === null) applyAgentOutcome(proc, pending, entry, input);
+  if (proc.manifest.kind === "agent") applyAgentOutcome(proc, pending, entry, input);
   else applyBodyOutcome(proc, pending, entry);
   proc.label = join(proc.label, entry.label ?? derived);
 }
@@ -281,7 +293,12 @@ function settle(proc: Proc): void {
   proc.pending = [];
 }
 
-/** A body has no window: its settled calls only leave the pending list. */
+function settleAny(proc: Proc): void {
+  if (proc.manifest.kind === "agent") settle(proc);
+  else settleTape(proc);
+}
+
+/** A body and a guest have no window here: its settled calls only leave the pending list. */
 function settleTape(proc: Proc): void {
   proc.pending = proc.pending.filter((call) => call.result === null);
 }
@@ -290,7 +307,7 @@ function applyPark(table: Table, entry: ParkEntry): void {
   const proc = procOf(table, entry.pid);
   assert(proc.state !== "zombie", "a process that has ended is not parked");
   /** A model call that is under way at a stop is paid for; what it was given comes back with its turn, or with what it does next. */
-  if (entry.reason.type !== "stopped") release(table, proc);
+  if (entry.reason.type !== "stopped" && !isGuest(proc)) release(table, proc);
   if (proc.state === "ready") standStill(table, proc, entry.at);
   proc.state = "parked";
   proc.park = entry.reason;
@@ -317,8 +334,7 @@ function applyAnswer(table: Table, entry: AnswerEntry): void {
     const why = entry.text === "" ? "" : `: ${entry.text}`;
     refuse(proc, pending, sysError("EPERM", `a person refused this call${why}; go on without it, or ask for something else`));
   }
-  if (proc.tape === null) settle(proc);
-  else settleTape(proc);
+  settleAny(proc);
 }
 
 function raise(table: Table, group: Pid, entry: AnswerEntry): void {

@@ -33,6 +33,7 @@ import { kernelCalls } from "./calls/kernel-calls.ts";
 import { callTable, type CallTable } from "./calls.ts";
 import { Running, type Core, type Cpu } from "./core.ts";
 import { exit } from "./exit.ts";
+import { openGuest, type GuestProcess, type Mapping } from "./guest.ts";
 import { begun } from "./perform.ts";
 import { Halted, Recorder, type EntryListener } from "./recorder.ts";
 import { SharedTier } from "./shared-tier.ts";
@@ -242,6 +243,12 @@ export class Kernel {
     });
   }
 
+  /** The doors' side of a guest; `map` tells which call of the table a tool of its own stands for. */
+  guest(pid: Pid, map: Mapping): Result<GuestProcess, SysError> {
+    const proc = this.#live(pid);
+    return proc.ok ? openGuest(this.#core, proc.value, map) : proc;
+  }
+
   /** A person answers what a process is parked on. */
   answer(pid: Pid, answer: Answer): Result<void, SysError> {
     return this.#writing(() => this.#answer(pid, answer));
@@ -315,7 +322,7 @@ export class Kernel {
   }
 
   #start(proc: Proc): void {
-    if (this.#core.stopping || !this.#resumed) return;
+    if (this.#core.stopping || !this.#resumed || proc.manifest.kind === "guest") return;
     const running = this.#runningOf(proc);
     const loop: Promise<void> = this.#loop(proc, running).finally(() => {
       this.#loops.delete(loop);

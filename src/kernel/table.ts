@@ -95,8 +95,8 @@ export interface Proc {
   spend: { costUsd: number; tokens: number; calls: number; timeMs: number };
   /** What it and everything below it may be about to spend. */
   reserved: { costUsd: number; tokens: number; calls: number; timeMs: number };
-  /** The part of it that is the process's own model call. */
-  held: { costUsd: number; tokens: number };
+  /** The part of it that is the process's own model calls: one for each that is under way, of an agent at most one. */
+  held: readonly { readonly step: number; readonly costUsd: number; readonly tokens: number }[];
   children: Pid[];
   /** Set while its goal, window and pending calls lie in the swap. */
   swapped: (SwapSlot & { readonly pages: number }) | null;

@@ -5,7 +5,7 @@
  *   ASK-1.3  A result beyond the bound is told as cut, and nothing else of a request is kept: a request of any size costs the same memory.
  *   ASK-1.4  Of a result whose id the caller does not wait for nothing is kept at all.
  */
-import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { isObject, type Json } from "../lib/json.ts";
 import { jsonScan, type JsonPath, type ScanChoice } from "../lib/json-scan.ts";
 import { count, str } from "./parts.ts";
 
@@ -193,7 +193,7 @@ function textOf(content: Json): string {
 /** Gemini's own tools answer with `output` or `error`; what else there is stays JSON. */
 function responseText(response: Json | undefined): Json {
   if (!isObject(response)) return response ?? "";
-  const { output, error } = response as JsonObject;
+  const { output, error } = response;
   if (typeof error === "string") return error;
   return typeof output === "string" ? output : JSON.stringify(response);
 }

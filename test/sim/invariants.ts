@@ -174,7 +174,7 @@ function sums(table: Table, ledger: Ledger): string | null {
     const limit = keys.find((key) => (proc.limits[key] ?? Infinity) > (account.limits[key] ?? Infinity));
     if (limit !== undefined) return `process ${proc.pid} may spend ${proc.limits[limit]} ${limit}, not ${account.limits[limit]}`;
     const held = [...table.procs.values()].filter((other) => ledger.groups(other.pid).includes(account));
-    const reserved = held.reduce((sum, other) => sum + other.held.tokens, 0);
+    const reserved = held.reduce((sum, other) => sum + other.held.reduce((own, { tokens }) => own + tokens, 0), 0);
     if (proc.reserved.tokens !== reserved)
       return `process ${proc.pid} has ${proc.reserved.tokens} tokens reserved, and ${reserved} are held`;
   }

@@ -90,21 +90,24 @@ const told: Asked["results"] = [
 ];
 
 describe("asked", () => {
-  test.each(["messages", "responses", "chat", "gemini"] as const)("ASK-1.1 ASK-1.2 of %s, however it is cut", (format) => {
-    const failing = format === "messages" || format === "gemini";
-    const block = format === "responses" ? "input_image" : "image";
-    const results = told.map((one, n) => (n === 1 ? { ...one, ok: !failing, text: `in\n[${block}]` } : one));
-    fc.assert(
-      fc.property(fc.array(fc.nat(), { maxLength: 8 }), (cuts) => {
-        expect(read(format, bodies[format], { cuts })).toMatchObject({
-          model: format === "gemini" ? null : "m",
-          stream: format !== "gemini",
-          outputTokensMax: 128,
-          results,
-        });
-      }),
-    );
-  });
+  test.each(["messages", "responses", "chat", "gemini"] as const)(
+    "ASK-1.2  the results of %s are told in order, however the body is cut",
+    (format) => {
+      const failing = format === "messages" || format === "gemini";
+      const block = format === "responses" ? "input_image" : "image";
+      const results = told.map((one, n) => (n === 1 ? { ...one, ok: !failing, text: `in\n[${block}]` } : one));
+      fc.assert(
+        fc.property(fc.array(fc.nat(), { maxLength: 8 }), (cuts) => {
+          expect(read(format, bodies[format], { cuts })).toMatchObject({
+            model: format === "gemini" ? null : "m",
+            stream: format !== "gemini",
+            outputTokensMax: 128,
+            results,
+          });
+        }),
+      );
+    },
+  );
 
   test("ASK-1.1  what is not there is null, and what is no JSON is no request", () => {
     expect(read("messages", {})).toMatchObject({ model: null, stream: false, outputTokensMax: null, results: [] });

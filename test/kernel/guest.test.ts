@@ -1,0 +1,122 @@
+/** Guests: the doors' side of a program that is not ours, on a whole kernel. */
+import { expect, test } from "vitest";
+import type { ModelReply } from "../../src/abi/model.ts";
+import type { Cpu } from "../../src/kernel/core.ts";
+import type { GuestProcess } from "../../src/kernel/guest.ts";
+import { replay } from "../../src/kernel/replay.ts";
+import type { Proc } from "../../src/kernel/table.ts";
+import { noLimits } from "../../src/abi/budget.ts";
+import { ok } from "../../src/lib/result.ts";
+import { answer } from "./answer.ts";
+import { all, calls, handler, reborn, rig, say, type Rig, type RigOptions } from "./rig.ts";
+import { settled } from "./settled.ts";
+
+const shell = handler({ name: "shell.run", effect: "write", recovery: "once" }, () =>
+  ok({ value: "never performed by the kernel" }),
+);
+
+const cpu = { driver: { name: "remote", remote: true }, model: "m", cost: () => 0.001 } as unknown as Cpu;
+const asking = { cpu, windowTokens: 100, outputTokensMax: 50 };
+
+function guestOn(options: RigOptions = {}, limits = noLimits): { machine: Rig; guest: GuestProcess; proc: Proc } {
+  const machine = rig({ handlers: [shell], ...options });
+  const pid = machine.spawn({ kind: "guest", name: "claude", instructions: "{}", calls: ["shell.run"], limits });
+  const found = machine.kernel.guest(pid, (name, args) => (name === "Bash" ? { name: "shell.run", args } : null));
+  const proc = machine.kernel.recorder.table.procs.get(pid);
+  if (!found.ok || proc === undefined) throw new Error("no guest");
+  return { machine, guest: found.value, proc };
+}
+
+function billed(reply: ModelReply): ModelReply {
+  return { ...reply, usage: { ...reply.usage, inputTokens: 90, outputTokens: 10 } };
+}
+
+async function admitted(guest: GuestProcess) {
+  const ticket = await guest.admit(asking);
+  if (!ticket.ok) throw new Error(ticket.error.message);
+  return ticket.value;
+}
+
+test("GST-1.1 a request beyond the budget waits, goes on when it is raised, and ends with the guest", async () => {
+  const { machine, guest, proc } = guestOn({}, { ...noLimits, tokens: 120 });
+  const waiting = guest.admit(asking);
+  await settled(machine, guest.pid, "parked");
+  expect(proc.park).toMatchObject({ type: "budget", limit: "tokens" });
+  answer(machine.kernel, guest.pid, { raise: { tokens: 1_000 } });
+  expect(await waiting).toMatchObject({ ok: true, value: { step: 0 } });
+  const other = guestOn({}, { ...noLimits, tokens: 120 });
+  const lost = other.guest.admit(asking);
+  await settled(other.machine, other.guest.pid, "parked");
+  other.machine.kernel.signal(other.guest.pid, "kill", "test");
+  expect(await lost).toMatchObject({ ok: false, error: { errno: "ECANCELED" } });
+});
+
+test("GST-1.2 several requests are under way, each with its own reservation, settled by its own reply", async () => {
+  const { guest, proc } = guestOn();
+  const [first, second] = [await admitted(guest), await admitted(guest)];
+  expect([first.step, second.step]).toEqual([0, 1]);
+  expect(proc.reserved.tokens).toBe(300);
+  await guest.settle(second, billed(say("title")));
+  expect(proc.reserved.tokens).toBe(150);
+  await guest.settle(first, billed(say("answer")));
+  expect(proc.reserved.tokens).toBe(0);
+  expect(proc.spend).toMatchObject({ tokens: 200, calls: 0 });
+});
+
+test("GST-1.3 calls are decided by what they stand for: one is allowed, one refused, one asked about", async () => {
+  const { machine, guest } = guestOn({
+    decide: ({ resource }) => {
+      if (resource.id.includes("rm")) return { verb: "deny", rules: ["no#1"] };
+      return { verb: resource.id.includes("push") ? "ask" : "allow", rules: ["test#1"] };
+    },
+    handlers: [
+      handler({ name: "shell.run", effect: "write", recovery: "once", roles: { command: "command" } }, () => ok({ value: 1 })),
+    ],
+  });
+  const reply = calls(
+    ["Bash", { command: "ls" }],
+    ["Bash", { command: "rm -rf x" }],
+    ["Bash", { command: "git push" }],
+    ["TodoWrite", {}],
+  );
+  const deciding = guest.settle(await admitted(guest), billed(reply));
+  await settled(machine, guest.pid, "parked");
+  answer(machine.kernel, guest.pid, { allow: false, text: "not today" });
+  const verdicts = await deciding;
+  expect(verdicts.ok && verdicts.value.map(({ refused }) => refused?.errno ?? null)).toEqual([null, "EPERM", "EPERM", null]);
+  expect(verdicts.ok && verdicts.value[2]?.refused?.message).toContain("not today");
+});
+
+test("GST-1.4 what an allowed call gave is believed once, taints the guest, and replays", async () => {
+  const { machine, guest, proc } = guestOn();
+  const reply = calls(["Bash", { command: "ls" }]);
+  await guest.settle(await admitted(guest), billed(reply));
+  const id = reply.parts.flatMap((part) => (part.type === "call" ? [part.id] : []))[0] ?? "";
+  expect(guest.awaits(id)).toBe(true);
+  guest.gave("another", { ok: true, text: "x" });
+  guest.gave(id, { ok: true, text: "a.md" });
+  guest.gave(id, { ok: true, text: "again" });
+  expect(guest.awaits(id)).toBe(false);
+  expect(proc.pending).toEqual([]);
+  expect(proc.label.integrity).toBe("untrusted");
+  guest.ended({ ok: true, value: 0 });
+  expect(await machine.kernel.wait(guest.pid)).toEqual({ ok: true, value: 0 });
+  expect(replay({ log: machine.log, blobs: machine.blobs, until: null, pid: null })).toMatchObject({
+    ok: true,
+    value: { findings: [] },
+  });
+  expect(machine.log.crash(all).texts.filter((text) => text.includes('"outcome"'))).toHaveLength(1);
+});
+
+test("GST-1.5 a guest that was ended asks and acts no more, and neither does one whose kernel leaves", async () => {
+  const { machine, guest } = guestOn();
+  const ticket = await admitted(guest);
+  machine.kernel.signal(guest.pid, "kill", "test");
+  expect(await guest.settle(ticket, billed(calls(["Bash", { command: "ls" }])))).toMatchObject({ ok: false });
+  expect(await guest.admit(asking)).toMatchObject({ ok: false, error: { errno: "ECANCELED" } });
+  const other = guestOn();
+  await other.machine.kernel.close();
+  expect(await other.guest.admit(asking)).toMatchObject({ ok: false, error: { errno: "ECANCELED" } });
+  const again = reborn(other.machine, { handlers: [shell] });
+  expect(again.kernel.guest(other.guest.pid, () => null).ok).toBe(true);
+});
