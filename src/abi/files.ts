@@ -81,10 +81,16 @@ export interface Tier extends Files {
   label(path: string): Label;
 }
 
-/** A file of the shared tier. */
-export interface SharedFile {
+/** A file to be put into the shared tier. Its content is in the blob store already. */
+export interface Shareable {
+  /** Below `/shared`, normalised. */
+  readonly path: string;
   readonly blob: Digest;
   readonly bytes: number;
+}
+
+/** A file of the shared tier. */
+export interface SharedFile extends Omit<Shareable, "path"> {
   readonly label: Label;
   readonly by: Pid;
   readonly at: number;

@@ -14,7 +14,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import type { Digest } from "../lib/hash.ts";
 import type { Result } from "../lib/result.ts";
-import type { BootStep, Entry } from "../abi/entry.ts";
+import type { BootStep } from "../abi/entry.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { Finding } from "../abi/finding.ts";
 import { limits } from "../abi/limits.ts";
@@ -91,23 +91,6 @@ export function loadInstructions(request: InstructionRequest): {
     instructions.push({ name: candidate.name, text, digest, step, follows: candidate.follows });
   }
   return { instructions, findings };
-}
-
-/** Fold the journal's commits. A rollback puts old content back and produces nothing. */
-export function producedBy(entries: Iterable<Entry>): Produced {
-  const digests = new Map<Digest, Pid>();
-  const paths = new Map<string, Pid>();
-  for (const entry of entries) {
-    if (entry.kind === "share" && entry.file !== null) digests.set(entry.file.blob, entry.pid);
-    if (entry.kind !== "files" || entry.act !== "commit") continue;
-    // The intent counts too: a crash may have left its files in the workspace without an outcome.
-    for (const change of entry.changes) {
-      if (change.to === null) continue;
-      digests.set(change.to, entry.pid);
-      paths.set(change.path, entry.pid);
-    }
-  }
-  return { digests, paths };
 }
 
 /** Which store a file of the workspace belongs to. `instructions` holds the paths that are loaded as such. */

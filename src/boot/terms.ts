@@ -9,6 +9,7 @@
 import type { Digest } from "../lib/hash.ts";
 import { sha256 } from "../lib/hash.ts";
 import { canonical, isObject, type Json } from "../lib/json.ts";
+import { plural } from "../lib/plural.ts";
 import type { ConfigFile, McpEntry, ModelEntry } from "./config-file.ts";
 
 export interface Terms {
@@ -89,8 +90,8 @@ export function rulesWidened(accepted: Rules, now: Rules): string | null {
   const added = missing(now.permits, accepted.permits).length;
   const gone = missing(accepted.forbids, now.forbids).length;
   const words = [
-    ...(added > 0 ? [`permits more, by ${count(added)}`] : []),
-    ...(gone > 0 ? [`forbids less, by ${count(gone)}`] : []),
+    ...(added > 0 ? [`permits more, by ${plural(added, "rule")}`] : []),
+    ...(gone > 0 ? [`forbids less, by ${plural(gone, "rule")}`] : []),
   ];
   return words.length === 0 ? null : words.join(" and ");
 }
@@ -157,10 +158,6 @@ function modelReach({ baseUrl, keyEnv }: ModelEntry): Reach {
 
 function reachOf(shown: string, all: unknown): Reach {
   return { shown, digest: sha256(canonical(all)) };
-}
-
-function count(rules: number): string {
-  return `${rules} rule${rules === 1 ? "" : "s"}`;
 }
 
 function isTexts(json: Json | undefined): boolean {

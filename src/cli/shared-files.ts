@@ -70,7 +70,7 @@ async function show(path: string, io: Io): Promise<Result<number, SysError>> {
   if (!content.ok) return content;
   const text = content.value.toString("utf8");
   if (io.json) printJson(io, { path, digest: file.blob, by: file.by, label: file.label, text });
-  else io.out.write(columnsOf(io.out) === null ? text : neutralise(text));
+  else io.out.write(columnsOf(io.out) === null ? content.value : neutralise(text));
   return ok(0);
 }
 

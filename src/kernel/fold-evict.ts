@@ -42,16 +42,16 @@ function withStubs(message: Message, stubs: ReadonlyMap<string, string>): Messag
 function removeTurns(proc: Proc, turns: NonNullable<EvictEntry["turns"]>): void {
   const blobs = new Map(turns.map((turn) => [turn.step, turn.blob]));
   const pages = new Map(proc.pages.map((page) => [page.id, page]));
-  const leaving = new Map<Message, Turn>();
+  const gone: Turn[] = [];
   for (const turn of turnsIn(proc.messages)) {
     const blob = blobs.get(turn.step);
     if (blob === undefined) continue;
-    leaving.set(turn.results, turn).set(turn.reply, turn);
+    gone.push(turn);
     proc.windowTokens -= turn.reply.tokens + tokensOf(turn.results);
     proc.pages = [...proc.pages, replyPage(proc, turn.step, turn.reply.tokens, blob)];
   }
   proc.turnsEvicted += turns.length;
-  const gone = [...new Set(leaving.values())];
+  const leaving = new Set(gone.flatMap(({ reply, results }) => [reply, results]));
   const before = proc.messages.find(isMemo) ?? null;
   const last = `${proc.pid}.${turns.at(-1)?.step ?? 0}`;
   const traces = gone.flatMap((turn) => tracesOf(turn, pages));

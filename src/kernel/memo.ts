@@ -8,16 +8,19 @@
 import { limits } from "../abi/limits.ts";
 import type { Message } from "../abi/message.ts";
 import type { Page, PageId } from "../abi/page.ts";
+import { plural } from "../lib/plural.ts";
 import { estimateTokens } from "../lib/tokens.ts";
 import { callsOf } from "./table.ts";
 import type { Turn } from "./turns.ts";
 
-/** One call as a line tells it. */
-interface Trace {
-  /** The call and what came of it. */
+/** One call of a turn that leaves: what was asked and what came of it, and where that stands. */
+interface Made {
   readonly what: string;
-  /** The last of them that was so. */
   readonly at: PageId;
+}
+
+/** A line: the last call that was so, and how many there were. */
+interface Trace extends Made {
   readonly times: number;
 }
 
@@ -27,13 +30,13 @@ export function isMemo(message: Message, at: number): boolean {
 }
 
 /** `before`: the memo that stands so far. `left`: how many turns have left by now, `last` the newest of them. Its head stands whatever the bound. */
-export function memoOf(before: Message | null, gone: readonly Trace[], left: number, last: PageId, tokensMax: number): Message {
+export function memoOf(before: Message | null, gone: readonly Made[], left: number, last: PageId, tokensMax: number): Message {
   const told = new Map(before === null ? [] : tracesIn(before).map((trace) => [trace.what, trace]));
-  for (const { what, at, times } of gone) {
-    const known = told.get(what)?.times ?? 0;
+  for (const { what, at } of gone) {
+    const times = (told.get(what)?.times ?? 0) + 1;
     /** Told anew at the end: lines go oldest first. */
     told.delete(what);
-    told.set(what, { what, at, times: known + times });
+    told.set(what, { what, at, times });
   }
   const head = headOf(left, last);
   const lines: string[] = [];
@@ -50,7 +53,7 @@ export function memoOf(before: Message | null, gone: readonly Trace[], left: num
 }
 
 /** What a turn that leaves has done. All its pages are stubs by now; the rest are refusals and errors. */
-export function tracesOf(turn: Turn, pages: ReadonlyMap<PageId, Page>): readonly Trace[] {
+export function tracesOf(turn: Turn, pages: ReadonlyMap<PageId, Page>): readonly Made[] {
   return callsOf(turn.reply.parts).flatMap((call, n) => {
     const result = turn.results.parts[n];
     if (result?.type !== "result") return [];
@@ -58,13 +61,12 @@ export function tracesOf(turn: Turn, pages: ReadonlyMap<PageId, Page>): readonly
     const asked = `${name} ${JSON.stringify(call.args)}`;
     const short = asked.length > limits.memoCallMax ? `${asked.slice(0, limits.memoCallMax)}…` : asked;
     const gave = result.ok ? `${pages.get(result.page)?.tokens ?? 0} tokens` : (result.text.split(":")[0] ?? "");
-    return [{ what: `${short} → ${gave}`, at: result.page, times: 1 }];
+    return [{ what: `${short} → ${gave}`, at: result.page }];
   });
 }
 
 function headOf(left: number, last: PageId): string {
-  const turns = left === 1 ? "1 earlier turn" : `${left} earlier turns`;
-  return `[${turns} left this window. mem.read brings back a reply by its number, as {"page":"${last}"}, and a result by the number in its line here. Their calls, oldest first:]`;
+  return `[${plural(left, "earlier turn")} left this window. mem.read brings back a reply by its number, as {"page":"${last}"}, and a result by the number in its line here. Their calls, oldest first:]`;
 }
 
 const cutLine = "[older lines left too]";

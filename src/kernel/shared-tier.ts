@@ -6,20 +6,12 @@
  */
 import type { Clock } from "../abi/clock.ts";
 import { fail, type SysError } from "../abi/errno.ts";
+import type { Shareable } from "../abi/files.ts";
 import { limits } from "../abi/limits.ts";
 import type { Pid } from "../abi/process.ts";
-import type { Digest } from "../lib/hash.ts";
 import { done, type Result } from "../lib/result.ts";
 import { join, label } from "../security/labels.ts";
 import type { Recorder } from "./recorder.ts";
-
-/** Contents are in the blob store already. */
-export interface Shareable {
-  /** Below `/shared`, normalised. */
-  readonly path: string;
-  readonly blob: Digest;
-  readonly bytes: number;
-}
 
 type Write = (work: () => Result<void, SysError>) => Result<void, SysError>;
 

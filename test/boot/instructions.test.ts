@@ -3,11 +3,15 @@ import * as path from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Entry } from "../../src/abi/entry.ts";
 import { limits } from "../../src/abi/limits.ts";
-import { loadInstructions, preambles, producedBy, storeOf, type Produced } from "../../src/boot/instructions.ts";
+import { loadInstructions, preambles, storeOf, type Produced } from "../../src/boot/instructions.ts";
 import type { Layout } from "../../src/boot/layout.ts";
 import { bootStep, compareBoots, measureBoot } from "../../src/boot/measure.ts";
 import { acceptFile } from "../../src/boot/accept.ts";
 import { readTrust, withdrawTrust } from "../../src/boot/trust.ts";
+import { openMemoryBlobs } from "../../src/drivers/store/memory-blobs.ts";
+import { apply } from "../../src/kernel/fold.ts";
+import { foldInput } from "../../src/kernel/recorder.ts";
+import { emptyTable } from "../../src/kernel/table.ts";
 import { sha256 } from "../../src/lib/hash.ts";
 import { freshLayout, put } from "./folder.ts";
 
@@ -17,6 +21,13 @@ function load(layout: Layout, listed: readonly string[] = [], produced: Produced
   const trust = readTrust(layout);
   if (!trust.ok) throw new Error(trust.error.message);
   return loadInstructions({ layout, listed, produced, trust: trust.value, tick: () => 0 });
+}
+
+/** What the kernel's own fold makes of a journal. */
+function producedBy(entries: readonly Entry[]): Produced {
+  const table = emptyTable();
+  for (const entry of entries) apply(table, entry, foldInput(openMemoryBlobs()));
+  return { digests: table.produced, paths: table.producedPaths };
 }
 
 function commit(

@@ -3,7 +3,6 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Machine } from "../../src/boot/boot.ts";
-import { producedBy } from "../../src/boot/instructions.ts";
 import { openFileBlobs } from "../../src/drivers/store/file-blobs.ts";
 import { decode } from "../../src/kernel/codec.ts";
 import { replay } from "../../src/kernel/replay.ts";
@@ -216,9 +215,9 @@ describe("the shared tier", () => {
       ok: true,
       value: { findings: [] },
     });
-    const produced = producedBy(entriesOf(second));
-    const blob = second.kernel.recorder.table.shared.get("a.md")?.blob ?? "";
-    expect(produced.digests.has(blob)).toBe(true);
+    const { shared, produced } = second.kernel.recorder.table;
+    const blob = shared.get("a.md")?.blob ?? "";
+    expect(produced.has(blob)).toBe(true);
     expect(fs.existsSync(path.join(where.root, "a.md"))).toBe(false);
     expect(must(openFileBlobs({ dir: where.layout.blobs })).get(blob)).toMatchObject({ ok: true });
   });

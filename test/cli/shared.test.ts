@@ -1,5 +1,5 @@
 /** The shared tier as a person sees it. */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { describe, expect, it } from "vitest";
 import { answer } from "../kernel/answer.ts";
@@ -45,6 +45,20 @@ describe("daimon shared", () => {
       code: 66,
       err: expect.stringContaining("`daimon shared` lists"),
     });
+  });
+
+  it("CLI-29.2  shows bytes that are no text as they are", async () => {
+    const bytes = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0xff, 0x00, 0x0a]);
+    const where = workspace({ "a.bin": bytes });
+    const machine = await up(where);
+    const pid = await start(machine, [["fs.share", { path: "a.bin" }]]);
+    await parked(machine, pid);
+    must(answer(machine.kernel, pid));
+    await machine.kernel.wait(pid);
+    await down(machine);
+    const env = { PATH: process.env["PATH"] ?? "", HOME: where.home };
+    const shown = spawnSync(process.execPath, [bin, "shared", "a.bin"], { cwd: where.root, env });
+    expect(shown.stdout).toEqual(bytes);
   });
 
   it("CLI-29.3  takes a file out through the kernel that runs", async () => {

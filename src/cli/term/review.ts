@@ -5,6 +5,7 @@
  *   TTY-14.3  What is left out is counted where it is left out, and the last row names the command that shows it.
  */
 import type { Review, ReviewedStep, Side, StepMark } from "../../files/review.ts";
+import { plural } from "../../lib/plural.ts";
 import { formatBytes } from "./format.ts";
 import { neutraliseLine } from "./neutralise.ts";
 import { escapedRows, quoted } from "./quote.ts";
@@ -15,7 +16,7 @@ import { wrap } from "./width.ts";
 export function renderReview(review: Review, more: string, width: number, colours: Palette): readonly string[] {
   const count = review.steps.length + review.stepsLeft;
   const rows = review.steps.flatMap((step, index) => stepRows(step, `${index + 1} of ${count}`, width, colours));
-  const left = review.stepsLeft > 0 ? wrap(`and ${many(review.stepsLeft, "more path")}, not shown here`, width) : [];
+  const left = review.stepsLeft > 0 ? wrap(`and ${plural(review.stepsLeft, "more path")}, not shown here`, width) : [];
   const cut = review.stepsLeft > 0 || review.steps.some(isCut);
   const all = cut ? wrap(`this is not all of it: ${more}`, width).map((row) => colours.paint("warn", row)) : [];
   if (count === 0) return wrap("it would change nothing: the workspace has it all", width);
@@ -36,9 +37,9 @@ function stepRows(step: ReviewedStep, place: string, width: number, colours: Pal
     ...(target === null ? [] : ["points to:", ...named(target, width)]),
     ...step.rows.flatMap((row) => [
       ...quoted(`${row.mark}${row.text}`, width).map((text) => painted(row.mark, text, colours)),
-      ...(row.cut > 0 ? wrap(`and ${many(row.cut, "more character")} of this line`, width) : []),
+      ...(row.cut > 0 ? wrap(`and ${plural(row.cut, "more character")} of this line`, width) : []),
     ]),
-    ...(step.rowsLeft > 0 ? wrap(`and ${many(step.rowsLeft, "more changed line")} of this file`, width) : []),
+    ...(step.rowsLeft > 0 ? wrap(`and ${plural(step.rowsLeft, "more changed line")} of this file`, width) : []),
   ];
 }
 
@@ -101,8 +102,4 @@ function contentOf({ content, added, removed, before, after }: ReviewedStep): re
 
 function short(side: Side | null): string {
   return side?.digest?.slice(0, 12) ?? "nothing";
-}
-
-function many(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }

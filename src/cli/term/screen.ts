@@ -7,7 +7,7 @@ import { styleText } from "node:util";
 
 /** process.stdout fits; so does a list of strings in a test. */
 export interface Screen {
-  write(text: string): unknown;
+  write(text: string | Uint8Array): unknown;
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
   readonly rows?: number | undefined;

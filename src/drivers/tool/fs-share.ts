@@ -5,7 +5,7 @@
  */
 import type { CallContext, CallHandler } from "../../abi/call.ts";
 import { fail, type SysError } from "../../abi/errno.ts";
-import type { FileStep, Session, SharedFile } from "../../abi/files.ts";
+import type { FileStep, Session, Shareable, SharedFile } from "../../abi/files.ts";
 import type { Pid } from "../../abi/process.ts";
 import { sha256, type Digest } from "../../lib/hash.ts";
 import { canonical } from "../../lib/json.ts";
@@ -21,7 +21,7 @@ export interface ShareDeps {
   keep(data: Uint8Array): Digest;
   /** Keeps a plan, durable with all that was kept before. */
   keepPlan(plan: SharePlan): Promise<Result<Digest, SysError>>;
-  share(pid: Pid, file: { readonly path: string; readonly blob: Digest; readonly bytes: number }): Result<void, SysError>;
+  share(pid: Pid, file: Shareable): Result<void, SysError>;
 }
 
 /** One step, in the form in which a commit is shown. */
@@ -35,9 +35,7 @@ interface ShareArgs {
 }
 
 interface Worked {
-  readonly name: string;
-  readonly blob: Digest;
-  readonly bytes: number;
+  readonly file: Shareable;
   readonly plan: SharePlan;
 }
 
@@ -49,13 +47,13 @@ export function shareCalls(deps: ShareDeps): readonly CallHandler[] {
     if (!data.ok) return data;
     const normal = normalPath(args.to ?? args.path);
     if (!normal.ok) return normal;
-    const name = normal.value;
-    if (name === ".") return fail("EINVAL", "name a file, not the whole session");
+    const to = normal.value;
+    if (to === ".") return fail("EINVAL", "name a file, not the whole session");
     const blob = deps.keep(data.value);
-    const from = deps.shared().get(name)?.blob ?? null;
+    const from = deps.shared().get(to)?.blob ?? null;
     const step: FileStep = {
       op: "write",
-      path: inTier("shared", name),
+      path: inTier("shared", to),
       type: "file",
       from,
       to: blob,
@@ -63,7 +61,7 @@ export function shareCalls(deps: ShareDeps): readonly CallHandler[] {
       typeFrom: "file",
       executableFrom: false,
     };
-    return ok({ name, blob, bytes: data.value.length, plan: { steps: [step] } });
+    return ok({ file: { path: to, blob, bytes: data.value.length }, plan: { steps: [step] } });
   };
   return [
     {
@@ -75,14 +73,14 @@ export function shareCalls(deps: ShareDeps): readonly CallHandler[] {
       perform: async (args: ShareArgs, context) => {
         const worked = await work(args, context);
         if (!worked.ok) return worked;
-        const { name, blob, bytes, plan } = worked.value;
+        const { file, plan } = worked.value;
         if (context.frozen !== null && context.frozen !== sha256(canonical(plan)))
           return fail(
             "ESTALE",
             "the file changed after a person allowed this, so nothing was shared; share it again, and they are asked again",
           );
-        const shared = deps.share(context.pid, { path: name, blob, bytes });
-        return shared.ok ? ok({ value: { path: inTier("shared", name), digest: blob } }) : shared;
+        const shared = deps.share(context.pid, file);
+        return shared.ok ? ok({ value: { path: inTier("shared", file.path), digest: file.blob } }) : shared;
       },
     },
   ];

@@ -7,7 +7,7 @@ export interface Recorded extends Screen {
 
 export function recorder(size: { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number } = {}): Recorded {
   let text = "";
-  return { ...size, write: (part) => void (text += part), text: () => text };
+  return { ...size, write: (part) => void (text += Buffer.from(part).toString()), text: () => text };
 }
 
 /** What a person would see: cursor up, carriage return, erase below, and nothing else. Anything else throws. */

@@ -8,19 +8,7 @@ import { verifyLog } from "../../../src/drivers/store/verify.ts";
 import { sha256 } from "../../../src/lib/hash.ts";
 import { checkpoint } from "../../contract/store-log.ts";
 import { makeFolder } from "./folder.ts";
-import { entryText, flip, keys, openLog, segmentPath, signWith } from "./log-folder.ts";
-
-/** Three segments: records 0–9, 10–19, 20–29, the last two beginning with a checkpoint. */
-function writeThree(): string {
-  const dir = join(makeFolder(), "log");
-  const log = openLog(dir, { sign: signWith });
-  for (let index = 0; index < 30; index++) {
-    if (index === 10 || index === 20) void log.rotate(checkpoint(index));
-    else log.append(entryText(index));
-  }
-  void log.close();
-  return dir;
-}
+import { entryText, flip, keys, openLog, segmentPath, signWith, writeThree } from "./log-folder.ts";
 
 function harm(dir: string, first: number, text: string): void {
   flip(dir, readFileSync(segmentPath(dir, first)).indexOf(text), 0x01, first);

@@ -3,6 +3,7 @@ import { generateKeyPairSync, sign } from "node:crypto";
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openSegmentLog, type SegmentLog, type SegmentLogOptions } from "../../../src/drivers/store/segment-log.ts";
+import { checkpoint } from "../../contract/store-log.ts";
 import { makeFolder } from "./folder.ts";
 
 export const keys = generateKeyPairSync("ed25519");
@@ -25,6 +26,18 @@ export function writeLog(records: number, options: Partial<SegmentLogOptions> = 
   for (let index = 0; index < records; index++) {
     log.append(entryText(index));
     if (index % 2 === 1) void log.barrier(true);
+  }
+  void log.close();
+  return dir;
+}
+
+/** Three segments: records 0–9, 10–19, 20–29, the last two beginning with a checkpoint. */
+export function writeThree(): string {
+  const dir = join(makeFolder(), "log");
+  const log = openLog(dir, { sign: signWith });
+  for (let index = 0; index < 30; index++) {
+    if (index === 10 || index === 20) void log.rotate(checkpoint(index));
+    else log.append(entryText(index));
   }
   void log.close();
   return dir;

@@ -18,24 +18,12 @@ import { salvage, verifyLog, type LogReport } from "../../../src/drivers/store/v
 import { signedMessage } from "../../../src/drivers/store/signature.ts";
 import { checkpoint, readAll } from "../../contract/store-log.ts";
 import { makeFolder } from "./folder.ts";
-import { entryText, flip, keys, openLog, segmentPath, signWith, writeLog } from "./log-folder.ts";
+import { entryText, flip, keys, openLog, segmentPath, signWith, writeLog, writeThree } from "./log-folder.ts";
 
 function verify(dir: string, key = true): LogReport {
   const report = verifyLog(dir, key ? keys.publicKey : null);
   if (!report.ok) throw new Error(report.error.message);
   return report.value;
-}
-
-/** Three segments: records 0–9, 10–19, 20–29, the last two beginning with a checkpoint. */
-function writeThree(): string {
-  const dir = join(makeFolder(), "log");
-  const log = openLog(dir, { sign: signWith });
-  for (let index = 0; index < 30; index++) {
-    if (index === 10 || index === 20) void log.rotate(checkpoint(index));
-    else log.append(entryText(index));
-  }
-  void log.close();
-  return dir;
 }
 
 describe("verify", () => {
