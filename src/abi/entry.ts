@@ -3,7 +3,7 @@
  *   ABI-2.1  Every entry is plain JSON; parse(serialise(entry)) equals the entry.
  */
 import type { Digest } from "../lib/hash.ts";
-import type { Json } from "../lib/json.ts";
+import type { Json, JsonObject } from "../lib/json.ts";
 import type { CallId, EffectClass } from "./call.ts";
 import type { SysError } from "./errno.ts";
 import type { Label } from "./label.ts";
@@ -82,8 +82,8 @@ export interface ThinkEntry {
 export interface Intent {
   readonly verb: Verb;
   readonly rules: readonly RuleId[];
-  /** Of a guest's own tool: the call it stands for, on which was decided. */
-  readonly as?: { readonly name: string; readonly args: Json };
+  /** Of a guest's own tool: the calls it stands for, on which was decided, with the arguments that policy looked at. */
+  readonly as?: readonly { readonly name: string; readonly args: JsonObject }[];
   /** What it does to the world; absent when it only reads. An effect begins only when its intent is durable. */
   readonly effect?: EffectClass;
   readonly error?: SysError;

@@ -80,6 +80,24 @@ export const limits = {
   sseBytesMax: 16 * 1024 * 1024,
   /** What an error quotes of a server's own words. */
   quoteCharsMax: 400,
+  /** A guest's request to a model, and what is kept of it in memory while it may have to be sent again. */
+  guestBodyBytesMax: 64 * 1024 * 1024,
+  guestBodyMemoryBytesMax: 128 * 1024,
+  /** The result of a guest's own call, as it tells its model. */
+  guestResultBytesMax: 256 * 1024,
+  /** How often a model is asked again because a call of its reply was refused. */
+  guestReasksMax: 8,
+  /** A guest whose answer is held hears in a stream that it is still worked on. */
+  guestKeepAliveMs: 15_000,
+  /** Where a guest does not say how much may be generated. */
+  guestOutputTokensMax: 32_768,
+  /** A provider's error that is passed on. */
+  guestErrorBytesMax: 1024 * 1024,
+  /** What a provider answers to a question that costs nothing. */
+  guestAsideBytesMax: 4 * 1024 * 1024,
+  /** Tries of one request of a guest, and the longest wait between two: beyond that it is the guest's to try again. */
+  guestTriesMax: 3,
+  guestRetryAfterMsMax: 5_000,
   fetchRedirectsMax: 5,
   fetchHeadersMax: 32,
   fetchHeaderBytesMax: 16 * 1024,

@@ -18,7 +18,7 @@ import { limits } from "../abi/limits.ts";
 import type { ToolDefinition } from "../abi/message.ts";
 import type { ModelReply, Usage } from "../abi/model.ts";
 import type { ExitStatus, ParkReason, Pid } from "../abi/process.ts";
-import type { Json } from "../lib/json.ts";
+import type { Json, JsonObject } from "../lib/json.ts";
 import { done, ok, type Result } from "../lib/result.ts";
 import { label } from "../security/labels.ts";
 import { overBudget, type Priced } from "./admission.ts";
@@ -28,8 +28,8 @@ import { ask, onlyReads, parkFor, performBeside, type Job } from "./perform.ts";
 import { callsOf, type PendingCall, type Proc } from "./table.ts";
 import { excerpt, render } from "./window.ts";
 
-/** A guest's own tool as a call of the table, on which policy decides; null is a tool that touches nothing but the guest. */
-export type Mapping = (name: string, args: Json) => { readonly name: string; readonly args: Json } | null;
+/** What a guest's own tool stands for: calls of the table, with the arguments that policy looks at. None: it touches nothing but the guest. */
+export type Mapping = (name: string, args: Json) => readonly { readonly name: string; readonly args: JsonObject }[];
 
 export interface Asking {
   readonly model: Priced;
@@ -124,12 +124,17 @@ export class GuestProcess {
       model: reply.model,
       intents,
     });
+    if (calls.length > 0) {
+      /** The guest makes its calls itself, as soon as it reads of them. */
+      const durable = await this.#core.recorder.barrier(false);
+      if (!durable.ok) return durable;
+    }
     const verdicts: Verdict[] = [];
     for (const [n, call] of calls.entries()) {
       const id = `${this.pid}.${ticket.step}.${n}`;
       const intent = intents[n];
       const refused =
-        intent?.verb === "ask" ? await this.#permission(id, intent.as?.name ?? call.name) : ok(intent?.error ?? null);
+        intent?.verb === "ask" ? await this.#permission(id, intent.as?.[0]?.name ?? call.name) : ok(intent?.error ?? null);
       if (!refused.ok) return refused;
       verdicts.push({ id, modelId: call.id, refused: refused.value });
     }
@@ -208,6 +213,14 @@ export class GuestProcess {
     });
   }
 
+  /** An allowed call that the guest never heard of. */
+  unmade(modelId: string): void {
+    const call = this.#open(modelId);
+    if (call === undefined || this.#proc.state === "zombie" || this.#core.stopping) return;
+    const error = sysError("ECANCELED", "not made: another call of the same reply was refused");
+    this.#core.recorder.record({ kind: "outcome", at: this.#core.clock.now(), pid: this.pid, id: call.id, error, tokens: 0 });
+  }
+
   ended(status: ExitStatus): void {
     if (!this.#core.stopping) exit(this.#core, this.#proc, status);
   }
@@ -244,8 +257,12 @@ export class GuestProcess {
       return { verb: "deny", rules: [], error };
     }
     const as = this.#map(name, args);
-    if (as === null) return { verb: "allow", rules: [] };
-    return { ...this.#core.trap.decide(this.#proc, as.name, as.args), as };
+    let worst: Intent = { verb: "allow", rules: [] };
+    for (const call of as) {
+      const intent = this.#core.trap.judge(this.#proc, call.name, call.args);
+      if (worse(intent, worst)) worst = intent;
+    }
+    return { ...worst, as };
   }
 
   /** null: a person allowed it. */
@@ -285,6 +302,13 @@ export class GuestProcess {
     const why = this.#proc.ending?.message ?? "it has ended";
     return fail("ECANCELED", `process ${this.pid} was ended: ${why}`);
   }
+}
+
+/** The first of equals stays, but an effect counts more than none. */
+function worse(intent: Intent, than: Intent): boolean {
+  const rank = { allow: 0, ask: 1, deny: 2 };
+  const more = rank[intent.verb] - rank[than.verb];
+  return more > 0 || (more === 0 && intent.effect !== undefined && than.effect === undefined);
 }
 
 /** A person said no, or answered what the call asked. */

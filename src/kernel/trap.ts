@@ -7,6 +7,7 @@
  *   TRP-2.4  A refusal says which stage refused, why, and what the process may do instead.
  */
 import { sysError, type Errno, type SysError } from "../abi/errno.ts";
+import type { CallSpec } from "../abi/call.ts";
 import type { Intent } from "../abi/entry.ts";
 import { limits } from "../abi/limits.ts";
 import type { PolicyEngine, PolicyRequest, Decision, PolicyEntity } from "../abi/policy.ts";
@@ -43,6 +44,21 @@ export class Trap {
     if (!isObject(args)) return no("EINVAL", `${name} takes an object of arguments, not ${JSON.stringify(args)?.slice(0, 80)}`);
     const misfit = tooDeep(args, limits.jsonDepthMax) ? "the arguments are nested too deeply" : registered.check(args);
     if (misfit !== null) return no("EINVAL", `${name}: ${misfit}; correct the arguments and call again`);
+    return this.#authorise(proc, registered, args);
+  }
+
+  /**
+   * On a guest's own tool, which stands for this call and is performed by the guest in its sandbox: capability and policy, as for the call itself. The
+   * arguments are only those that are privileged, so there is no schema; one that is missing or cannot be one is refused.
+   */
+  judge(proc: Proc, name: string, args: JsonObject): Intent {
+    const registered = this.#calls.get(name);
+    if (registered === undefined) return no("ENOSYS", `this machine has no call ${name}, so nothing says what the tool may do`);
+    for (const role of privileged(registered.spec)) {
+      const value = args[role];
+      const several = Array.isArray(value) && value.every((item) => typeof item === "string");
+      if (typeof value !== "string" && !several) return no("EINVAL", `${name}: ${role} is missing, or is no text`);
+    }
     return this.#authorise(proc, registered, args);
   }
 
@@ -94,6 +110,12 @@ export class Trap {
     this.#subjects.set(manifest, subject);
     return subject;
   }
+}
+
+/** The arguments that policy must see. */
+function privileged({ input, roles }: CallSpec): readonly string[] {
+  const required = Array.isArray(input["required"]) ? (input["required"] as readonly Json[]) : [];
+  return Object.keys(roles).filter((name) => required.includes(name) && /^(?:path|host|command)$/.test(roles[name] ?? ""));
 }
 
 const rank = { allow: 0, ask: 1, deny: 2 } as const;

@@ -5,13 +5,10 @@
  *   ASK-1.3  A result beyond the bound is told as cut, and nothing else of a request is kept: a request of any size costs the same memory.
  *   ASK-1.4  Of a result whose id the caller does not wait for nothing is kept at all.
  */
+import type { Format } from "../abi/upstream.ts";
 import { isObject, type Json } from "../lib/json.ts";
 import { jsonScan, type JsonPath, type ScanChoice } from "../lib/json-scan.ts";
 import { count, str } from "./parts.ts";
-
-/** The formats that guests speak. */
-export const formats = ["messages", "responses", "chat", "gemini"] as const;
-export type Format = (typeof formats)[number];
 
 export interface GuestResult {
   /** The id that the model gave the call; of a format without ids, the call's name. */

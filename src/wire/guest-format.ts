@@ -5,9 +5,9 @@
 import type { Errno } from "../abi/errno.ts";
 import type { Part } from "../abi/message.ts";
 import type { ModelReply, ModelRequest, StopReason, Usage } from "../abi/model.ts";
+import type { Format } from "../abi/upstream.ts";
 import type { Json } from "../lib/json.ts";
 import type { Result } from "../lib/result.ts";
-import type { Format } from "./asked.ts";
 import type { Trouble } from "./dialect.ts";
 
 /** What is known of the request that a reply answers. */

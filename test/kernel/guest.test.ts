@@ -6,6 +6,7 @@ import { replay } from "../../src/kernel/replay.ts";
 import type { Proc } from "../../src/kernel/table.ts";
 import { sysError } from "../../src/abi/errno.ts";
 import { noLimits } from "../../src/abi/budget.ts";
+import type { JsonObject } from "../../src/lib/json.ts";
 import { ok } from "../../src/lib/result.ts";
 import { answer } from "./answer.ts";
 import { all, calls, handler, reborn, rig, say, type Rig, type RigOptions } from "./rig.ts";
@@ -23,7 +24,9 @@ function guestOn(
 ): { machine: Rig; guest: GuestProcess; proc: Proc } {
   const machine = rig({ handlers: [shell], ...options });
   const pid = machine.spawn({ kind: "guest", name: "claude", instructions: "{}", calls: options.calls ?? ["shell.run"], limits });
-  const found = machine.kernel.guest(pid, (name, args) => (name === "Bash" ? { name: "shell.run", args } : null));
+  const found = machine.kernel.guest(pid, (name, args) =>
+    name === "Bash" ? [{ name: "shell.run", args: args as JsonObject }] : [],
+  );
   const proc = machine.kernel.recorder.table.procs.get(pid);
   if (!found.ok || proc === undefined) throw new Error("no guest");
   return { machine, guest: found.value, proc };
@@ -120,7 +123,7 @@ test("GST-1.5 a guest that was ended asks and acts no more, and neither does one
   await other.machine.kernel.close();
   expect(await other.guest.admit(asking)).toMatchObject({ ok: false, error: { errno: "EAGAIN" } });
   const again = reborn(other.machine, { handlers: [shell] });
-  expect(again.kernel.guest(other.guest.pid, () => null).ok).toBe(true);
+  expect(again.kernel.guest(other.guest.pid, () => []).ok).toBe(true);
 });
 
 test("GST-1.6 a request that failed gives its reservation back and costs what was generated", async () => {

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { askedReader, type Asked, type Format } from "../../src/wire/asked.ts";
+import type { Format } from "../../src/abi/upstream.ts";
+import { askedReader, type Asked } from "../../src/wire/asked.ts";
 
 function read(
   format: Format,

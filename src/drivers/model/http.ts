@@ -56,7 +56,7 @@ export function httpClient(clock: Clock): HttpClient {
 }
 
 /** undici is loaded with the first request: a machine that only uses the embedded CPU never pays for it. */
-async function openPool(origin: string): Promise<Pool> {
+export async function openPool(origin: string): Promise<Pool> {
   const { Pool } = await import("undici");
   return new Pool(origin, { connections: limits.modelConnectionsMax, pipelining: 1, allowH2: false, keepAliveTimeout: 30_000 });
 }

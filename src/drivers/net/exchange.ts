@@ -6,10 +6,10 @@
  *   NET-1.3  An aborted signal ends the request at once, also while it waits for a connection.
  *   NET-1.4  An answer that ends before it is complete is broken, never short.
  */
-import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from "node:zlib";
 import type { Dispatcher } from "undici";
 import type { Clock } from "../../abi/clock.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
+import { decoderFor, type Decoder } from "./decoder.ts";
 
 export interface ExchangeRequest {
   readonly origin: string;
@@ -66,8 +66,6 @@ export function exchange(dispatcher: Dispatcher, request: ExchangeRequest, clock
     );
   });
 }
-
-type Decoder = ReturnType<typeof createGunzip> | ReturnType<typeof createZstdDecompress>;
 
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #request: ExchangeRequest;
@@ -206,22 +204,6 @@ function flatten(headers: Record<string, string | string[] | undefined>): Readon
     if (value !== undefined) flat[name.toLowerCase()] = typeof value === "string" ? value : value.join(", ");
   }
   return flat;
-}
-
-function decoderFor(encoding: string): Decoder | null {
-  switch (encoding.trim().toLowerCase()) {
-    case "gzip":
-    case "x-gzip":
-      return createGunzip();
-    case "br":
-      return createBrotliDecompress();
-    case "zstd":
-      return createZstdDecompress();
-    case "deflate":
-      return createInflate();
-    default:
-      return null;
-  }
 }
 
 function explain(error: Error, started: boolean): readonly [ExchangeError["kind"], string] {

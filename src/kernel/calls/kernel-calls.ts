@@ -49,6 +49,7 @@ export function kernelCalls(kernel: () => Kernel): readonly CallHandler[] {
       spec: specs.taskDone,
       perform: (args: { readonly value: Json }, context) => taskDone(kernel(), args.value, context, checks),
     },
+    { spec: specs.guestTool, perform: () => fail("ENOSYS", "a guest's own tool is the guest's to perform") },
     { spec: specs.ask, perform: () => fail("ENOSYS", "a question is answered by a person, not performed") },
   ];
 }

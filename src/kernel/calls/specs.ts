@@ -148,4 +148,14 @@ export const specs = {
     recovery: "pure",
     roles: { question: "content" },
   },
+  guestTool: {
+    name: "guest.tool",
+    summary: "What a guest's own tool is to policy that stands for no other call. Nobody can make it.",
+    input: object({ tool: { type: "string" } }, ["tool"]),
+    output: { type: "string" },
+    effect: "write",
+    reversible: true,
+    recovery: "once",
+    roles: { tool: "object" },
+  },
 } as const satisfies Record<string, CallSpec>;

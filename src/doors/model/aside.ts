@@ -1,0 +1,61 @@
+/**
+ * Aside: what guests ask of a provider that generates nothing and costs nothing: counting tokens, listing models.
+ *   DOR-7.1  It goes on as it is where a provider of the format is there, and costs the guest's budget nothing.
+ *   DOR-7.2  Where none is, the guest reads that in its own format.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { sysError } from "../../abi/errno.ts";
+import { limits } from "../../abi/limits.ts";
+import type { Upstream } from "../../abi/upstream.ts";
+import type { GuestFormat } from "../../wire/guest-format.ts";
+import { readBody, type BodyPlace } from "./body.ts";
+import { refuse, type HeadFields } from "./telling.ts";
+
+export async function aside(
+  upstream: Upstream | null,
+  format: GuestFormat,
+  path: string,
+  place: BodyPlace,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const body = request.method === "POST" ? await readBody(request, { push: () => true }, place) : null;
+  if (body?.ok === false) return refuse(response, format, body.error, false);
+  const gone = new AbortController();
+  response.once("close", () => gone.abort());
+  try {
+    if (upstream === null) {
+      const missing = sysError("ENOENT", "no provider of this format is configured, so there is nobody to ask; it works without");
+      return refuse(response, format, missing, false);
+    }
+    let answer: { readonly status: number; readonly headers: HeadFields } = { status: 502, headers: {} };
+    const chunks: Uint8Array[] = [];
+    let bytes = 0;
+    const exchange = upstream.send(
+      {
+        method: body === null ? "GET" : "POST",
+        path,
+        headers: request.rawHeaders,
+        body: body?.value.send() ?? null,
+        bytes: body?.value.bytes ?? 0,
+        signal: gone.signal,
+      },
+      {
+        head: (status, headers) => void (answer = { status, headers }),
+        data: (chunk) => {
+          bytes += chunk.length;
+          if (bytes <= limits.guestAsideBytesMax) chunks.push(chunk);
+          else gone.abort();
+          return true;
+        },
+      },
+    );
+    const ended = await exchange.ended;
+    if (!ended.ok) return refuse(response, format, ended.error, true);
+    const whole = Buffer.concat(chunks);
+    response.writeHead(answer.status, { ...answer.headers, "content-length": whole.length } as never);
+    response.end(whole);
+  } finally {
+    body?.value.close();
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * Guard: who may speak at a door. Decides before a byte of a body is read.
+ *   DOR-1.1  A request whose Host is not this machine's own name for the door is refused: a name that an attacker points here is none.
+ *   DOR-1.2  A request that a web page sent is refused: it carries an Origin, or a browser's own marks.
+ *   DOR-1.3  Without the credential of a living guest nothing is answered, and a wrong one and none look the same.
+ */
+import type { IncomingHttpHeaders } from "node:http";
+import { sha256 } from "../../lib/hash.ts";
+
+export type Refused = "host" | "origin";
+
+/** null: it may go on to show its credential. */
+export function refusedByGuard(headers: IncomingHttpHeaders, rawHeaders: readonly string[]): Refused | null {
+  const hosts = rawHeaders.filter((name, n) => n % 2 === 0 && name.toLowerCase() === "host").length;
+  if (hosts !== 1 || !isLocal(headers.host ?? "")) return "host";
+  if (headers.origin !== undefined || headers["sec-fetch-site"] !== undefined) return "origin";
+  return null;
+}
+
+/** `127.0.0.1`, `localhost` or `[::1]`, with or without a port, and nothing that only looks like them. */
+function isLocal(host: string): boolean {
+  return /^(?:127\.0\.0\.1|localhost|\[::1\])(?::\d{1,5})?$/i.test(host);
+}
+
+/** Where the clients of each format put their key. */
+export function credentialOf(headers: IncomingHttpHeaders, query: URLSearchParams): string | null {
+  const bearer = /^Bearer +(\S+)$/i.exec(headers.authorization ?? "")?.[1];
+  const named = headers["x-api-key"] ?? headers["x-goog-api-key"] ?? headers["api-key"];
+  const given = bearer ?? (typeof named === "string" ? named : undefined) ?? query.get("key");
+  return given ?? null;
+}
+
+/** Credentials by their digest: a lookup says nothing of how much of a wrong one was right. */
+export class Credentials<T> {
+  readonly #holders = new Map<string, T>();
+
+  add(credential: string, holder: T): () => void {
+    const key = sha256(credential);
+    this.#holders.set(key, holder);
+    return () => this.#holders.delete(key);
+  }
+
+  holder(credential: string | null): T | null {
+    return credential === null ? null : (this.#holders.get(sha256(credential)) ?? null);
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * Routes: what a request at the model door asks for, by its method and address.
+ *   DOR-3.1  The addresses of the four formats are known as their clients write them; what is none of them is null.
+ *   DOR-3.2  A credential in an address goes no further.
+ */
+import type { Format } from "../../abi/upstream.ts";
+
+export type Route =
+  /** A model is to generate. `model` and `stream` where the address says them. */
+  | {
+      readonly kind: "generate";
+      readonly format: Format;
+      readonly path: string;
+      readonly model: string | null;
+      readonly stream: boolean | null;
+    }
+  /** It costs nothing and does nothing: counting tokens, listing models. */
+  | { readonly kind: "aside"; readonly format: Format; readonly path: string }
+  | { readonly kind: "ping" };
+
+/** `anthropic`: the client names a version of Anthropic's API. Two formats list their models at one address. */
+export function routeOf(method: string, url: URL, anthropic: boolean): Route | null {
+  const { pathname } = url;
+  if ((method === "HEAD" || method === "GET") && (pathname === "/" || pathname === "/api/hello")) return { kind: "ping" };
+  const query = new URLSearchParams(url.search);
+  query.delete("key");
+  const search = query.size === 0 ? "" : `?${query.toString()}`;
+  if (method === "POST") return generating(pathname, search) ?? counting(pathname, search);
+  return method === "GET" ? listing(pathname, search, anthropic) : null;
+}
+
+function generating(pathname: string, search: string): Route | null {
+  const known = generate[pathname];
+  if (known !== undefined)
+    return {
+      kind: "generate",
+      format: known,
+      path: pathname.slice("/v1".length) + search,
+      model: null,
+      stream: pathname.endsWith("/compact") ? false : null,
+    };
+  const gemini = /^\/v1(?:beta|alpha)?\/models\/([^/:]+):(generateContent|streamGenerateContent)$/.exec(pathname);
+  if (gemini === null) return null;
+  const [, model = "", verb = ""] = gemini;
+  return {
+    kind: "generate",
+    format: "gemini",
+    path: pathname + search,
+    model: decoded(model),
+    stream: verb === "streamGenerateContent",
+  };
+}
+
+const generate: Readonly<Record<string, Format>> = Object.assign(Object.create(null) as Record<string, Format>, {
+  "/v1/messages": "messages",
+  "/v1/responses": "responses",
+  "/v1/responses/compact": "responses",
+  "/v1/chat/completions": "chat",
+});
+
+function counting(pathname: string, search: string): Route | null {
+  if (pathname === "/v1/messages/count_tokens")
+    return { kind: "aside", format: "messages", path: pathname.slice("/v1".length) + search };
+  if (pathname === "/v1/responses/input_tokens")
+    return { kind: "aside", format: "responses", path: pathname.slice("/v1".length) + search };
+  if (/^\/v1(?:beta|alpha)?\/models\/[^/:]+:countTokens$/.test(pathname))
+    return { kind: "aside", format: "gemini", path: pathname + search };
+  return null;
+}
+
+function listing(pathname: string, search: string, anthropic: boolean): Route | null {
+  if (/^\/v1\/models(?:\/[^/]+)?$/.test(pathname))
+    return { kind: "aside", format: anthropic ? "messages" : "chat", path: pathname.slice("/v1".length) + search };
+  if (/^\/v1(?:beta|alpha)\/models(?:\/[^/:]+)?$/.test(pathname))
+    return { kind: "aside", format: "gemini", path: pathname + search };
+  return null;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

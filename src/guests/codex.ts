@@ -1,0 +1,70 @@
+/** Codex. Facts measured with 0.169.0 against a local endpoint in an empty network namespace; documentation: developers.openai.com/codex. */
+import type { JsonObject } from "../lib/json.ts";
+import { inWorkspace, type Guest, type Place, type StandsFor } from "./guest.ts";
+
+const measured = "measured with 0.169.0";
+
+export const codex: Guest = {
+  name: "codex",
+  title: "Codex",
+  programs: ["codex"],
+  package: "@openai/codex",
+  verified: [],
+  speaks: ["responses"],
+  launch: ({ model, credential }, { home, workspace }) => ({
+    env: { CODEX_HOME: `${home}/.codex`, DAIMON_CREDENTIAL: credential },
+    files: [
+      {
+        path: `${home}/.codex/config.toml`,
+        text: [
+          'model_provider = "daimon"',
+          "check_for_update_on_startup = false",
+          "[model_providers.daimon]",
+          'name = "daimon"',
+          `base_url = ${JSON.stringify(`${model}/v1`)}`,
+          'env_key = "DAIMON_CREDENTIAL"',
+          'wire_api = "responses"',
+          "supports_websockets = false",
+          `[projects.${JSON.stringify(workspace)}]`,
+          'trust_level = "trusted"',
+          "",
+        ].join("\n"),
+      },
+    ],
+    args: [],
+  }),
+  tools: {
+    exec_command: { call: "shell.run", command: ["cmd"] },
+    shell_command: { call: "shell.run", command: ["command"] },
+    shell: { call: "shell.run", command: ["command"] },
+    "container.exec": { call: "shell.run", command: ["cmd", "command"] },
+    local_shell: { call: "shell.run", command: ["command"] },
+    apply_patch: patched,
+    read_file: { call: "fs.read", path: ["file_path"] },
+    view_image: { call: "fs.read", path: ["path"] },
+    list_dir: { call: "fs.list", path: ["dir_path"], optional: true },
+    grep_files: { call: "fs.search", path: ["path"], optional: true },
+    update_plan: { call: null },
+    request_user_input: { call: null },
+    tool_search: { call: null },
+  },
+  quirks: [
+    { what: "OPENAI_BASE_URL is not looked at; a provider of the configuration is", source: measured },
+    { what: "an answer of 429 ends it at once, 402 and 403 after six tries", source: measured },
+    { what: "its own sandbox needs a writable temporary folder of its own", source: measured },
+    { what: "compacts in a loop when its limit lies below its own prompt", source: measured },
+  ],
+};
+
+/** Each file that a patch names; a patch that names none is unknown. */
+function patched(args: JsonObject, place: Place): readonly StandsFor[] {
+  const text = args["input"] ?? args["patch"];
+  const unknown = [{ name: "guest.tool", args: { tool: "apply_patch" } }];
+  if (typeof text !== "string") return unknown;
+  const files = [...text.matchAll(/^\*\*\* (?:(?:Add|Update|Delete) File|Move to): (.+)$/gm)].map(([, path = ""]) => path.trim());
+  if (files.length === 0) return unknown;
+  return files.map((path) => {
+    const inside = inWorkspace(path, place);
+    return inside === null ? { name: "guest.tool", args: { tool: "apply_patch" } } : { name: "fs.edit", args: { path: inside } };
+  });
+}

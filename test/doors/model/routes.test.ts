@@ -1,0 +1,58 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { routeOf } from "../../../src/doors/model/routes.ts";
+
+const at = (method: string, path: string, anthropic = false): unknown =>
+  routeOf(method, new URL(path, "http://127.0.0.1"), anthropic);
+
+test("DOR-3.1 the addresses of the four formats are known as their clients write them", () => {
+  expect(at("POST", "/v1/messages?beta=true")).toMatchObject({
+    kind: "generate",
+    format: "messages",
+    path: "/messages?beta=true",
+  });
+  expect(at("POST", "/v1/responses")).toMatchObject({ kind: "generate", format: "responses", stream: null });
+  expect(at("POST", "/v1/responses/compact")).toMatchObject({ kind: "generate", format: "responses", stream: false });
+  expect(at("POST", "/v1/chat/completions")).toMatchObject({ kind: "generate", format: "chat" });
+  expect(at("POST", "/v1beta/models/gemini-3-pro:streamGenerateContent?alt=sse")).toEqual({
+    kind: "generate",
+    format: "gemini",
+    path: "/v1beta/models/gemini-3-pro:streamGenerateContent?alt=sse",
+    model: "gemini-3-pro",
+    stream: true,
+  });
+  expect(at("POST", "/v1beta/models/x%2Fy:generateContent")).toMatchObject({ model: "x/y", stream: false });
+  expect(at("POST", "/v1/messages/count_tokens")).toMatchObject({ kind: "aside", format: "messages" });
+  expect(at("GET", "/v1/models?limit=1000", true)).toMatchObject({
+    kind: "aside",
+    format: "messages",
+    path: "/models?limit=1000",
+  });
+  expect(at("GET", "/v1/models")).toMatchObject({ kind: "aside", format: "chat" });
+  expect(at("HEAD", "/api/hello")).toEqual({ kind: "ping" });
+});
+
+test("DOR-3.1 everything else is nothing", () => {
+  for (const [method, path] of [
+    ["GET", "/v1/messages"],
+    ["POST", "/v1/messages/batches"],
+    ["DELETE", "/v1/responses/resp_1"],
+    ["POST", "/__proto__"],
+    ["POST", "/constructor"],
+    ["POST", "//v1/messages"],
+    ["POST", "/v1/messages/"],
+  ] as const)
+    expect(at(method, path), `${method} ${path}`).toBe(null);
+  fc.assert(
+    fc.property(fc.webPath(), (path) => {
+      routeOf("POST", new URL(`/x${path}`, "http://127.0.0.1"), false);
+    }),
+  );
+});
+
+test("DOR-3.2 a key in the address goes no further", () => {
+  expect(at("POST", "/v1beta/models/m:generateContent?key=secret&alt=sse")).toMatchObject({
+    path: "/v1beta/models/m:generateContent?alt=sse",
+  });
+  expect(JSON.stringify(at("GET", "/v1/models?key=secret"))).not.toContain("secret");
+});

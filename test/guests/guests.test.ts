@@ -1,0 +1,79 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { guestOf, guests } from "../../src/guests/all.ts";
+import { claude } from "../../src/guests/claude.ts";
+import { codex } from "../../src/guests/codex.ts";
+import { inWorkspace, standsFor, type Place } from "../../src/guests/guest.ts";
+import type { Json } from "../../src/lib/json.ts";
+
+const place: Place = { home: "/home/me", workspace: "/home/me/work", cwd: "/home/me/work/sub" };
+const unknown = (tool: string): unknown => [{ name: "guest.tool", args: { tool } }];
+const of = (guest: typeof claude, name: string, args: Json): unknown => standsFor(guest, place, name, args);
+
+test("GUE-1.1 a tool is decided on as the call it stands for", () => {
+  expect(of(claude, "Bash", { command: "git push", description: "x" })).toEqual([
+    { name: "shell.run", args: { command: "git push" } },
+  ]);
+  expect(of(claude, "Write", { file_path: "/home/me/work/.git/hooks/x", content: "y" })).toEqual([
+    { name: "fs.write", args: { path: ".git/hooks/x" } },
+  ]);
+  expect(of(claude, "Grep", { pattern: "x" })).toEqual([{ name: "fs.search", args: { path: "." } }]);
+  expect(of(claude, "WebFetch", { url: "https://a.example/", prompt: "p" })).toEqual([
+    { name: "net.fetch", args: { url: "https://a.example/" } },
+  ]);
+  expect(of(claude, "TodoWrite", { todos: [] })).toEqual([]);
+  expect(of(codex, "shell", { command: ["bash", "-lc", "rm -rf x"] })).toEqual([
+    { name: "shell.run", args: { command: "rm -rf x" } },
+  ]);
+  expect(of(codex, "shell", { command: ["git", "commit", "-m", "it's"] })).toEqual([
+    { name: "shell.run", args: { command: `git commit -m 'it'\\''s'` } },
+  ]);
+  const patch =
+    "*** Begin Patch\n*** Add File: a.md\n+x\n*** Update File: /home/me/work/b.md\n*** Move to: ../c.md\n@@\n*** End Patch";
+  expect(of(codex, "apply_patch", { input: patch })).toEqual([
+    { name: "fs.edit", args: { path: "sub/a.md" } },
+    { name: "fs.edit", args: { path: "b.md" } },
+    { name: "fs.edit", args: { path: "c.md" } },
+  ]);
+});
+
+test("GUE-1.2 what is not known, or cannot be read, is a tool of the guest that policy sees by its name", () => {
+  for (const name of ["Unheard", "__proto__", "constructor", "toString", "mcp__other__x"])
+    expect(of(claude, name, {})).toEqual(unknown(name));
+  for (const args of [null, "ls", ["ls"], {}, { command: 7 }, { command: ["a", 1] }])
+    expect(of(claude, "Bash", args)).toEqual(unknown("Bash"));
+  expect(of(codex, "apply_patch", { input: "no patch" })).toEqual(unknown("apply_patch"));
+  expect(of(claude, "mcp__daimon__fs__read", { path: "x" })).toEqual([]);
+});
+
+test("GUE-1.3 a path is the workspace's only where it lies in it, however it is written", () => {
+  expect(inWorkspace("a.md", place)).toBe("sub/a.md");
+  expect(inWorkspace("../a.md", place)).toBe("a.md");
+  expect(inWorkspace("/home/me/work", place)).toBe(".");
+  for (const path of ["/home/me/work-evil/a", "/home/me/work/../x", "../../x", "~/x", "/etc/passwd", "a\0b"])
+    expect(inWorkspace(path, place), path).toBe(null);
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom("..", ".", "a", "", "work", "b.md"), { maxLength: 8 }), (segments) => {
+      const inside = inWorkspace(segments.join("/"), place);
+      return inside === null || (inside !== "" && !inside.startsWith("/") && !inside.split("/").includes(".."));
+    }),
+  );
+  expect(of(claude, "Read", { file_path: "/home/me/.ssh/id" })).toEqual(unknown("Read"));
+});
+
+test("GUE-2.1 a command is the guest whose program it names", () => {
+  expect(guestOf("claude").name).toBe("claude");
+  expect(guestOf("/usr/local/bin/codex").name).toBe("codex");
+  expect(guestOf("python3").name).toBe("program");
+  expect(new Set(guests.flatMap(({ programs }) => programs)).size).toBe(guests.flatMap(({ programs }) => programs).length);
+});
+
+test("GUE-2.1 every guest is launched at the doors with a credential that is nobody's key", () => {
+  for (const guest of guests) {
+    const launch = guest.launch({ model: "http://127.0.0.1:7000", credential: "dmn_secret" }, place);
+    const all = JSON.stringify(launch);
+    expect(all, guest.name).toContain("http://127.0.0.1:7000");
+    expect(all, guest.name).toContain("dmn_secret");
+    for (const { path } of launch.files) expect(path.startsWith(`${place.home}/`) || path.startsWith("/etc/"), path).toBe(true);
+  }
+});
