@@ -16,7 +16,6 @@ export interface UpstreamRequest {
   readonly headers: readonly string[];
   readonly body: Uint8Array | AsyncIterable<Uint8Array> | null;
   readonly bytes: number;
-  readonly signal: AbortSignal;
 }
 
 /** Takes the answer while it comes. */
@@ -30,6 +29,8 @@ export interface UpstreamExchange {
   /** ok at the end of the answer, whatever its status; else why there is none, or not a whole one: ETIMEDOUT, EIO, EPROTO, ECANCELED. */
   readonly ended: Promise<Result<void, SysError>>;
   resume(): void;
+  /** Nobody wants it any more: it ends with ECANCELED, unless it has ended. */
+  abort(): void;
 }
 
 export interface Upstream {

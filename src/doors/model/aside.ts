@@ -21,8 +21,6 @@ export async function aside(
 ): Promise<void> {
   const body = request.method === "POST" ? await readBody(request, { push: () => true }, place) : null;
   if (body?.ok === false) return refuse(response, format, body.error, false);
-  const gone = new AbortController();
-  response.once("close", () => gone.abort());
   try {
     if (upstream === null) {
       const missing = sysError("ENOENT", "no provider of this format is configured, so there is nobody to ask; it works without");
@@ -38,18 +36,18 @@ export async function aside(
         headers: request.rawHeaders,
         body: body?.value.send() ?? null,
         bytes: body?.value.bytes ?? 0,
-        signal: gone.signal,
       },
       {
         head: (status, headers) => void (answer = { status, headers }),
         data: (chunk) => {
           bytes += chunk.length;
           if (bytes <= limits.guestAsideBytesMax) chunks.push(chunk);
-          else gone.abort();
+          else exchange.abort();
           return true;
         },
       },
     );
+    response.once("close", () => exchange.abort());
     const ended = await exchange.ended;
     if (!ended.ok) return refuse(response, format, ended.error, true);
     const whole = Buffer.concat(chunks);

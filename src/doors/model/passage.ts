@@ -13,12 +13,11 @@ import type { ServerResponse } from "node:http";
 import type { Clock } from "../../abi/clock.ts";
 import { sysError, type SysError } from "../../abi/errno.ts";
 import { limits } from "../../abi/limits.ts";
-import type { ModelReply } from "../../abi/model.ts";
 import type { Upstream, UpstreamExchange, UpstreamSink } from "../../abi/upstream.ts";
 import type { Priced } from "../../kernel/admission.ts";
 import type { GuestProcess, Ticket, Verdict } from "../../kernel/guest.ts";
 import { parseJson } from "../../lib/json.ts";
-import type { GuestFormat, Hearing, Question } from "../../wire/guest-format.ts";
+import type { GuestFormat, Heard, Hearing, Question } from "../../wire/guest-format.ts";
 import type { KeptBody } from "./body.ts";
 import { Telling, type HeadFields } from "./telling.ts";
 
@@ -43,41 +42,44 @@ type Body = Pick<KeptBody, "bytes" | "send" | "whole">;
 export async function pass(passage: Passage, body: Body, response: ServerResponse): Promise<void> {
   const { guest, format, question } = passage;
   const telling = new Telling(response, format, question, passage.id, passage.clock);
-  const gone = new AbortController();
-  response.once("close", () => gone.abort());
+  const line: Line = { exchange: null };
+  response.once("close", () => line.exchange?.abort());
   const { windowTokens } = question;
   let asked = body;
   for (let round = 0; ; round += 1) {
     const ticket = await guest.admit({ model: passage.model, windowTokens, outputTokensMax: passage.outputTokensMax });
     if (!ticket.ok) return stopped(passage, telling, ticket.error);
-    const heard = await ask(passage, ticket.value, asked, round === 0 ? telling : null, gone.signal);
+    const heard = await ask(passage, ticket.value, asked, telling, round === 0, line);
     if ("trouble" in heard) return failed(telling, heard);
-    const { reply, held } = heard;
+    const { reply, said, held } = heard;
     telling.spent(reply.usage);
     const verdicts = await guest.settle(ticket.value, reply);
     if (!verdicts.ok) return stopped(passage, telling, verdicts.error);
     const refused = verdicts.value.flatMap((verdict) => (verdict.refused === null ? [] : [verdict.refused.message]));
     if (refused.length === 0 && round === 0) return telling.deliver(held);
-    /** A stream has told what stood before the first call. */
-    const parts = reply.parts.filter((part) => part.type !== "call" || refused.length === 0);
-    if (round > 0 || !question.stream) for (const part of parts) telling.say(part);
-    if (refused.length === 0) return telling.end(reply.stop);
+    if (refused.length === 0) {
+      for (const part of said) telling.say(part);
+      return telling.end(reply.stop);
+    }
+    /** The stream has told already what stood before the first call. */
+    const words = reply.parts.filter((part) => part.type !== "call");
+    if (round > 0 || !question.stream) for (const part of words) telling.say(part);
     for (const message of refused) telling.say({ type: "text", text: `\n[daimon refused: ${message}]\n` });
-    const next = round < limits.guestReasksMax ? again(passage, asked, reply, verdicts.value) : null;
+    const next = round < limits.guestReasksMax ? again(passage, asked, heard, verdicts.value) : null;
     if (next === null) return telling.end("end");
     asked = next;
   }
 }
 
 /** The model learns what was refused and why; the calls beside it were not made either, and it may make them again. */
-function again({ guest, format }: Passage, body: Body, reply: ModelReply, verdicts: readonly Verdict[]): Body | null {
+function again({ guest, format }: Passage, body: Body, { reply, said }: Heard, verdicts: readonly Verdict[]): Body | null {
   const answers = verdicts.map(({ modelId, refused }, n) => {
     if (refused === null) guest.unmade(modelId);
     const name = reply.parts.filter((part) => part.type === "call")[n]?.name ?? "";
     return { id: modelId, name, text: refused?.message ?? notMade };
   });
   const json = parseJson(Buffer.from(body.whole()).toString("utf8"));
-  const next = json === undefined ? null : format.again(json, reply, answers);
+  const next = json === undefined ? null : format.again(json, said, answers);
   if (next === null) return null;
   const bytes = Buffer.from(JSON.stringify(next));
   return { bytes: bytes.length, send: () => bytes, whole: () => bytes };
@@ -90,11 +92,6 @@ function stopped(passage: Passage, telling: Telling, error: SysError): void {
   if (error.errno !== "ECANCELED" || passage.lastAnswer()) return telling.fail(error, error.errno === "EAGAIN");
   telling.say({ type: "text", text: `[daimon: ${error.message}]` });
   telling.end("end");
-}
-
-interface Heard {
-  readonly reply: ModelReply;
-  readonly held: readonly Uint8Array[];
 }
 
 interface Unheard {
@@ -111,23 +108,30 @@ function failed(telling: Telling, { trouble, answer, told }: Unheard): void {
   telling.fail(trouble, trouble.errno !== "ECANCELED");
 }
 
-/** `telling` hears the reply while it comes; null: not before it was decided on. */
+/** What is under way for a request of a guest: it ends with the guest's connection. */
+interface Line {
+  exchange: UpstreamExchange | null;
+}
+
+/** `atOnce`: the guest hears the reply while it comes, and not only when it was decided on. */
 async function ask(
   passage: Passage,
   ticket: Ticket,
   body: Body,
-  telling: Telling | null,
-  signal: AbortSignal,
+  telling: Telling,
+  atOnce: boolean,
+  line: Line,
 ): Promise<Heard | Unheard> {
   const { guest, format, question, upstream, path, headers, clock } = passage;
   for (let tries = 1; ; tries += 1) {
     const hearing = format.hear(question);
-    const listener = new Listener(hearing, telling);
-    const exchange = upstream.send({ method: "POST", path, headers, body: body.send(), bytes: body.bytes, signal }, listener);
-    listener.exchange = exchange;
+    const listener = new Listener(hearing, atOnce ? telling : null);
+    const exchange = upstream.send({ method: "POST", path, headers, body: body.send(), bytes: body.bytes }, listener);
+    listener.exchange = line.exchange = exchange;
+    if (telling.gone) exchange.abort();
     const ended = await exchange.ended;
     const { status } = listener;
-    if (ended.ok && status < 300) {
+    if (status < 300 && (ended.ok || hearing.failed())) {
       const heard = hearing.end();
       if (heard.ok) return heard.value;
       const { trouble, told, outputTokens } = heard.error;
@@ -142,8 +146,8 @@ async function ask(
       ? sysError(status === 429 ? "EAGAIN" : "EIO", `${upstream.name} answered with status ${status}`)
       : ended.error;
     const waitMs = tries < limits.guestTriesMax ? retryAfter(listener, ended.ok, tries) : null;
-    if (waitMs !== null && !signal.aborted) {
-      await pause(clock, waitMs, signal);
+    if (waitMs !== null && !telling.gone) {
+      await new Promise<void>((resolve) => void clock.after(waitMs, resolve));
       continue;
     }
     const cut = !ended.ok && status !== 0;
@@ -163,20 +167,6 @@ function retryAfter({ status, headers }: Listener, answered: boolean, tries: num
   if (after === undefined) return status === 429 ? null : backoff;
   const ms = Number(after) * 1_000;
   return ms >= 0 && ms <= limits.guestRetryAfterMsMax ? ms : null;
-}
-
-function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const cancel = clock.after(ms, resolve);
-    signal.addEventListener(
-      "abort",
-      () => {
-        cancel();
-        resolve();
-      },
-      { once: true },
-    );
-  });
 }
 
 /** Takes one answer of the provider. */
@@ -207,6 +197,7 @@ class Listener implements UpstreamSink {
       return true;
     }
     const pieces = this.#hearing.push(chunk);
+    if (this.#hearing.failed()) this.exchange?.abort();
     return this.#telling === null || this.#telling.pass(this.#hearing, pieces, () => this.exchange?.resume());
   }
 }

@@ -135,7 +135,7 @@ export class Telling {
   }
 
   #writing(): ReplyWriter {
-    this.#writer ??= this.#format.writer(this.#question, this.#hearing, this.#id);
+    this.#writer ??= this.#hearing?.writer(this.#id) ?? this.#format.writer(this.#question, this.#id);
     return this.#writer;
   }
 

@@ -8,7 +8,7 @@
 import type { Dispatcher, Pool } from "undici";
 import { fail, type SysError } from "../../abi/errno.ts";
 import { limits } from "../../abi/limits.ts";
-import type { Format, Upstream, UpstreamExchange, UpstreamRequest, UpstreamSink } from "../../abi/upstream.ts";
+import type { Format, Upstream, UpstreamExchange, UpstreamSink } from "../../abi/upstream.ts";
 import { decoderFor, type Decoder } from "../net/decoder.ts";
 import { done, type Result } from "../../lib/result.ts";
 
@@ -32,7 +32,7 @@ export function httpUpstream(options: UpstreamOptions): Upstream {
     name,
     speaks: (format) => formats.includes(format),
     send(request, sink) {
-      const exchange = new Exchange(name, request, sink);
+      const exchange = new Exchange(name, sink);
       const headers = [...options.headers, "accept-encoding", "identity"];
       for (let n = 0; n + 1 < request.headers.length; n += 2) {
         const [header = "", value = ""] = [request.headers[n], request.headers[n + 1]];
@@ -67,19 +67,16 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamExchange {
   readonly ended: Promise<Result<void, SysError>>;
   readonly #name: string;
   readonly #sink: UpstreamSink;
-  readonly #signal: AbortSignal;
   #settle: (result: Result<void, SysError>) => void = () => undefined;
   #controller: Dispatcher.DispatchController | null = null;
   #decoder: Decoder | null = null;
   #started = false;
   #settled = false;
 
-  constructor(name: string, { signal }: UpstreamRequest, sink: UpstreamSink) {
+  constructor(name: string, sink: UpstreamSink) {
     this.#name = name;
     this.#sink = sink;
-    this.#signal = signal;
     this.ended = new Promise((resolve) => (this.#settle = resolve));
-    signal.addEventListener("abort", this.#onAbort);
   }
 
   resume(): void {
@@ -87,9 +84,14 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamExchange {
     else this.#decoder.resume();
   }
 
+  abort(): void {
+    this.#end(fail("ECANCELED", "the request was cancelled"));
+    this.#controller?.abort(new Error("cancelled"));
+  }
+
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    if (this.#signal.aborted) controller.abort(new Error("cancelled"));
+    if (this.#settled) controller.abort(new Error("cancelled"));
   }
 
   onResponseStart(
@@ -97,7 +99,7 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamExchange {
     status: number,
     headers: Record<string, string | string[] | undefined>,
   ): void {
-    if (status < 200) return;
+    if (status < 200 || this.#settled) return;
     this.#started = true;
     const given: Record<string, string | readonly string[]> = {};
     for (const [header, value] of Object.entries(headers)) {
@@ -126,7 +128,6 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamExchange {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
-    if (this.#signal.aborted) return this.#end(fail("ECANCELED", "the request was cancelled"));
     const code = "code" in error && typeof error.code === "string" ? error.code : error.name;
     if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_CONNECT_TIMEOUT" || code === "ETIMEDOUT")
       return this.#fail("ETIMEDOUT", "it did not answer in time");
@@ -141,11 +142,6 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamExchange {
     this.#fail("EIO", why);
   }
 
-  readonly #onAbort = (): void => {
-    this.#controller?.abort(new Error("cancelled"));
-    this.#end(fail("ECANCELED", "the request was cancelled"));
-  };
-
   #fail(errno: "EIO" | "EPROTO" | "ETIMEDOUT", why: string): void {
     this.#end(fail(errno, `${this.#name} failed: ${why}; try again, or look at the network and the provider`));
     this.#controller?.abort(new Error(why));
@@ -154,7 +150,6 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamExchange {
   #end(result: Result<void, SysError>): void {
     if (this.#settled) return;
     this.#settled = true;
-    this.#signal.removeEventListener("abort", this.#onAbort);
     this.#settle(result);
   }
 }

@@ -1,0 +1,253 @@
+import { expect, test } from "vitest";
+import { connect } from "node:net";
+import { noLimits } from "../../../src/abi/budget.ts";
+import type { Json, JsonObject } from "../../../src/lib/json.ts";
+import { answer } from "../../kernel/answer.ts";
+import { settled } from "../../kernel/settled.ts";
+import { credential, door, message, streamOf, text, toolUse, type Provider } from "./door.ts";
+
+const asking = (more: JsonObject = {}): JsonObject => ({
+  model: "claude-x",
+  max_tokens: 100,
+  messages: [{ role: "user", content: "hello" }],
+  ...more,
+});
+
+const json =
+  (body: Json, status = 200, headers: Record<string, string> = {}): Provider =>
+  (_asked, response) =>
+    void response.writeHead(status, { "content-type": "application/json", ...headers }).end(JSON.stringify(body));
+
+const stream =
+  (body: string): Provider =>
+  (_asked, response) =>
+    void response.writeHead(200, { "content-type": "text/event-stream", "request-id": "req_9" }).end(body);
+
+test("DOR-4.1 a request and its answer are the same bytes on both sides, whatever fields they have", async () => {
+  const reply = { ...message([text("hi")], "end_turn"), unheard_of: { x: [1.50, null] } };
+  const body = `{"unknown":1e2,  "model":"claude-x","stream":false,"messages":[{"role":"user","content":"héllo"}],"max_tokens":9}`;
+  await door(json(reply, 200, { "request-id": "req_1", "anthropic-ratelimit-x": "7" }), {}, async ({ post, asked, proc }) => {
+    const told = await post("/v1/messages?beta=true", body, { "anthropic-beta": "a,b" });
+    expect(told.text).toBe(JSON.stringify(reply));
+    expect(told.headers).toMatchObject({ "request-id": "req_1", "anthropic-ratelimit-x": "7", "content-type": "application/json" });
+    expect(asked[0]).toMatchObject({ url: "/v1/messages?beta=true", body, headers: { "anthropic-beta": "a,b", "x-api-key": "sk-real" } });
+    expect(proc.spend).toMatchObject({ tokens: 25, costUsd: 0.005 });
+  });
+  const streamed = streamOf([text("hello"), text("world")], "end_turn");
+  await door(stream(streamed), {}, async ({ post }) => {
+    const told = await post("/v1/messages", asking({ stream: true }));
+    expect(told.text).toBe(streamed);
+    expect(told.headers).toMatchObject({ "request-id": "req_9", "content-type": "text/event-stream" });
+  });
+});
+
+test("DOR-4.1 a stream is passed on while it comes, and not at its end", async () => {
+  const whole = streamOf([text("first"), text("second")], "end_turn");
+  const cut = whole.indexOf('event: content_block_start\ndata: {"type":"content_block_start","index":1');
+  let goOn = (): void => undefined;
+  await door(
+    (_asked, response) => {
+      response.writeHead(200, { "content-type": "text/event-stream" }).write(whole.slice(0, cut));
+      goOn = () => response.end(whole.slice(cut));
+    },
+    {},
+    async ({ url }) => {
+      const answered = await fetch(`${url}/v1/messages`, {
+        method: "POST",
+        headers: { "x-api-key": credential },
+        body: JSON.stringify(asking({ stream: true })),
+      });
+      const reader = answered.body?.getReader();
+      let seen = "";
+      while (!seen.includes("first")) seen += new TextDecoder().decode((await reader?.read())?.value);
+      expect(seen).not.toContain("second");
+      goOn();
+      for (;;) {
+        const piece = await reader?.read();
+        if (piece === undefined || piece.done) break;
+        seen += new TextDecoder().decode(piece.value);
+      }
+      expect(seen).toBe(whole);
+    },
+  );
+});
+
+test("DOR-4.2 nothing is asked before the budget has room for it", async () => {
+  const limits = { ...noLimits, tokens: 50 };
+  await door(json(message([text("hi")], "end_turn")), { limits }, async ({ post, machine, guest, asked, proc }) => {
+    const waiting = post("/v1/messages", asking());
+    await settled(machine, guest.pid, "parked");
+    expect(asked).toEqual([]);
+    expect(proc.park).toMatchObject({ type: "budget", limit: "tokens" });
+    answer(machine.kernel, guest.pid, { raise: { tokens: 10_000 } });
+    expect((await waiting).status).toBe(200);
+    expect(asked).toHaveLength(1);
+  });
+});
+
+test("DOR-4.3 an allowed call reaches the guest as it came, and what it gave comes back with the next request", async () => {
+  const reply = streamOf([text("I look."), toolUse("toolu_1", "ls")], "tool_use");
+  const done = json(message([text("done")], "end_turn"));
+  const provider: Provider = (asked, response, n) => (n === 0 ? stream(reply) : done)(asked, response, n);
+  await door(provider, {}, async ({ post, proc }) => {
+    expect((await post("/v1/messages", asking({ stream: true }))).text).toBe(reply);
+    expect(proc.pending).toMatchObject([{ modelId: "toolu_1", verb: "allow" }]);
+    const result = { type: "tool_result", tool_use_id: "toolu_1", content: [{ type: "text", text: "a.md" }] };
+    await post("/v1/messages", asking({ messages: [{ role: "user", content: [result] }] }));
+    expect(proc.pending).toEqual([]);
+    expect(proc.label.integrity).toBe("untrusted");
+  });
+});
+
+for (const streamed of [true, false]) {
+  test(`DOR-4.3 a refused call never reaches the guest; the model is told and goes on in the same answer (stream: ${streamed})`, async () => {
+    const first = [text("I clean up."), toolUse("toolu_1", "ls"), toolUse("toolu_2", "rm -rf /")];
+    const second = [text("Then I only look."), toolUse("toolu_3", "ls")];
+    const of = (content: readonly JsonObject[], id: string): Provider =>
+      streamed ? stream(streamOf(content, "tool_use", id)) : json(message(content, "tool_use", id));
+    await door(
+      (asked, response, n) => (n === 0 ? of(first, "msg_1") : of(second, "msg_2"))(asked, response, n),
+      { decide: ({ resource }) => ({ verb: resource.id.startsWith("rm") ? "deny" : "allow", rules: ["no-rm#1"] }) },
+      async ({ post, asked, proc }) => {
+        const told = await post("/v1/messages", asking({ stream: streamed, metadata: { user_id: "u" } }));
+        expect(told.text).not.toContain("toolu_1");
+        expect(told.text).not.toContain("toolu_2");
+        expect(told.text).toContain("toolu_3");
+        expect(told.text.match(/"id":"msg/g) ?? []).toHaveLength(streamed ? 1 : 0);
+        for (const words of ["I clean up.", "[daimon refused: ", "no-rm#1", "Then I only look."]) expect(told.text).toContain(words);
+        const again = JSON.parse(asked[1]?.body ?? "") as { messages: JsonObject[]; metadata: unknown };
+        expect(again.metadata).toEqual({ user_id: "u" });
+        expect(again.messages.slice(1)).toMatchObject([
+          { role: "assistant", content: first },
+          {
+            role: "user",
+            content: [
+              { tool_use_id: "toolu_1", content: expect.stringContaining("not made") as string },
+              { tool_use_id: "toolu_2", content: expect.stringContaining("no-rm#1") as string },
+            ],
+          },
+        ]);
+        expect(proc.pending).toMatchObject([{ modelId: "toolu_3", verb: "allow" }]);
+        expect(proc.refused).toBe(1);
+        expect(proc.spend.tokens).toBe(50);
+      },
+    );
+  });
+}
+
+test("DOR-4.3 a model that insists is asked again only so often, and the guest's turn ends in words", async () => {
+  await door(
+    json(message([toolUse("toolu_1", "rm -rf /")], "tool_use")),
+    { decide: () => ({ verb: "deny", rules: ["no#1"] }) },
+    async ({ post, asked }) => {
+      const told = JSON.parse((await post("/v1/messages", asking())).text) as { stop_reason: string; content: JsonObject[] };
+      expect(told.stop_reason).toBe("end_turn");
+      expect(told.content.every((block) => block["type"] === "text")).toBe(true);
+      expect(asked).toHaveLength(9);
+    },
+  );
+});
+
+test("DOR-4.3 a call that needs a person's yes holds the answer until it is given", async () => {
+  const reply = streamOf([toolUse("toolu_1", "git push")], "tool_use");
+  const ask = { decide: () => ({ verb: "ask", rules: ["ask#1"] }) as const };
+  await door(stream(reply), ask, async ({ post, machine, guest }) => {
+    const waiting = post("/v1/messages", asking({ stream: true }));
+    await settled(machine, guest.pid, "parked");
+    answer(machine.kernel, guest.pid, { allow: true });
+    expect((await waiting).text).toBe(reply);
+  });
+});
+
+test("DOR-4.4 a guest that was killed gets a last answer without a call, then errors; its credential ends with it", async () => {
+  await door(json(message([text("hi")], "end_turn")), {}, async ({ post, machine, guest, asked }) => {
+    machine.kernel.signal(guest.pid, "kill", "a person");
+    const last = await post("/v1/messages", asking({ stream: true }));
+    expect(last.status).toBe(200);
+    expect(last.text).toContain("killed by a person");
+    expect(last.text).toContain('"stop_reason":"end_turn"');
+    const after = await post("/v1/messages", asking());
+    expect(after.status).toBeGreaterThanOrEqual(400);
+    expect(JSON.parse(after.text)).toMatchObject({ type: "error" });
+    expect(asked).toEqual([]);
+  });
+});
+
+test("DOR-4.5 a provider's errors go to the guest as they are, after it was asked again where that can help", async () => {
+  const overloaded = { type: "error", error: { type: "overloaded_error", message: "busy" }, request_id: "r" };
+  await door(json(overloaded, 529, { "x-should-retry": "false", "retry-after": "9" }), {}, async ({ post, asked, proc }) => {
+    const told = await post("/v1/messages", asking());
+    expect(told).toMatchObject({ status: 529, text: JSON.stringify(overloaded), headers: { "retry-after": "9" } });
+    expect(asked).toHaveLength(1);
+    expect(proc.trouble?.message).toContain("529");
+    expect(proc.reserved.tokens).toBe(0);
+  });
+  const fine = json(message([text("hi")], "end_turn"));
+  const flaky: Provider = (asked, response, n) => (n === 0 ? json(overloaded, 500) : fine)(asked, response, n);
+  await door(flaky, {}, async ({ post, asked, machine, proc }) => {
+    const waiting = post("/v1/messages", asking());
+    while (asked.length < 2) {
+      machine.clock.advance(1_000);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect((await waiting).status).toBe(200);
+    expect(proc.trouble).toBe(null);
+  });
+});
+
+test("DOR-5.2 an answer that breaks off is an error to the guest, never a shorter answer", async () => {
+  const whole = streamOf([text("one"), text("two")], "end_turn");
+  const half = whole.slice(0, whole.indexOf('"text":"two"'));
+  await door(stream(half), {}, async ({ post, proc }) => {
+    const told = await post("/v1/messages", asking({ stream: true }));
+    expect(told.text.startsWith(half.slice(0, half.lastIndexOf("\n\n")))).toBe(true);
+    expect(told.text).toMatch(/event: error\n/);
+    expect(told.text).not.toContain("message_stop");
+    expect(proc.trouble?.errno).toBe("EPROTO");
+    expect(proc.spend.tokens).toBeGreaterThan(0);
+  });
+  await door(json({ hello: "there" }), {}, async ({ post }) => {
+    const told = await post("/v1/messages", asking());
+    expect(told.status).toBeGreaterThanOrEqual(400);
+    expect(JSON.parse(told.text)).toMatchObject({ type: "error" });
+  });
+});
+
+test("DOR-6.1 without the credential of a living guest, from a browser, or for another host nothing is asked of anyone", async () => {
+  await door(json(message([text("hi")], "end_turn")), {}, async ({ post, asked }) => {
+    for (const headers of [{ "x-api-key": "" }, { "x-api-key": "dmn_other" }, { "x-api-key": `${credential}x` }]) {
+      const told = await post("/v1/messages", asking(), headers);
+      expect(told.status).toBe(403);
+      expect(JSON.parse(told.text)).toMatchObject({ type: "error", error: { type: "permission_error" } });
+    }
+    expect((await post("/v1/messages", asking(), { origin: "http://evil.example" })).status).toBe(403);
+    expect((await post("/v1/messages", asking(), { host: "evil.example" })).status).toBe(403);
+    expect((await post("/v1/nothing", asking())).status).toBe(404);
+    expect((await post("/v1/messages", "[".repeat(100_000))).status).toBe(400);
+    expect((await post("/v1/messages", "{}")).status).toBe(400);
+    expect(asked).toEqual([]);
+  });
+});
+
+test("DOR-6.2 what is no HTTP costs its own connection, and nobody else's", async () => {
+  await door(json(message([text("hi")], "end_turn")), {}, async ({ post, url }) => {
+    for (const bytes of ["\x16\x03\x01", "GET", "POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\ncontent-length: 3\r\n\r\nabc"]) {
+      const socket = connect(Number(new URL(url).port), "127.0.0.1");
+      await new Promise<void>((resolve) => {
+        socket.on("error", () => resolve()).on("close", () => resolve());
+        socket.resume();
+        socket.end(`${bytes}\r\n\r\n`);
+      });
+    }
+    expect((await post("/v1/messages", asking())).status).toBe(200);
+  });
+});
+
+test("DOR-7.1 what costs nothing goes on as it is and is not counted", async () => {
+  await door(json({ input_tokens: 12 }), {}, async ({ post, asked, proc }) => {
+    const told = await post("/v1/messages/count_tokens?beta=true", asking());
+    expect(told).toMatchObject({ status: 200, text: '{"input_tokens":12}' });
+    expect(asked[0]?.url).toBe("/v1/messages/count_tokens?beta=true");
+    expect(proc.spend.tokens).toBe(0);
+  });
+});
