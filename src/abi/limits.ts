@@ -76,7 +76,7 @@ export const limits = {
   modelSilentTokensMax: 16_384,
   detectTimeoutMs: 250,
   detectBytesMax: 1024 * 1024,
-  /** One line of an event stream, and the data of one event. */
+  /** One event of a stream, with all its lines. */
   sseBytesMax: 16 * 1024 * 1024,
   /** What an error quotes of a server's own words. */
   quoteCharsMax: 400,

@@ -1,31 +1,24 @@
 /**
  * Chat: the Chat Completions API, as OpenAI speaks it and as the many servers compatible with it do.
  * Source: OpenAI API reference, Chat Completions; the servers' own deviations are named where they are met.
- *   MOD-8.1  A tool call is put together from its pieces whatever the server leaves out: the index, the id, or both.
  *   MOD-8.2  Reasoning that a compatible server shows is kept, and goes back with the calls it led to.
  *   MOD-8.3  A contract of the reply is `response_format`, strict where the schema allows it.
  */
-import type { Message, Part, ToolDefinition } from "../abi/message.ts";
-import type { Delta, ModelReply, ModelRequest, StopReason } from "../abi/model.ts";
-import { isObject, type Json, type JsonObject } from "../lib/json.ts";
-import { err, ok, type Result } from "../lib/result.ts";
-import { troubleOf, type Dialect, type ReplyReader, type Trouble } from "./dialect.ts";
+import type { Message, ToolDefinition } from "../abi/message.ts";
+import { isObject, type JsonObject } from "../lib/json.ts";
+import { chatDialectName, chatReader, readChat } from "./chat-reply.ts";
+import type { Dialect } from "./dialect.ts";
 import {
   bodyOf,
   callNames,
-  callPart,
   contractOf,
-  count,
-  finishReply,
   hasText,
   headCache,
   isStrict,
   joinCache,
   objectArgs,
   onceFor,
-  readArgs,
   wireName,
-  type Counted,
 } from "./parts.ts";
 
 export interface ChatOptions {
@@ -33,8 +26,6 @@ export interface ChatOptions {
   /** A compatible server: older field names, and its reasoning is kept. */
   readonly local: boolean;
 }
-
-const dialectName = "openai-chat";
 
 interface Head {
   readonly system: string;
@@ -59,14 +50,7 @@ export function chatDialect(options: ChatOptions): Dialect {
       const system = head.system === "" || messages.length === 0 ? head.system : `${head.system},`;
       return bodyOf(`{${fields.join(",")},"messages":[${system}`, messages, "]}");
     },
-    reply(body, request) {
-      const choice = isObject(body) && Array.isArray(body.choices) ? (body.choices[0] as Json | undefined) : undefined;
-      if (!isObject(body) || !isObject(choice) || !isObject(choice.message)) return err("it has no message");
-      const state = newState();
-      takeMeta(state, body, choice);
-      takeDelta(state, choice.message, () => undefined);
-      return finish(state, request, headOf(request).nameOf, options.local);
-    },
+    reply: (body, request) => readChat(body, request, headOf(request).nameOf, options.local),
     reader: (request, onDelta) => chatReader(request, headOf(request).nameOf, onDelta, options.local),
   };
 }
@@ -105,7 +89,7 @@ function assistantMessage(message: Message, local: boolean): string {
   const calls = message.parts.filter((part) => part.type === "call");
   if (!hasText(text) && calls.length === 0) return "";
   const fields = [`"role":"assistant"`, `"content":${hasText(text) ? JSON.stringify(text) : "null"}`];
-  const thought = message.parts.find((part) => part.type === "opaque" && part.dialect === dialectName);
+  const thought = message.parts.find((part) => part.type === "opaque" && part.dialect === chatDialectName);
   if (local && calls.length > 0 && thought?.type === "opaque" && isObject(thought.value)) {
     for (const [field, value] of Object.entries(thought.value)) fields.push(`${JSON.stringify(field)}:${JSON.stringify(value)}`);
   }
@@ -117,143 +101,4 @@ function assistantMessage(message: Message, local: boolean): string {
     fields.push(`"tool_calls":[${wire.join(",")}]`);
   }
   return `{${fields.join(",")}}`;
-}
-
-interface CallDraft {
-  readonly index: number | null;
-  id: string;
-  name: string;
-  args: string;
-}
-
-interface State {
-  text: string;
-  refusal: string;
-  /** The field the server uses and what it holds: `reasoning_content` (DeepSeek, llama.cpp) or `reasoning` (vLLM, Ollama). */
-  thought: { field: string; text: string } | null;
-  readonly calls: CallDraft[];
-  finish: string | null;
-  model: string;
-  usage: JsonObject;
-}
-
-function newState(): State {
-  return { text: "", refusal: "", thought: null, calls: [], finish: null, model: "", usage: {} };
-}
-
-function takeMeta(state: State, body: JsonObject, choice: JsonObject | null): void {
-  if (typeof body.model === "string" && body.model !== "") state.model = body.model;
-  if (isObject(body.usage)) state.usage = body.usage;
-  if (choice !== null && typeof choice.finish_reason === "string") state.finish = choice.finish_reason;
-}
-
-/** A whole message is a delta that comes at once. */
-function takeDelta(state: State, delta: JsonObject, onCall: (name: string) => void): void {
-  if (typeof delta.content === "string") state.text += delta.content;
-  if (typeof delta.refusal === "string") state.refusal += delta.refusal;
-  for (const field of ["reasoning_content", "reasoning"]) {
-    const text = delta[field];
-    if (typeof text !== "string" || text === "" || (state.thought !== null && state.thought.field !== field)) continue;
-    state.thought = { field, text: (state.thought?.text ?? "") + text };
-  }
-  if (!Array.isArray(delta.tool_calls)) return;
-  for (const piece of (delta.tool_calls as readonly Json[]).filter(isObject)) takeCall(state, piece, onCall);
-}
-
-/** A piece belongs to the call of its index, unless it brings another id; without an index, to the last call, unless it names one. */
-function takeCall(state: State, piece: JsonObject, onCall: (name: string) => void): void {
-  const fn = isObject(piece.function) ? piece.function : {};
-  const index = typeof piece.index === "number" ? piece.index : null;
-  const id = typeof piece.id === "string" ? piece.id : "";
-  const name = typeof fn.name === "string" ? fn.name : "";
-  const args = typeof fn.arguments === "string" ? fn.arguments : isObject(fn.arguments) ? JSON.stringify(fn.arguments) : "";
-  const known =
-    index === null ? (name === "" ? state.calls.at(-1) : undefined) : state.calls.findLast((call) => call.index === index);
-  if (known !== undefined && (id === "" || known.id === "" || known.id === id)) {
-    if (known.id === "") known.id = id;
-    known.name += name === known.name ? "" : name;
-    known.args += args;
-    return;
-  }
-  state.calls.push({ index, id, name, args });
-  if (name !== "") onCall(name);
-}
-
-function chatReader(
-  request: ModelRequest,
-  nameOf: (wire: string) => string,
-  onDelta: (delta: Delta) => void,
-  local: boolean,
-): ReplyReader {
-  const state = newState();
-  const direct = request.output === null || !contractOf(request.output).wrapped;
-  return {
-    event(_event, data): Trouble | null {
-      const said = troubleOf(data);
-      if (said !== undefined) return { ...said, status: null, retryAfterMs: null, retry: null };
-      if (!isObject(data)) return null;
-      const choice = Array.isArray(data.choices) ? (data.choices[0] as Json | undefined) : undefined;
-      takeMeta(state, data, isObject(choice) ? choice : null);
-      if (!isObject(choice) || !isObject(choice.delta)) return null;
-      const before = state.text.length + state.refusal.length;
-      takeDelta(state, choice.delta, (name) => onDelta({ type: "call", name: nameOf(name) }));
-      if (direct && state.text.length + state.refusal.length > before) {
-        const { content, refusal } = choice.delta;
-        onDelta({
-          type: "text",
-          text: (typeof content === "string" ? content : "") + (typeof refusal === "string" ? refusal : ""),
-        });
-      }
-      return null;
-    },
-    finish() {
-      if (state.finish === null) return err("its stream ended before the reply did");
-      const reply = finish(state, request, nameOf, local);
-      if (!direct && reply.ok)
-        for (const part of reply.value.parts) if (part.type === "text") onDelta({ type: "text", text: part.text });
-      return reply;
-    },
-  };
-}
-
-function finish(
-  state: State,
-  request: ModelRequest,
-  nameOf: (wire: string) => string,
-  local: boolean,
-): Result<ModelReply, string> {
-  const stop = state.refusal !== "" ? "refusal" : (stops[state.finish ?? "stop"] ?? "end");
-  const parts: Part[] = [];
-  if (local && state.thought !== null) {
-    parts.push({ type: "opaque", dialect: dialectName, value: { [state.thought.field]: state.thought.text } });
-  }
-  if (state.text !== "") parts.push({ type: "text", text: state.text });
-  if (state.refusal !== "") parts.push({ type: "text", text: state.refusal });
-  state.calls.forEach((call, n) => {
-    const id = call.id === "" ? `call_${request.idempotencyKey}_${n}` : call.id;
-    parts.push(callPart(id, nameOf(call.name), readArgs(call.args, stop === "length")));
-  });
-  return ok(finishReply(request, parts, stop, counted(state.usage), state.model));
-}
-
-const stops: Readonly<Record<string, StopReason>> = {
-  stop: "end",
-  tool_calls: "end",
-  function_call: "end",
-  length: "length",
-  content_filter: "refusal",
-};
-
-/** Some servers count reasoning beside the completion; the total tells. */
-function counted(usage: JsonObject): Counted {
-  const input = count(usage.prompt_tokens);
-  const output = count(usage.completion_tokens);
-  const total = count(usage.total_tokens);
-  const details = isObject(usage.prompt_tokens_details) ? usage.prompt_tokens_details : {};
-  return {
-    input,
-    output: output !== null && total !== null && input !== null ? Math.max(output, total - input) : output,
-    cacheRead: count(details.cached_tokens) ?? 0,
-    cacheWrite: count(details.cache_write_tokens) ?? 0,
-  };
 }

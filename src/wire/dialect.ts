@@ -1,4 +1,5 @@
 /** Dialect: how one wire format says a request, a reply and an error. Each side of a connection reads and writes through it. */
+import type { OpaquePart } from "../abi/message.ts";
 import type { Delta, ModelReply, ModelRequest } from "../abi/model.ts";
 import { isObject, type Json } from "../lib/json.ts";
 import type { Result } from "../lib/result.ts";
@@ -16,6 +17,11 @@ export interface ReplyReader {
   event(event: string, data: Json): Trouble | null;
   /** The reply so far if it is whole; otherwise what is missing. */
   finish(): Result<ModelReply, string>;
+}
+
+/** A reader that can say again what it read, whole or not, each block as an opaque part of its format. */
+export interface SaidReader extends ReplyReader {
+  said(): readonly OpaquePart[];
 }
 
 /** What a provider says went wrong, in its own vocabulary. */

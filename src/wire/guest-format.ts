@@ -3,10 +3,10 @@
  * themselves, to ask again, to fail. One file a format implements it; everything here is text in and text out.
  */
 import type { Errno } from "../abi/errno.ts";
-import type { Part } from "../abi/message.ts";
-import type { ModelReply, ModelRequest, StopReason, Usage } from "../abi/model.ts";
+import type { OpaquePart, Part } from "../abi/message.ts";
 import type { Format } from "../abi/upstream.ts";
-import type { Json } from "../lib/json.ts";
+import type { ModelReply, ModelRequest, StopReason, Usage } from "../abi/model.ts";
+import type { Json, JsonObject } from "../lib/json.ts";
 import type { Result } from "../lib/result.ts";
 import type { Trouble } from "./dialect.ts";
 
@@ -16,6 +16,8 @@ export interface Question {
   readonly stream: boolean;
   /** Our own count of the request, for a provider that reports none. */
   readonly windowTokens: number;
+  /** The request itself, where it is known: a Responses reply repeats its settings. */
+  readonly echo?: JsonObject;
 }
 
 /** Listens to one reply. Names of calls and their ids stay as the provider wrote them. */
@@ -25,12 +27,18 @@ export interface Hearing {
    * a call. A reply in one piece is held to its end.
    */
   push(chunk: Uint8Array): readonly Uint8Array[];
+  /** Whether the reply can no longer become whole, so that there is no use in reading on. */
+  failed(): boolean;
   /** At the body's end. */
   end(): Result<Heard, HeardTrouble>;
+  /** Goes on with the reply where the guest stopped hearing it. For streams. */
+  writer(id: string): ReplyWriter;
 }
 
 export interface Heard {
   readonly reply: ModelReply;
+  /** The same reply for those who speak its format: each of its blocks verbatim, which a writer, `whole` and `again` take. */
+  readonly said: readonly OpaquePart[];
   /** What was held back, as it came: for the guest once every call is allowed. */
   readonly held: readonly Uint8Array[];
 }
@@ -45,7 +53,7 @@ export interface HeardTrouble {
 
 /** Writes a reply, or the rest of one whose beginning a guest has heard. */
 export interface ReplyWriter {
-  /** The bytes of the next part; the head of the reply comes with the first. */
+  /** The bytes of the next part; the head of the reply comes with the first. A part of another format has none. */
   part(part: Part): Uint8Array;
   end(stop: StopReason, usage: Usage): Uint8Array;
 }
@@ -67,12 +75,12 @@ export interface CallAnswer {
 export interface GuestFormat {
   readonly name: Format;
   hear(question: Question): Hearing;
-  /** `after` is what the guest has heard of a reply so far; null: nothing. `id` is the reply's own. For streams. */
-  writer(question: Question, after: Hearing | null, id: string): ReplyWriter;
+  /** Writes a reply from its beginning. `id` is the reply's own. For streams. */
+  writer(question: Question, id: string): ReplyWriter;
   /** A reply in one piece. */
   whole(question: Question, parts: readonly Part[], stop: StopReason, usage: Usage, id: string): Uint8Array;
-  /** The request with the reply and the answers to all its calls behind it; all else stays. null where the body is none of this format. */
-  again(body: Json, reply: ModelReply, answers: readonly CallAnswer[]): Json | null;
+  /** The request with what was said and the answers to all its calls behind it; all else stays. null where the body is none of this format. */
+  again(body: Json, said: readonly OpaquePart[], answers: readonly CallAnswer[]): Json | null;
   /** The request in the one internal form, for a model of another format; the error says what cannot be said there. */
   request(body: Json): Result<ModelRequest, string>;
   /** An error in the words of this format. `retry`: whether the guest may try again. */

@@ -8,28 +8,12 @@
  *   MOD-6.4  No sampling parameter is ever sent: the 2026-10-21 version refuses them.
  */
 import type { Message, Part, ToolDefinition } from "../abi/message.ts";
-import type { Delta, ModelReply, ModelRequest, StopReason } from "../abi/model.ts";
-import { isObject, parseJson, type Json, type JsonObject } from "../lib/json.ts";
-import { err, ok, type Result } from "../lib/result.ts";
+import type { ModelRequest } from "../abi/model.ts";
 import { contractFormat } from "./messages-schema.ts";
 import { cacheMark as mark, conversationOf } from "./messages-turns.ts";
-import type { Dialect, ReplyReader, Trouble } from "./dialect.ts";
-import {
-  bodyOf,
-  callNames,
-  callPart,
-  contractOf,
-  count,
-  finishReply,
-  hasText,
-  headCache,
-  objectArgs,
-  onceFor,
-  readArgs,
-  str,
-  wireName,
-  type Counted,
-} from "./parts.ts";
+import type { Dialect } from "./dialect.ts";
+import { answerTool, messageReader, messagesDialectName, readMessage } from "./messages-reply.ts";
+import { bodyOf, callNames, contractOf, hasText, headCache, objectArgs, onceFor, wireName } from "./parts.ts";
 
 /** What of a model is asked for besides the request. */
 export interface MessagesOptions {
@@ -42,8 +26,6 @@ export interface MessagesOptions {
 export function isClassic(model: string): boolean {
   return /claude-(?:2|3|instant)|claude-(?:opus|sonnet|haiku)-4(?:-[015](?!\d)|-\d{8}|$|@)/.test(model);
 }
-
-const answerTool = "final_answer";
 
 interface Head {
   /** The block of the system prompt. */
@@ -67,14 +49,8 @@ export function messagesDialect(options: MessagesOptions): Dialect {
       const { settled, tail } = conversation(request.messages);
       return bodyOf(`{${fields.join(",")},"messages":[`, settled, `${tail}]}`);
     },
-    reply(body, request) {
-      const state = newState();
-      if (!isObject(body) || !Array.isArray(body.content)) return err("it has no content");
-      state.content = (body.content as readonly Json[]).filter(isObject).map((wire) => ({ wire, json: null }));
-      takeMessage(state, body);
-      return finish(state, request, headOf(request).nameOf);
-    },
-    reader: (request, onDelta) => messagesReader(request, headOf(request).nameOf, onDelta),
+    reply: (body, request) => readMessage(body, request, headOf(request).nameOf),
+    reader: (request, onDelta) => messageReader(request, headOf(request).nameOf, onDelta),
   };
 }
 
@@ -145,161 +121,6 @@ function block(part: Part): string {
     case "result":
       return `{"type":"tool_result","tool_use_id":${JSON.stringify(part.id)},"content":${JSON.stringify(part.text)}${part.ok ? "" : `,"is_error":true`}}`;
     case "opaque":
-      return part.dialect === "anthropic" ? JSON.stringify(part.value) : "";
+      return part.dialect === messagesDialectName ? JSON.stringify(part.value) : "";
   }
-}
-
-interface Block {
-  wire: JsonObject;
-  /** Arguments as they stream; null when they came whole. */
-  json: string | null;
-}
-
-interface State {
-  content: Block[];
-  model: string;
-  stop: string | null;
-  usage: JsonObject;
-  ended: boolean;
-}
-
-function newState(): State {
-  return { content: [], model: "", stop: null, usage: {}, ended: false };
-}
-
-/** The fields a whole message and the start of a streamed one share. */
-function takeMessage(state: State, message: JsonObject): void {
-  if (typeof message.model === "string") state.model = message.model;
-  if (typeof message.stop_reason === "string") state.stop = message.stop_reason;
-  if (isObject(message.usage)) state.usage = merge(state.usage, message.usage);
-}
-
-/** Later figures replace earlier ones; null says nothing. */
-function merge(usage: JsonObject, more: JsonObject): JsonObject {
-  return { ...usage, ...Object.fromEntries(Object.entries(more).filter(([, value]) => value !== null)) };
-}
-
-function messagesReader(request: ModelRequest, nameOf: (wire: string) => string, onDelta: (delta: Delta) => void): ReplyReader {
-  const state = newState();
-  const direct = request.output === null || !contractOf(request.output).wrapped;
-  const show = (text: unknown): void => {
-    if (direct && typeof text === "string" && text !== "") onDelta({ type: "text", text });
-  };
-
-  function startBlock(index: number, wire: JsonObject): void {
-    state.content[index] = { wire, json: wire.type === "tool_use" ? "" : null };
-    if (wire.type === "text") show(wire.text);
-    if (wire.type === "tool_use" && wire.name !== answerTool) onDelta({ type: "call", name: nameOf(str(wire.name)) });
-  }
-
-  function growBlock(index: number, delta: JsonObject): void {
-    const known = state.content[index];
-    if (known === undefined) return;
-    if (delta.type === "text_delta") show(delta.text);
-    if (delta.type === "input_json_delta") {
-      known.json = (known.json ?? "") + str(delta.partial_json);
-      if (known.wire.name === answerTool) show(delta.partial_json);
-      return;
-    }
-    const field = growing[str(delta.type)];
-    if (field === undefined) return;
-    known.wire = { ...known.wire, [field]: str(known.wire[field]) + str(delta[field]) };
-  }
-
-  return {
-    event(_event, data): Trouble | null {
-      if (!isObject(data)) return null;
-      switch (data.type) {
-        case "message_start":
-          if (isObject(data.message)) takeMessage(state, data.message);
-          return null;
-        case "content_block_start":
-          if (isObject(data.content_block)) startBlock(Number(data.index), data.content_block);
-          return null;
-        case "content_block_delta":
-          if (isObject(data.delta)) growBlock(Number(data.index), data.delta);
-          return null;
-        case "message_delta":
-          takeMessage(state, { ...(isObject(data.delta) ? data.delta : {}), usage: data.usage ?? null });
-          return null;
-        case "message_stop":
-          state.ended = true;
-          return null;
-        case "error": {
-          const error = isObject(data.error) ? data.error : {};
-          return {
-            status: null,
-            type: str(error.type),
-            message: str(error.message),
-            retryAfterMs: null,
-            retry: null,
-          };
-        }
-        default:
-          return null;
-      }
-    },
-    finish() {
-      if (!state.ended) return err("its stream ended before the reply did");
-      const reply = finish(state, request, nameOf);
-      if (!direct && reply.ok)
-        for (const part of reply.value.parts) if (part.type === "text") onDelta({ type: "text", text: part.text });
-      return reply;
-    },
-  };
-}
-
-/** Which field a delta lengthens; the delta carries it under the same name. */
-const growing: Readonly<Record<string, string>> = {
-  text_delta: "text",
-  thinking_delta: "thinking",
-  signature_delta: "signature",
-};
-
-function finish(state: State, request: ModelRequest, nameOf: (wire: string) => string): Result<ModelReply, string> {
-  if (state.stop === null) return err("it does not say why it stopped");
-  const stop = stops[state.stop] ?? "end";
-  const parts: Part[] = [];
-  for (const { wire, json } of state.content.filter((known) => known !== undefined)) {
-    if (wire.type === "text") {
-      if (typeof wire.text === "string" && wire.text !== "") parts.push({ type: "text", text: wire.text });
-    } else if (wire.type === "tool_use") parts.push(usePart(wire, json, stop === "length", nameOf));
-    else parts.push({ type: "opaque", dialect: "anthropic", value: wire });
-  }
-  return ok(finishReply(request, parts, stop, counted(state.usage), state.model));
-}
-
-function usePart(wire: JsonObject, json: string | null, cut: boolean, nameOf: (wire: string) => string): Part {
-  if (wire.name === answerTool) return { type: "text", text: json === null ? JSON.stringify(wire.input) : tidyJson(json) };
-  const args =
-    json === null
-      ? (wire.input ?? {})
-      : json === "" && isObject(wire.input) && Object.keys(wire.input).length > 0
-        ? wire.input
-        : readArgs(json, cut);
-  return callPart(str(wire.id), nameOf(str(wire.name)), args);
-}
-
-/** The text that was shown, unless nothing was. */
-function tidyJson(json: string): string {
-  return json === "" ? "{}" : parseJson(json) === undefined ? json : json;
-}
-
-const stops: Readonly<Record<string, StopReason>> = {
-  end_turn: "end",
-  stop_sequence: "end",
-  tool_use: "end",
-  pause_turn: "end",
-  max_tokens: "length",
-  model_context_window_exceeded: "length",
-  refusal: "refusal",
-};
-
-/** Cached tokens are counted apart by Anthropic, and are parts of the input here. */
-function counted(usage: JsonObject): Counted {
-  const cacheRead = count(usage.cache_read_input_tokens) ?? 0;
-  const cacheWrite = count(usage.cache_creation_input_tokens) ?? 0;
-  const fresh = count(usage.input_tokens);
-  const input = fresh === null ? null : fresh + cacheRead + cacheWrite;
-  return { input, output: count(usage.output_tokens), cacheRead, cacheWrite };
 }

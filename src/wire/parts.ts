@@ -10,7 +10,7 @@
 import type { CallPart, Message, Part, ToolDefinition } from "../abi/message.ts";
 import type { ModelReply, ModelRequest, StopReason, Usage } from "../abi/model.ts";
 import { sha256 } from "../lib/hash.ts";
-import { isObject, parseJson, type Json, type JsonSchema } from "../lib/json.ts";
+import { isObject, parseJson, type Json, type JsonObject, type JsonSchema } from "../lib/json.ts";
 import { estimateTokens } from "../lib/tokens.ts";
 
 const plain = /^[A-Za-z0-9-]+(?:_[A-Za-z0-9-]+)*(?:\.[A-Za-z0-9-]+(?:_[A-Za-z0-9-]+)*)*$/;
@@ -39,8 +39,17 @@ export function readArgs(text: string, cut: boolean): Json {
 }
 
 /** Arguments for a provider that insists on an object, also where the model once wrote something else. */
+export function objectOf(args: Json): JsonObject {
+  return isObject(args) ? args : { invalid_json: args };
+}
+
+/** The same as JSON text. */
 export function objectArgs(args: Json): string {
-  return JSON.stringify(isObject(args) ? args : { invalid_json: args });
+  return JSON.stringify(objectOf(args));
+}
+
+export function jsonBytes(value: Json): Uint8Array {
+  return Buffer.from(JSON.stringify(value));
 }
 
 export function callPart(id: string, name: string, args: Json): CallPart {
@@ -63,13 +72,18 @@ export function str(value: Json | undefined): string {
   return typeof value === "string" ? value : "";
 }
 
+/** The objects of a field that should be a list of them. */
+export function listOf(value: Json | undefined): readonly JsonObject[] {
+  return Array.isArray(value) ? (value as readonly Json[]).filter(isObject) : [];
+}
+
 /** Whole, non-negative, or null. */
 export function count(value: Json | undefined): number | null {
   return typeof value === "number" && Number.isFinite(value) && value >= 0 ? Math.round(value) : null;
 }
 
 export function usageOf(counted: Counted, request: ModelRequest, parts: readonly Part[]): Usage {
-  const wrote = outputEstimate(parts);
+  const wrote = tokensOf(parts);
   const reported = (counted.input ?? 0) > 0 && ((counted.output ?? 0) > 0 || wrote === 0);
   const inputTokens = reported ? (counted.input ?? 0) : Math.max(counted.input ?? 0, inputEstimate(request));
   return {
@@ -88,10 +102,11 @@ function inputEstimate(request: ModelRequest): number {
   return tokens;
 }
 
-function outputEstimate(parts: readonly Part[]): number {
+/** The tokens of what was written, by our own count. */
+export function tokensOf(parts: readonly Part[]): number {
   let tokens = 0;
   for (const part of parts) {
-    if (part.type === "text") tokens += estimateTokens(part.text);
+    if (part.type === "text" || part.type === "result") tokens += estimateTokens(part.text);
     else if (part.type === "call") tokens += estimateTokens(part.name) + estimateTokens(JSON.stringify(part.args));
     else if (part.type === "opaque") tokens += estimateTokens(JSON.stringify(part.value));
   }

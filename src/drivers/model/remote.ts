@@ -16,7 +16,7 @@ import { isLoopback } from "../net/address.ts";
 import { networkFailure, protocolFailure, readTrouble, troubleFailure, type HttpClient, type Party } from "./http.ts";
 import { troubleOf, type Dialect, type ReplyReader } from "../../wire/dialect.ts";
 import { retrier, type Failure } from "./retry.ts";
-import { sseReader } from "../../wire/sse.ts";
+import { frameReader } from "../../wire/frames.ts";
 
 /** What remote drivers need of the world. */
 export interface RemoteDeps {
@@ -92,8 +92,8 @@ async function attempt(
   const events =
     reader === null
       ? null
-      : sseReader(limits.sseBytesMax, (event, data) => {
-          if (stopped === null) stopped = takeEvent(reader, party, event, data);
+      : frameReader(limits.sseBytesMax, ({ event, data }) => {
+          if (stopped === null && data !== null) stopped = takeEvent(reader, party, event, data);
         });
   const sent = await deps.http.send({
     url: endpoint.url,

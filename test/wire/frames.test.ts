@@ -1,12 +1,14 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { sseReader } from "../../src/wire/sse.ts";
+import { frameReader, type Frame } from "../../src/wire/frames.ts";
 
 type Event = readonly [string, string];
 
-function read(bytes: Uint8Array, cuts: readonly number[], charsMax = 10_000): { events: Event[]; alive: boolean } {
+function read(bytes: Uint8Array, cuts: readonly number[], bytesMax = 10_000): { events: Event[]; alive: boolean } {
   const events: Event[] = [];
-  const reader = sseReader(charsMax, (event, data) => events.push([event, data]));
+  const reader = frameReader(bytesMax, ({ event, data }) => {
+    if (data !== null) events.push([event, data]);
+  });
   let alive = true;
   let from = 0;
   for (const cut of [...cuts.toSorted((a, b) => a - b), bytes.length]) {
@@ -73,8 +75,8 @@ test("MOD-2.1 any bytes at all are read without an exception", () => {
 });
 
 test("MOD-2.2 a line beyond the bound ends the stream, also in one-byte pieces", () => {
-  const events: string[] = [];
-  const reader = sseReader(100, (_event, data) => events.push(data));
+  const events: (string | null)[] = [];
+  const reader = frameReader(100, ({ data }) => events.push(data));
   expect(reader.push(bytesOf("data: fine\n\n"))).toBe(true);
   const alive = Array.from({ length: 200 }, () => reader.push(bytesOf("x")));
   expect(alive.lastIndexOf(true)).toBe(99);
@@ -88,10 +90,47 @@ test("MOD-2.2 the data of an event is bounded as a whole", () => {
 });
 
 test("MOD-2.1 a long line in one-byte pieces takes time in proportion to its length", () => {
-  const reader = sseReader(1_000_000, () => undefined);
+  const reader = frameReader(1_000_000, () => undefined);
   const byte = bytesOf("x");
   const started = process.cpuUsage().user;
   for (let n = 0; n < 200_000; n += 1) reader.push(byte);
   // A reader that searched the whole line again for each byte would look at 2 × 10¹⁰ characters.
   expect(process.cpuUsage().user - started).toBeLessThan(2_000_000);
+});
+
+test("MOD-2.1 the frames of a stream are together its bytes", () => {
+  const line = fc.constantFrom("", "", ": alive", "data: {}", "event: e", "data: ü", "odd");
+  const text = fc.array(fc.tuple(line, fc.constantFrom("\n", "\r\n", "\r")), { maxLength: 30 });
+  fc.assert(
+    fc.property(text, fc.array(fc.nat(200), { maxLength: 20 }), (lines, cuts) => {
+      const bytes = bytesOf(lines.map(([line, end]) => line + end).join(""));
+      const ends: number[] = [];
+      let before = 0;
+      const reader = frameReader(10_000, ({ end }) => ends.push(before + end));
+      for (const to of [...cuts.filter((cut) => cut < bytes.length).toSorted((a, b) => a - b), bytes.length]) {
+        reader.push(bytes.subarray(before, to));
+        before = to;
+      }
+      for (const end of ends) {
+        const rest: Frame[] = [];
+        const again = frameReader(10_000, (frame) => rest.push(frame));
+        again.push(bytes.subarray(end));
+        again.end();
+        const all: Frame[] = [];
+        const behind = frameReader(10_000, (frame) => all.push(frame));
+        behind.push(bytes.subarray(0, end));
+        behind.push(bytes.subarray(end));
+        behind.end();
+        const dataOf = (frames: readonly Frame[]) => frames.flatMap(({ data }) => (data === null ? [] : [data]));
+        expect(dataOf(all).slice(dataOf(all).length - dataOf(rest).length)).toEqual(dataOf(rest));
+      }
+    }),
+  );
+});
+
+test("MOD-2.4 a line that is none of the fields makes its frame odd, and a comment does not", () => {
+  const odd: boolean[] = [];
+  const reader = frameReader(1_000, (frame) => odd.push(frame.odd));
+  reader.push(bytesOf(`: alive\n\ndata: 1\nid: 1\nretry: 1\nevent: e\n\n data: 2\n\n\ufeffdata: 3\n\n{"error":1}\n\n`));
+  expect(odd).toEqual([false, false, true, true, true]);
 });

@@ -1,0 +1,52 @@
+/** Messages requests: what a guest asks on Anthropic's API, in the one internal form. Rules: requests.ts. */
+import type { Part } from "../abi/message.ts";
+import type { ModelRequest } from "../abi/model.ts";
+import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import { isToolUse, messagesDialectName } from "./messages-reply.ts";
+import { callPart, count, listOf, str } from "./parts.ts";
+import { cannotSay, readAll, requestOf, resultPart, textParts, textsOf, toolOf, type Turn } from "./requests.ts";
+
+const textFields = { text: "text" } as const;
+
+export function messagesRequest(body: Json): Result<ModelRequest, string> {
+  if (!isObject(body) || !Array.isArray(body.messages)) return err("it has no messages");
+  const system = textsOf(body.system, textFields);
+  if (!system.ok) return system;
+  const turns = readAll(listOf(body.messages), readTurn);
+  if (!turns.ok) return turns;
+  const config = isObject(body.output_config) ? body.output_config.format : body.output_format;
+  return ok(
+    requestOf({
+      model: str(body.model),
+      system: system.value,
+      turns: turns.value,
+      // A tool of Anthropic's own has a type and no schema.
+      tools: listOf(body.tools).flatMap((tool) =>
+        isObject(tool.input_schema) ? toolOf(tool.name, tool.description, tool.input_schema) : [],
+      ),
+      outputTokensMax: count(body.max_tokens),
+      output: isObject(config) ? config.schema : undefined,
+    }),
+  );
+}
+
+function readTurn(turn: JsonObject): Result<readonly Turn[], string> {
+  const assistant = turn.role === "assistant";
+  const parts =
+    typeof turn.content === "string"
+      ? ok(textParts([turn.content]))
+      : readAll(listOf(turn.content), (block) => readBlock(block, assistant));
+  return parts.ok ? ok([{ assistant, parts: parts.value }]) : parts;
+}
+
+function readBlock(block: JsonObject, assistant: boolean): Result<readonly Part[], string> {
+  if (block.type === "text") return ok(textParts([str(block.text)]));
+  if (block.type === "tool_result") {
+    const texts = textsOf(block.content, textFields);
+    return texts.ok ? ok([resultPart(str(block.tool_use_id), "", texts.value.join("\n"), block.is_error !== true)]) : texts;
+  }
+  if (!assistant) return cannotSay(block.type);
+  if (isToolUse(block)) return ok([callPart(str(block.id), str(block.name), block.input ?? {})]);
+  return ok([{ type: "opaque", dialect: messagesDialectName, value: block }]);
+}

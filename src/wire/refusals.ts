@@ -1,0 +1,78 @@
+/**
+ * Refusals: a failed request in the words of each format, so that a guest stops or tries again as it should.
+ * No status stops every guest: each format takes the one that the agents which speak it were seen to give up on soonest.
+ *   WRT-1.1  What may be tried again has a status that guests try again on, and all else one that they stop at.
+ *   WRT-1.2  A refusal in the middle of a stream is the error event of the format, and clients take it for an error.
+ */
+import { errnos, type Errno } from "../abi/errno.ts";
+import type { JsonObject } from "../lib/json.ts";
+import type { Refusal } from "./guest-format.ts";
+import { jsonBytes } from "./parts.ts";
+
+type Kind = "denied" | "spent" | "wrong" | "busy" | "failed";
+
+interface Row {
+  readonly status: number;
+  readonly type: string;
+}
+
+function kindOf(errno: Errno, retry: boolean): Kind {
+  if (retry) return errno === "EAGAIN" || errno === "EBUSY" ? "busy" : "failed";
+  if (errno === "EDQUOT") return "spent";
+  return errno === "EINVAL" || errno === "E2BIG" || errno === "ENOENT" || errno === "ENOSYS" ? "wrong" : "denied";
+}
+
+/** Claude Code gives up at once on 402 and 403, and tries a 400 six times; it never gives up on 429. */
+const messagesRows: Readonly<Record<Kind, Row>> = {
+  denied: { status: 403, type: "permission_error" },
+  spent: { status: 402, type: "billing_error" },
+  wrong: { status: 400, type: "invalid_request_error" },
+  busy: { status: 429, type: "rate_limit_error" },
+  failed: { status: 529, type: "overloaded_error" },
+};
+
+export function messagesRefusal(errno: Errno, message: string, retry: boolean): Refusal {
+  const { status, type } = messagesRows[kindOf(errno, retry)];
+  return refusal(status, retry, messagesError(type, message));
+}
+
+export function messagesRefusalEvent(errno: Errno, message: string): Uint8Array {
+  const { type } = messagesRows[kindOf(errno, mayRetry(errno))];
+  return Buffer.from(`event: error\ndata: ${JSON.stringify(messagesError(type, message))}\n\n`);
+}
+
+function messagesError(type: string, message: string): JsonObject {
+  return { type: "error", error: { type, message } };
+}
+
+/** The agents of this format give up soonest on 400; some of them try a 402, 403 and 429 for long, and a code that speaks of quota for ever. */
+const chatRows: Readonly<Record<Kind, Row>> = {
+  denied: { status: 400, type: "invalid_request_error" },
+  spent: { status: 400, type: "invalid_request_error" },
+  wrong: { status: 400, type: "invalid_request_error" },
+  busy: { status: 429, type: "rate_limit_error" },
+  failed: { status: 502, type: "server_error" },
+};
+
+export function chatRefusal(errno: Errno, message: string, retry: boolean): Refusal {
+  const { status, type } = chatRows[kindOf(errno, retry)];
+  return refusal(status, retry, openaiError(type, errno, message));
+}
+
+export function chatRefusalEvent(errno: Errno, message: string): Uint8Array {
+  const { type } = chatRows[kindOf(errno, mayRetry(errno))];
+  return Buffer.from(`data: ${JSON.stringify(openaiError(type, errno, message))}\n\n`);
+}
+
+/** The errno is the code, for programs that want to know. */
+function openaiError(type: string, errno: Errno, message: string): JsonObject {
+  return { error: { message, type, param: null, code: errno } };
+}
+
+function mayRetry(errno: Errno): boolean {
+  return errnos[errno].retry === "later";
+}
+
+function refusal(status: number, retry: boolean, body: JsonObject): Refusal {
+  return { status, headers: { "content-type": "application/json", "x-should-retry": String(retry) }, body: jsonBytes(body) };
+}

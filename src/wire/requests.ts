@@ -1,0 +1,109 @@
+/**
+ * Requests: a guest's request as a request in the one internal form, for a model of another format than the guest speaks.
+ *   REQ-1.1  Texts, calls and their results come in the order they stand in, results under the name of their call; what one provider alone understands stays opaque.
+ *   REQ-1.2  What has no internal form, as an image, fails the request by its name: nothing that a guest says is left out.
+ *   REQ-1.3  A word of the system in the middle of a conversation stays there as text.
+ *   REQ-1.4  A tool that only its own provider can describe is left out, since no other model could call it.
+ *   REQ-1.5  The output bound and the schema of the reply are the guest's own.
+ */
+import { limits } from "../abi/limits.ts";
+import type { Message, Part, ResultPart, ToolDefinition } from "../abi/message.ts";
+import type { ModelRequest } from "../abi/model.ts";
+import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import { listOf, str, tokensOf } from "./parts.ts";
+
+/** One entry of a guest's conversation. */
+export interface Turn {
+  readonly assistant: boolean;
+  readonly parts: readonly Part[];
+}
+
+/** `output`: the schema of the reply; `outputTokensMax`: null where the guest leaves it to the provider. */
+export interface Read {
+  readonly model: string;
+  readonly system: readonly string[];
+  readonly turns: readonly Turn[];
+  readonly tools: readonly ToolDefinition[];
+  readonly outputTokensMax: number | null;
+  readonly output: Json | undefined;
+}
+
+export function requestOf(read: Read): ModelRequest {
+  const names = new Map<string, string>();
+  for (const { parts } of read.turns) for (const part of parts) if (part.type === "call") names.set(part.id, part.name);
+  const named = (part: Part): Part =>
+    part.type === "result" && part.name === "" ? { ...part, name: names.get(part.id) ?? "" } : part;
+  const messages = read.turns
+    .filter(({ parts }) => parts.length > 0)
+    .map(({ assistant, parts }): Message => {
+      const role = assistant ? "assistant" : parts.every((part) => part.type === "result") ? "tool" : "user";
+      return { role, parts: parts.map(named), tokens: tokensOf(parts) };
+    });
+  return {
+    model: read.model,
+    system: read.system.filter((text) => text !== "").join("\n\n"),
+    messages,
+    tools: read.tools,
+    outputTokensMax: read.outputTokensMax ?? limits.remoteOutputTokensMax,
+    output: isObject(read.output) ? read.output : null,
+    idempotencyKey: "",
+  };
+}
+
+/** Each entry as what it means, up to the first that means nothing here. */
+export function readAll<T, R>(
+  entries: readonly T[],
+  read: (entry: T) => Result<readonly R[], string>,
+): Result<readonly R[], string> {
+  const all: R[] = [];
+  for (const entry of entries) {
+    const one = read(entry);
+    if (!one.ok) return one;
+    all.push(...one.value);
+  }
+  return ok(all);
+}
+
+export function cannotSay(type: Json | undefined): Result<never, string> {
+  return err(
+    `it holds a part of type ${JSON.stringify(str(type).slice(0, 40))}, which a model of another format cannot be given; ask a model of this format`,
+  );
+}
+
+/** A content that is text, or blocks that are; `field` of which type holds a block's text. */
+export function textsOf(content: Json | undefined, fields: Readonly<Record<string, string>>): Result<readonly string[], string> {
+  if (content == null) return ok([]);
+  if (typeof content === "string") return ok([content]);
+  return readAll(listOf(content), (block) => {
+    const field = fields[str(block.type)];
+    return field === undefined ? cannotSay(block.type) : ok([str(block[field])]);
+  });
+}
+
+export function textParts(texts: readonly string[]): readonly Part[] {
+  return texts.filter((text) => text !== "").map((text) => ({ type: "text", text }));
+}
+
+/** The page is for the kernel to name. */
+export function resultPart(id: string, name: string, text: string, succeeded: boolean): ResultPart {
+  return { type: "result", id, name, ok: succeeded, text, page: "" };
+}
+
+export function toolOf(
+  name: Json | undefined,
+  description: Json | undefined,
+  input: Json | undefined,
+): readonly ToolDefinition[] {
+  return str(name) === ""
+    ? []
+    : [{ name: str(name), description: str(description), input: isObject(input) ? input : { type: "object" } }];
+}
+
+/** The input of a tool whose argument is free text. */
+export const freeText: JsonObject = {
+  type: "object",
+  properties: { input: { type: "string" } },
+  required: ["input"],
+  additionalProperties: false,
+};

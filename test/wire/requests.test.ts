@@ -1,0 +1,179 @@
+import { describe, expect, test } from "vitest";
+import { limits } from "../../src/abi/limits.ts";
+import type { ModelRequest } from "../../src/abi/model.ts";
+import type { Json } from "../../src/lib/json.ts";
+import { guestFormats } from "../../src/wire/guest-formats.ts";
+
+type Name = keyof typeof guestFormats;
+
+const schema = { type: "object", properties: { a: { type: "string" } } };
+
+/** One conversation as each format says it. */
+const bodies: Readonly<Record<Name, Json>> = {
+  messages: {
+    model: "m",
+    max_tokens: 300,
+    temperature: 0.2,
+    metadata: { user_id: "u" },
+    thinking: { type: "adaptive" },
+    system: [
+      { type: "text", text: "Be good." },
+      { type: "text", text: "Be brief.", cache_control: { type: "ephemeral" } },
+    ],
+    messages: [
+      { role: "user", content: "go" },
+      {
+        role: "assistant",
+        content: [
+          { type: "thinking", thinking: "hm", signature: "s" },
+          { type: "text", text: "I look." },
+          { type: "tool_use", id: "t1", name: "Read", input: { path: "a" } },
+        ],
+      },
+      { role: "user", content: [{ type: "tool_result", tool_use_id: "t1", content: [{ type: "text", text: "found" }] }] },
+      { role: "system", content: "Now be quick." },
+    ],
+    tools: [
+      { name: "Read", description: "reads", input_schema: schema },
+      { type: "web_search_20250305", name: "web_search" },
+    ],
+    output_config: { format: { type: "json_schema", schema } },
+  },
+  chat: {
+    model: "m",
+    max_completion_tokens: 300,
+    temperature: 0.2,
+    messages: [
+      { role: "system", content: "Be good." },
+      { role: "developer", content: [{ type: "text", text: "Be brief." }] },
+      { role: "user", content: [{ type: "text", text: "go" }] },
+      {
+        role: "assistant",
+        content: "I look.",
+        tool_calls: [{ id: "t1", type: "function", function: { name: "Read", arguments: `{"path":"a"}` } }],
+      },
+      { role: "tool", tool_call_id: "t1", content: "found" },
+      { role: "system", content: "Now be quick." },
+    ],
+    tools: [{ type: "function", function: { name: "Read", description: "reads", parameters: schema } }],
+    response_format: { type: "json_schema", json_schema: { name: "x", schema } },
+  },
+};
+
+function read(name: Name, body: Json): ModelRequest {
+  const request = guestFormats[name].request(body);
+  if (!request.ok) throw new Error(request.error);
+  return request.value;
+}
+
+for (const [key, body] of Object.entries(bodies)) {
+  const name = key as Name;
+  describe(name, () => {
+    test("REQ-1.1 a conversation is the same in the internal form", () => {
+      const request = read(name, body);
+      const parts = request.messages.map(({ parts }) => parts.filter((part) => part.type !== "opaque"));
+      expect(request).toMatchObject({
+        system: "Be good.\n\nBe brief.",
+        outputTokensMax: 300,
+        output: schema,
+        idempotencyKey: "",
+      });
+      expect(request.tools).toEqual([{ name: "Read", description: "reads", input: schema }]);
+      expect(parts.flat()).toEqual([
+        { type: "text", text: "go" },
+        { type: "text", text: "I look." },
+        { type: "call", id: "t1", name: "Read", args: { path: "a" } },
+        { type: "result", id: "t1", name: "Read", ok: true, text: "found", page: "" },
+        { type: "text", text: "Now be quick." },
+      ]);
+      expect(request.messages.map(({ role }) => role).filter((role, n, all) => role !== all[n - 1])).toEqual([
+        "user",
+        "assistant",
+        "tool",
+        "user",
+      ]);
+      for (const { tokens } of request.messages) expect(tokens).toBeGreaterThan(0);
+    });
+
+    test("REQ-1.5 what the guest leaves out is bounded all the same", () => {
+      const empty = { messages: [], input: [], contents: [] };
+      expect(read(name, empty)).toMatchObject({
+        messages: [],
+        tools: [],
+        output: null,
+        outputTokensMax: limits.remoteOutputTokensMax,
+      });
+      expect(guestFormats[name].request({})).toMatchObject({ ok: false });
+      expect(guestFormats[name].request([])).toMatchObject({ ok: false });
+    });
+  });
+}
+
+test("REQ-1.3 a word of the system behind the first turn stays where it stands, as text", () => {
+  const turn = { role: "system", content: "Mind the gap." };
+  const messages = [{ role: "user", content: "a" }, turn, { role: "user", content: "b" }];
+  for (const name of ["messages", "chat"] as const) {
+    const request = read(name, { messages });
+    expect(request.system).toBe("");
+    expect(request.messages.map(({ role, parts }) => [role, parts])).toEqual(
+      ["a", "Mind the gap.", "b"].map((text) => ["user", [{ type: "text", text }]]),
+    );
+  }
+});
+
+test("REQ-1.4 a tool that only its own provider can describe is left out", () => {
+  const own: readonly (readonly [Name, Json])[] = [
+    ["messages", { messages: [], tools: [{ type: "bash_20250124", name: "bash" }] }],
+    ["chat", { messages: [], tools: [{ type: "web_search" }] }],
+  ];
+  for (const [name, body] of own) expect(read(name, body).tools).toEqual([]);
+});
+
+test("REQ-1.2 what has no internal form fails the request by its name", () => {
+  const cases: readonly (readonly [Name, Json, string])[] = [
+    ["messages", { messages: [{ role: "user", content: [{ type: "image", source: {} }] }] }, "image"],
+    [
+      "messages",
+      { messages: [{ role: "user", content: [{ type: "tool_result", content: [{ type: "document" }] }] }] },
+      "document",
+    ],
+    ["chat", { messages: [{ role: "user", content: [{ type: "image_url", image_url: {} }] }] }, "image_url"],
+    ["chat", { messages: [{ role: "tool", tool_call_id: "t", content: [{ type: "file" }] }] }, "file"],
+  ];
+  for (const [name, body, word] of cases) {
+    const request = guestFormats[name].request(body);
+    expect(request.ok ? "" : request.error).toContain(JSON.stringify(word));
+  }
+});
+
+test("REQ-1.1 what one provider alone understands stays opaque, and a failed result failed", () => {
+  const opaque = read("messages", bodies.messages).messages[1]?.parts[0];
+  expect(opaque).toEqual({ type: "opaque", dialect: "anthropic", value: { type: "thinking", thinking: "hm", signature: "s" } });
+  const failed = {
+    messages: [{ role: "user", content: [{ type: "tool_result", tool_use_id: "x", content: "no", is_error: true }] }],
+  };
+  expect(read("messages", failed).messages[0]?.parts[0]).toMatchObject({ ok: false, text: "no", name: "" });
+});
+
+test("REQ-1.1 calls of free text and of the older form are calls", () => {
+  const messages = [
+    {
+      role: "assistant",
+      tool_calls: [{ id: "c", type: "custom", custom: { name: "sh", input: "ls" } }],
+      reasoning_content: "hm",
+    },
+    { role: "assistant", content: null, function_call: { name: "run", arguments: "{}" } },
+    { role: "function", name: "run", content: "done" },
+  ];
+  const tools = [{ type: "custom", custom: { name: "sh", description: "shell" } }];
+  const request = read("chat", { messages, tools });
+  expect(request.messages.map(({ parts }) => parts)).toEqual([
+    [
+      { type: "opaque", dialect: "openai-chat", value: { reasoning_content: "hm" } },
+      { type: "call", id: "c", name: "sh", args: { input: "ls" } },
+    ],
+    [{ type: "call", id: "run", name: "run", args: {} }],
+    [{ type: "result", id: "run", name: "run", ok: true, text: "done", page: "" }],
+  ]);
+  expect(request.tools[0]).toMatchObject({ name: "sh", input: { required: ["input"] } });
+});
