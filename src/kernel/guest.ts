@@ -3,7 +3,8 @@
  * admits each request to a model, decides on each call the model proposes before the program sees it, and takes what the program says its calls
  * gave. Several requests of one guest may be under way.
  *   GST-1.1  A request is admitted within the budget of the guest and every group above; without room it waits for a person.
- *   GST-1.2  A request leaves only when the intent to ask is durable, and its reservation is settled by its own reply.
+ *   GST-1.2  The intent to ask is recorded before a request leaves, its ticket says when it is durable, and its reservation is settled by its own
+ *            reply.
  *   GST-1.3  Of the calls of a reply those that policy asks about wait for a person one after the other; the rest are decided at once.
  *   GST-1.4  What a call gave is believed once, and only of a call that was allowed; it is untrusted text and taints the guest.
  *   GST-1.5  A guest that was ended, and one whose kernel leaves, asks and acts no more.
@@ -19,7 +20,7 @@ import type { ToolDefinition } from "../abi/message.ts";
 import type { ModelReply, Usage } from "../abi/model.ts";
 import type { ExitStatus, ParkReason, Pid } from "../abi/process.ts";
 import type { Json, JsonObject } from "../lib/json.ts";
-import { done, ok, type Result } from "../lib/result.ts";
+import { done, ok, type Awaitable, type Result } from "../lib/result.ts";
 import { label } from "../security/labels.ts";
 import { overBudget, type Priced } from "./admission.ts";
 import { mayAct, type Core, type Running } from "./core.ts";
@@ -41,6 +42,8 @@ export interface Asking {
 /** A request that was admitted. */
 export interface Ticket extends Asking {
   readonly step: number;
+  /** A request changes nothing but the bill, so it may leave before; nobody is to act on its answer before. */
+  readonly durable: Awaitable<Result<void, SysError>>;
 }
 
 /** What a call gave a guest. */
@@ -101,9 +104,7 @@ export class GuestProcess {
       reserveUsd: model.cost(most) ?? 0,
       windowTokens,
     });
-    const durable = await recorder.barrier(false);
-    if (!durable.ok) return durable;
-    return mayAct(this.#core, this.#proc) ? ok({ ...asking, step }) : this.#gone();
+    return ok({ ...asking, step, durable: recorder.barrier(false) });
   }
 
   /** The model answered: what of its calls may be made. */

@@ -2,7 +2,8 @@
  * Passage: one request of a guest to a model, and its answer. What the guest sends goes on as it is, what the model says comes back as it is, and
  * between them stand the budget, the journal, and the decision on each call before the guest hears of it.
  *   DOR-4.1  Where nothing has to be changed the request and the answer are the same bytes on both sides, errors included.
- *   DOR-4.2  Nothing is asked of a model before the budget has room for it and the journal says so.
+ *   DOR-4.2  Nothing is asked of a model before the budget has room for it, and nothing of an answer is told before the journal durably says that it
+ *            was asked for.
  *   DOR-4.3  A call reaches the guest when it is allowed. When one is refused none of its reply does: the model is told why, may go on within a bound,
  *            and the guest reads in the same answer what was refused.
  *   DOR-4.4  A guest that was ended gets a last answer without a call, so that it can end by itself; after that it gets errors.
@@ -125,11 +126,13 @@ async function ask(
   const { guest, format, question, upstream, path, headers, clock } = passage;
   for (let tries = 1; ; tries += 1) {
     const hearing = format.hear(question);
-    const listener = new Listener(hearing, atOnce ? telling : null);
+    const listener = new Listener(hearing, atOnce ? telling : null, ticket.durable);
     const exchange = upstream.send({ method: "POST", path, headers, body: body.send(), bytes: body.bytes }, listener);
     listener.exchange = line.exchange = exchange;
     if (telling.gone) exchange.abort();
     const ended = await exchange.ended;
+    const durable = await ticket.durable;
+    if (!durable.ok) return { trouble: durable.error, answer: null, told: false };
     const { status } = listener;
     if (status < 300 && (ended.ok || hearing.failed())) {
       const heard = hearing.end();
@@ -178,10 +181,23 @@ class Listener implements UpstreamSink {
   headers: HeadFields = {};
   readonly error: Uint8Array[] = [];
   #errorBytes = 0;
+  /** What came before the intent to ask was durable. */
+  #early: Uint8Array[] | null = null;
 
-  constructor(hearing: Hearing, telling: Telling | null) {
+  constructor(hearing: Hearing, telling: Telling | null, durable: Ticket["durable"]) {
     this.#hearing = hearing;
     this.#telling = telling;
+    if (!(durable instanceof Promise)) return;
+    this.#early = [];
+    void durable.then((result) => this.#begin(result.ok));
+  }
+
+  #begin(durable: boolean): void {
+    const early = this.#early ?? [];
+    this.#early = null;
+    if (!durable) return this.exchange?.abort();
+    for (const chunk of early) this.data(chunk);
+    if (early.length > 0) this.exchange?.resume();
   }
 
   head(status: number, headers: HeadFields): void {
@@ -191,6 +207,10 @@ class Listener implements UpstreamSink {
   }
 
   data(chunk: Uint8Array): boolean {
+    if (this.#early !== null) {
+      this.#early.push(chunk);
+      return false;
+    }
     if (this.status >= 300) {
       this.#errorBytes += chunk.length;
       if (this.#errorBytes <= limits.guestErrorBytesMax) this.error.push(chunk);

@@ -251,3 +251,105 @@ test("DOR-7.1 what costs nothing goes on as it is and is not counted", async () 
     expect(proc.spend.tokens).toBe(0);
   });
 });
+
+test("DOR-4.6 a guest that goes away ends what it asked for, and pays for what was generated", async () => {
+  const whole = streamOf([text("one two three four five six seven eight nine ten"), text("more")], "end_turn");
+  let closed = (): void => undefined;
+  const ended = new Promise<void>((resolve) => (closed = resolve));
+  const slow: Provider = (_asked, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" }).write(whole.slice(0, whole.indexOf('"text":"more"')));
+    response.once("close", closed);
+  };
+  await door(slow, {}, async ({ url, proc, machine }) => {
+    const leave = new AbortController();
+    const answered = await fetch(`${url}/v1/messages`, {
+      method: "POST",
+      headers: { "x-api-key": credential },
+      body: JSON.stringify(asking({ stream: true })),
+      signal: leave.signal,
+    });
+    await answered.body?.getReader().read();
+    const told = new Promise<void>((resolve) => {
+      machine.kernel.on((entry) => {
+        if (entry.kind === "turn") resolve();
+      });
+    });
+    leave.abort();
+    await Promise.all([ended, told]);
+    expect(proc.trouble?.errno).toBe("ECANCELED");
+    expect(proc.reserved.tokens).toBe(0);
+    expect(proc.spend.tokens).toBeGreaterThan(10);
+  });
+});
+
+test("DOR-5.3 a guest that reads slowly slows the provider down", async () => {
+  const block = { type: "content_block_delta", index: 0, delta: { type: "text_delta", text: "x".repeat(16_000) } };
+  const delta = `event: content_block_delta\ndata: ${JSON.stringify(block)}\n\n`;
+  const [head, tail] = streamOf([text("x")], "end_turn").split(/(?=event: content_block_stop)/);
+  let written = 0;
+  let waits = false;
+  const flood: Provider = (_asked, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" }).write(head);
+    const more = (): void => {
+      while (written < 4_000) {
+        written += 1;
+        if (!response.write(delta)) {
+          waits = true;
+          response.once("drain", more);
+          return;
+        }
+      }
+      response.end(tail);
+    };
+    more();
+  };
+  await door(flood, {}, async ({ url }) => {
+    const socket = connect(Number(new URL(url).port), "127.0.0.1");
+    const body = JSON.stringify(asking({ stream: true }));
+    socket.write(`POST /v1/messages HTTP/1.1\r\nhost: localhost\r\nx-api-key: ${credential}\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+    await new Promise((resolve) => socket.once("readable", resolve));
+    // Nothing is read any more: what is under way fills what lies between, and then stands still.
+    let before = -1;
+    while (before !== written || !waits) {
+      before = written;
+      for (let n = 0; n < 200; n += 1) await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(written).toBeLessThan(4_000);
+    socket.destroy();
+  });
+});
+
+test("DOR-5.4 while an answer is held the guest hears that it is still worked on", async () => {
+  const reply = streamOf([toolUse("toolu_1", "git push")], "tool_use");
+  const ask = { decide: () => ({ verb: "ask", rules: ["ask#1"] }) as const };
+  await door(stream(reply), ask, async ({ post, machine, guest }) => {
+    const waiting = post("/v1/messages", asking({ stream: true }));
+    await settled(machine, guest.pid, "parked");
+    machine.clock.advance(40_000);
+    answer(machine.kernel, guest.pid, { allow: true });
+    const told = (await waiting).text;
+    expect(told.match(/^: /gm)).toHaveLength(2);
+    expect(told.replaceAll(/^: .*\n\n/gm, "")).toBe(reply);
+  });
+});
+
+test("DOR-6.3 a credential ends with its guest's place at the door", async () => {
+  await door(json(message([text("hi")], "end_turn")), {}, async ({ post, gateway, guest }) => {
+    const leave = gateway.admit("dmn_second", guest);
+    expect((await post("/v1/messages", asking(), { "x-api-key": "dmn_second" })).status).toBe(200);
+    leave();
+    expect((await post("/v1/messages", asking(), { "x-api-key": "dmn_second" })).status).toBe(403);
+  });
+});
+
+test("DOR-6.4 a guest that waits when the kernel leaves reads that it may try again", async () => {
+  const limits = { ...noLimits, tokens: 50 };
+  await door(json(message([text("hi")], "end_turn")), { limits }, async ({ post, machine, guest }) => {
+    const waiting = post("/v1/messages", asking());
+    await settled(machine, guest.pid, "parked");
+    await machine.kernel.close();
+    const told = await waiting;
+    expect(told.headers["x-should-retry"]).toBe("true");
+    expect([429, 503, 529]).toContain(told.status);
+  });
+});
