@@ -52,7 +52,11 @@ function upstream(): Role {
   const pieces = [
     { type: "message_start", message: { ...message, content: [], stop_reason: null } },
     { type: "content_block_start", index: 0, content_block: { type: "text", text: "" } },
-    ...Array.from({ length: 32 }, () => ({ type: "content_block_delta", index: 0, delta: { type: "text_delta", text: "some words of it " } })),
+    ...Array.from({ length: 32 }, () => ({
+      type: "content_block_delta",
+      index: 0,
+      delta: { type: "text_delta", text: "some words of it " },
+    })),
     { type: "content_block_stop", index: 0 },
     { type: "message_delta", delta: { stop_reason: "end_turn", stop_sequence: null }, usage: { output_tokens: 70 } },
     { type: "message_stop" },
@@ -119,7 +123,12 @@ function minimal(upstreamPort: number): Role {
 function daimon(upstreamPort: number): Role {
   const folder = mkdtempSync(join(tmpdir(), "daimon-bench-"));
   const machine = openMachine(folder, inProcess(1), [storeCall()]);
-  const pid = machine.kernel.spawn({ manifest: { ...manifest, kind: "guest", instructions: "{}" }, goal: "", parent: 0, call: null });
+  const pid = machine.kernel.spawn({
+    manifest: { ...manifest, kind: "guest", instructions: "{}" },
+    goal: "",
+    parent: 0,
+    call: null,
+  });
   const guest = pid.ok ? machine.kernel.guest(pid.value, () => []) : pid;
   if (!guest.ok) throw new Error(guest.error.message);
   const origin = `http://127.0.0.1:${upstreamPort}`;
@@ -131,7 +140,8 @@ function daimon(upstreamPort: number): Role {
     headers: ["x-api-key", "k"],
     pool,
   });
-  const price = (usage: { readonly inputTokens: number; readonly outputTokens: number }): number => (usage.inputTokens + 5 * usage.outputTokens) / 1e6;
+  const price = (usage: { readonly inputTokens: number; readonly outputTokens: number }): number =>
+    (usage.inputTokens + 5 * usage.outputTokens) / 1e6;
   let names = 0;
   const gateway = modelGateway({
     clock: systemClock(),

@@ -81,7 +81,10 @@ async function small(roles: Rivals, upstream: Role, stream: boolean): Promise<re
   };
   const requests = stream ? 600 : 2_000;
   for (const which of Object.values(all)) await load(which, 2 * requests, 16);
-  const cpu = await sideBySide(7, { minimal: () => load(roles.minimal, requests, 16), daimon: () => load(roles.daimon, requests, 16) });
+  const cpu = await sideBySide(7, {
+    minimal: () => load(roles.minimal, requests, 16),
+    daimon: () => load(roles.daimon, requests, 16),
+  });
   const times = { direct: [] as number[], minimal: [] as number[], daimon: [] as number[] };
   for (let n = 0; n < (stream ? 400 : 1_500); n += 1) {
     for (const name of ["direct", "minimal", "daimon"] as const) {

@@ -45,6 +45,17 @@ export function frameReader(bytesMax: number, onFrame: (frame: Frame) => void): 
     first = false;
   }
 
+  /** The place of the next line end, or the chunk's end. */
+  function throughText(chunk: Uint8Array, from: number): number {
+    let at = from;
+    while (at < chunk.length && chunk[at] !== lf && chunk[at] !== cr) at += 1;
+    if (at > from) {
+      blank = false;
+      afterCr = false;
+    }
+    return at;
+  }
+
   function joined(last: Uint8Array): string {
     const bytes = Buffer.concat([...pieces, last]);
     return textOf(bytes, 0, bytes.length);
@@ -53,13 +64,12 @@ export function frameReader(bytesMax: number, onFrame: (frame: Frame) => void): 
   return {
     push(chunk) {
       let from = 0;
-      for (let at = 0; at < chunk.length && !broken; at += 1) {
+      let at = 0;
+      while (at < chunk.length && !broken) {
+        at = throughText(chunk, at);
+        if (at === chunk.length) break;
         const byte = chunk[at];
-        if (byte !== lf && byte !== cr) {
-          blank = false;
-          afterCr = false;
-          continue;
-        }
+        at += 1;
         const second = byte === lf && afterCr;
         afterCr = byte === cr;
         if (second) continue;
@@ -67,12 +77,12 @@ export function frameReader(bytesMax: number, onFrame: (frame: Frame) => void): 
           blank = true;
           continue;
         }
-        if (afterCr && chunk[at + 1] === lf) {
+        if (afterCr && chunk[at] === lf) {
           afterCr = false;
           at += 1;
         }
-        finish(chunk, from, at + 1);
-        from = at + 1;
+        finish(chunk, from, at);
+        from = at;
       }
       if (from < chunk.length && !broken) {
         pieces.push(from === 0 ? chunk : chunk.subarray(from));
@@ -88,7 +98,8 @@ export function frameReader(bytesMax: number, onFrame: (frame: Frame) => void): 
 }
 
 function textOf(bytes: Uint8Array, from: number, to: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("utf8", from, to);
+  const buffer = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  return buffer.toString("utf8", from, to);
 }
 
 function parse(frame: string, end: number): Frame {

@@ -64,6 +64,31 @@ export function chatRefusalEvent(errno: Errno, message: string): Uint8Array {
   return Buffer.from(`data: ${JSON.stringify(openaiError(type, errno, message))}\n\n`);
 }
 
+/** Codex gives up at once on 400 and on 429, and tries everything else again. */
+const responsesRows: Readonly<Record<Kind, Row & { readonly code: string }>> = {
+  denied: { status: 400, type: "invalid_request_error", code: "invalid_prompt" },
+  spent: { status: 400, type: "invalid_request_error", code: "insufficient_quota" },
+  wrong: { status: 400, type: "invalid_request_error", code: "invalid_prompt" },
+  busy: { status: 503, type: "server_error", code: "rate_limit_exceeded" },
+  failed: { status: 502, type: "server_error", code: "server_error" },
+};
+
+export function responsesRefusal(errno: Errno, message: string, retry: boolean): Refusal {
+  const { status, type } = responsesRows[kindOf(errno, retry)];
+  return refusal(status, retry, openaiError(type, errno, message));
+}
+
+/** Codex reads only that the response failed, and the client libraries only the error. */
+export function responsesRefusalEvent(errno: Errno, message: string): Uint8Array {
+  const { type, code } = responsesRows[kindOf(errno, mayRetry(errno))];
+  const response = { id: "", object: "response", status: "failed", error: { code, message }, output: [] };
+  const failed = { type: "response.failed", response };
+  const error = { type: "error", code, message, param: null, error: { type, code, message, param: null } };
+  return Buffer.from(
+    `event: response.failed\ndata: ${JSON.stringify(failed)}\n\nevent: error\ndata: ${JSON.stringify(error)}\n\n`,
+  );
+}
+
 /** The errno is the code, for programs that want to know. */
 function openaiError(type: string, errno: Errno, message: string): JsonObject {
   return { error: { message, type, param: null, code: errno } };

@@ -12,6 +12,7 @@ const statuses = (name: keyof typeof guestFormats) => {
 test("WRT-1.1 each format refuses with the statuses that its guests stop at, and fails with those that they try again on", () => {
   expect(statuses("messages")).toEqual([403, 402, 400, 429, 529, 403]);
   expect(statuses("chat")).toEqual([400, 400, 400, 429, 502, 400]);
+  expect(statuses("responses")).toEqual([400, 400, 400, 503, 502, 400]);
 });
 
 test("WRT-1.1 clients are told in a header as well, and the message stays whole", () => {

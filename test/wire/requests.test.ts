@@ -58,6 +58,24 @@ const bodies: Readonly<Record<Name, Json>> = {
     tools: [{ type: "function", function: { name: "Read", description: "reads", parameters: schema } }],
     response_format: { type: "json_schema", json_schema: { name: "x", schema } },
   },
+  responses: {
+    model: "m",
+    max_output_tokens: 300,
+    store: false,
+    include: ["reasoning.encrypted_content"],
+    instructions: "Be good.",
+    input: [
+      { type: "message", role: "developer", content: [{ type: "input_text", text: "Be brief." }] },
+      { role: "user", content: "go" },
+      { type: "reasoning", summary: [], encrypted_content: "x" },
+      { type: "message", role: "assistant", content: [{ type: "output_text", text: "I look." }] },
+      { type: "function_call", call_id: "t1", name: "Read", arguments: `{"path":"a"}` },
+      { type: "function_call_output", call_id: "t1", output: [{ type: "input_text", text: "found" }] },
+      { role: "system", content: "Now be quick." },
+    ],
+    tools: [{ type: "function", name: "Read", description: "reads", parameters: schema }, { type: "web_search" }],
+    text: { format: { type: "json_schema", name: "x", schema } },
+  },
 };
 
 function read(name: Name, body: Json): ModelRequest {
@@ -139,6 +157,13 @@ test("REQ-1.2 what has no internal form fails the request by its name", () => {
     ],
     ["chat", { messages: [{ role: "user", content: [{ type: "image_url", image_url: {} }] }] }, "image_url"],
     ["chat", { messages: [{ role: "tool", tool_call_id: "t", content: [{ type: "file" }] }] }, "file"],
+    ["responses", { input: [{ role: "user", content: [{ type: "input_image", image_url: "x" }] }] }, "input_image"],
+    ["responses", { input: [{ type: "item_reference", id: "x" }] }, "item_reference"],
+    [
+      "responses",
+      { input: [{ type: "computer_call_output", call_id: "x", output: { type: "computer_screenshot" } }] },
+      "computer_call_output",
+    ],
   ];
   for (const [name, body, word] of cases) {
     const request = guestFormats[name].request(body);
@@ -176,4 +201,32 @@ test("REQ-1.1 calls of free text and of the older form are calls", () => {
     [{ type: "result", id: "run", name: "run", ok: true, text: "done", page: "" }],
   ]);
   expect(request.tools[0]).toMatchObject({ name: "sh", input: { required: ["input"] } });
+});
+
+test("REQ-1.2 a Responses request that leans on what only its provider has fails", () => {
+  for (const field of ["previous_response_id", "conversation"])
+    expect(guestFormats.responses.request({ input: "go", [field]: "x" })).toMatchObject({ ok: false });
+  expect(read("responses", { input: "go" }).messages[0]?.parts).toEqual([{ type: "text", text: "go" }]);
+});
+
+test("REQ-1.1 the calls and outputs of every kind of tool are calls and results", () => {
+  const input = [
+    { type: "custom_tool_call", call_id: "a", name: "apply_patch", input: "***" },
+    { type: "custom_tool_call_output", call_id: "a", output: "done" },
+    { type: "shell_call", call_id: "b", action: { commands: ["ls"] }, status: "completed" },
+    { type: "shell_call_output", call_id: "b", output: [{ stdout: "x", stderr: "", outcome: { type: "exit", exit_code: 0 } }] },
+    { type: "function_call", call_id: "c", namespace: "git", name: "log", arguments: "{}" },
+    { type: "apply_patch_call_output", call_id: "d", status: "failed", output: "no" },
+  ];
+  const space = { type: "namespace", name: "git", tools: [{ type: "function", name: "log", parameters: schema }] };
+  const request = read("responses", { input, tools: [space, { type: "custom", name: "apply_patch" }] });
+  expect(request.messages.flatMap(({ parts }) => parts)).toMatchObject([
+    { type: "call", id: "a", name: "apply_patch", args: { input: "***" } },
+    { type: "result", id: "a", name: "apply_patch", text: "done" },
+    { type: "call", id: "b", name: "shell", args: { action: { commands: ["ls"] } } },
+    { type: "result", id: "b", name: "shell", text: "x" },
+    { type: "call", id: "c", name: "git.log" },
+    { type: "result", id: "d", ok: false },
+  ]);
+  expect(request.tools.map(({ name }) => name)).toEqual(["git.log", "apply_patch"]);
 });

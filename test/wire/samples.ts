@@ -169,5 +169,83 @@ const chat: Sample = {
   },
 };
 
-export const samples = { messages, chat } as const satisfies Partial<Record<Format, Sample>>;
+const reasoning = { id: "rs_1", type: "reasoning", summary: [], encrypted_content: "gAAA" };
+const search = { id: "ws_1", type: "web_search_call", status: "completed", action: { type: "search", query: "weather" } };
+const message = {
+  id: "msg_1",
+  type: "message",
+  status: "completed",
+  role: "assistant",
+  content: [{ type: "output_text", text: "Let me look 🎈.", annotations: [], logprobs: [] }],
+};
+const fn = {
+  id: "fc_1",
+  type: "function_call",
+  status: "completed",
+  call_id: "call_1",
+  name: "get_weather",
+  arguments: `{"location":"Paris"}`,
+};
+const patch = {
+  id: "ctc_1",
+  type: "custom_tool_call",
+  status: "completed",
+  call_id: "call_2",
+  name: "apply_patch",
+  input: "*** Begin",
+};
+const output = [reasoning, search, message, fn, patch];
+const response = {
+  id: "resp_1",
+  object: "response",
+  created_at: 1_741_476_542,
+  model: "gpt-x",
+  tools: [],
+  store: false,
+  error: null,
+  incomplete_details: null,
+};
+const responsesUsage = { input_tokens: 36, input_tokens_details: { cached_tokens: 6 }, output_tokens: 87, total_tokens: 123 };
+
+const at = { item_id: "msg_1", output_index: 2, content_index: 0 };
+const beginning = [
+  { type: "response.created", response: { ...response, status: "in_progress", output: [], usage: null } },
+  { type: "response.in_progress", response: { ...response, status: "in_progress", output: [], usage: null } },
+  { type: "response.output_item.added", output_index: 0, item: { ...reasoning, encrypted_content: "" } },
+  { type: "response.output_item.done", output_index: 0, item: reasoning },
+  { type: "response.output_item.added", output_index: 1, item: { ...search, status: "in_progress" } },
+  { type: "response.web_search_call.completed", output_index: 1, item_id: "ws_1" },
+  { type: "response.output_item.done", output_index: 1, item: search },
+  { type: "response.output_item.added", output_index: 2, item: { ...message, status: "in_progress", content: [] } },
+  { type: "response.content_part.added", ...at, part: { ...message.content[0], text: "" } },
+  { type: "response.output_text.delta", ...at, delta: "Let me", logprobs: [] },
+  { type: "response.output_text.delta", ...at, delta: " look 🎈.", logprobs: [] },
+  { type: "response.output_text.done", ...at, text: "Let me look 🎈.", logprobs: [] },
+  { type: "response.content_part.done", ...at, part: message.content[0] },
+  { type: "response.output_item.done", output_index: 2, item: message },
+];
+const calling = [
+  { type: "response.output_item.added", output_index: 3, item: { ...fn, status: "in_progress", arguments: "" } },
+  { type: "response.function_call_arguments.delta", output_index: 3, item_id: "fc_1", delta: `{"location":` },
+  { type: "response.function_call_arguments.delta", output_index: 3, item_id: "fc_1", delta: `"Paris"}` },
+  { type: "response.function_call_arguments.done", output_index: 3, item_id: "fc_1", arguments: fn.arguments },
+  { type: "response.output_item.done", output_index: 3, item: fn },
+  { type: "response.output_item.added", output_index: 4, item: { ...patch, status: "in_progress", input: "" } },
+  { type: "response.custom_tool_call_input.delta", output_index: 4, item_id: "ctc_1", delta: "*** Begin" },
+  { type: "response.custom_tool_call_input.done", output_index: 4, item_id: "ctc_1", input: "*** Begin" },
+  { type: "response.output_item.done", output_index: 4, item: patch },
+  { type: "response.completed", response: { ...response, status: "completed", output, usage: responsesUsage } },
+];
+
+function numbered(events: readonly { readonly type: string }[]): { readonly type: string }[] {
+  return events.map(({ type, ...event }, n) => ({ type, sequence_number: n, ...event }));
+}
+
+const responses: Sample = {
+  before: named(numbered(beginning)),
+  stream: named(numbered([...beginning, ...calling])),
+  whole: { ...response, status: "completed", output, usage: responsesUsage },
+};
+
+export const samples = { messages, chat, responses } as const satisfies Partial<Record<Format, Sample>>;
 export const sampleStreams = { named, plain };

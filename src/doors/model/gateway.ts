@@ -12,7 +12,6 @@ import { limits } from "../../abi/limits.ts";
 import type { Format, Upstream } from "../../abi/upstream.ts";
 import type { Priced } from "../../kernel/admission.ts";
 import type { GuestProcess } from "../../kernel/guest.ts";
-import { Panic } from "../../lib/assert.ts";
 import { ok, type Result } from "../../lib/result.ts";
 import { askedReader, type Asked } from "../../wire/asked.ts";
 import type { GuestFormat } from "../../wire/guest-format.ts";
@@ -20,7 +19,7 @@ import { aside } from "./aside.ts";
 import { readBody, type BodyPlace } from "./body.ts";
 import { Credentials, credentialOf, refusedByGuard } from "./guard.ts";
 import { pass } from "./passage.ts";
-import { routeOf, type Route } from "./routes.ts";
+import { routeOf, targetOf, type Route } from "./routes.ts";
 import { refuse } from "./telling.ts";
 
 /** Where a request of this format for this model goes. */
@@ -70,7 +69,6 @@ export function modelGateway(door: ModelDoor): ModelGateway {
       answer(door, seats, request, response).catch((error: unknown) => {
         door.broke(error);
         response.destroy();
-        if (error instanceof Panic) throw error;
       });
     },
   );
@@ -101,9 +99,9 @@ async function answer(
   const refused = refusedByGuard(request.headers, request.rawHeaders);
   if (refused !== null)
     return bare(response, 403, `a request with this ${refused === "host" ? "Host" : "Origin"} has no business here`);
-  const url = URL.parse(request.url ?? "", "http://127.0.0.1");
-  if (url === null || request.url?.startsWith("/") !== true) return bare(response, 400, "the address cannot be read");
-  const route = routeOf(request.method ?? "", url, request.headers["anthropic-version"] !== undefined);
+  const target = targetOf(request.url ?? "");
+  if (target === null) return bare(response, 400, "the address cannot be read");
+  const route = routeOf(request.method ?? "", target, request.headers["anthropic-version"] !== undefined);
   if (route === null)
     return bare(
       response,
@@ -112,7 +110,7 @@ async function answer(
     );
   if (route.kind === "ping") return bare(response, 200, "");
   const format = door.formats[route.format];
-  const seat = seats.holder(credentialOf(request.headers, url.searchParams));
+  const seat = seats.holder(credentialOf(request.headers, target.key));
   if (seat === null) {
     const error = sysError("EACCES", "no guest has this credential; start the program with daimon exec");
     return refuse(response, format, error, false);

@@ -23,11 +23,10 @@ function isLocal(host: string): boolean {
 }
 
 /** Where the clients of each format put their key. */
-export function credentialOf(headers: IncomingHttpHeaders, query: URLSearchParams): string | null {
+export function credentialOf(headers: IncomingHttpHeaders, inAddress: string | null): string | null {
   const bearer = /^Bearer +(\S+)$/i.exec(headers.authorization ?? "")?.[1];
   const named = headers["x-api-key"] ?? headers["x-goog-api-key"] ?? headers["api-key"];
-  const given = bearer ?? (typeof named === "string" ? named : undefined) ?? query.get("key");
-  return given ?? null;
+  return bearer ?? (typeof named === "string" ? named : inAddress);
 }
 
 /** Credentials by their digest: a lookup says nothing of how much of a wrong one was right. */

@@ -18,13 +18,29 @@ export type Route =
   | { readonly kind: "aside"; readonly format: Format; readonly path: string }
   | { readonly kind: "ping" };
 
-/** `anthropic`: the client names a version of Anthropic's API. Two formats list their models at one address. */
-export function routeOf(method: string, url: URL, anthropic: boolean): Route | null {
-  const { pathname } = url;
-  if ((method === "HEAD" || method === "GET") && (pathname === "/" || pathname === "/api/hello")) return { kind: "ping" };
-  const query = new URLSearchParams(url.search);
+/** The address without what only the door may read. */
+export interface Target {
+  readonly pathname: string;
+  /** With its question mark, or empty. */
+  readonly search: string;
+  /** A credential that stood in it. */
+  readonly key: string | null;
+}
+
+/** null: it is no address of a server's own. */
+export function targetOf(address: string): Target | null {
+  if (!address.startsWith("/")) return null;
+  const mark = address.indexOf("?");
+  if (mark < 0) return { pathname: address, search: "", key: null };
+  const query = new URLSearchParams(address.slice(mark + 1));
+  const key = query.get("key");
   query.delete("key");
-  const search = query.size === 0 ? "" : `?${query.toString()}`;
+  return { pathname: address.slice(0, mark), search: query.size === 0 ? "" : `?${query.toString()}`, key };
+}
+
+/** `anthropic`: the client names a version of Anthropic's API. Two formats list their models at one address. */
+export function routeOf(method: string, { pathname, search }: Target, anthropic: boolean): Route | null {
+  if ((method === "HEAD" || method === "GET") && (pathname === "/" || pathname === "/api/hello")) return { kind: "ping" };
   if (method === "POST") return generating(pathname, search) ?? counting(pathname, search);
   return method === "GET" ? listing(pathname, search, anthropic) : null;
 }

@@ -85,6 +85,7 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamExchange {
   }
 
   abort(): void {
+    if (this.#settled) return;
     this.#end(fail("ECANCELED", "the request was cancelled"));
     this.#controller?.abort(new Error("cancelled"));
   }

@@ -51,10 +51,20 @@ export interface DoorOptions extends RigOptions {
 }
 
 export async function door(provider: Provider, options: DoorOptions, work: (door: Door) => Promise<void>): Promise<void> {
-  const shell = handler({ name: "shell.run", effect: "write", recovery: "once", roles: { command: "command" } }, () => ok({ value: "" }));
+  const shell = handler({ name: "shell.run", effect: "write", recovery: "once", roles: { command: "command" } }, () =>
+    ok({ value: "" }),
+  );
   const machine = rig({ handlers: [shell], ...options });
-  const pid = machine.spawn({ kind: "guest", name: "claude", instructions: "{}", calls: ["*"], limits: options.limits ?? noLimits });
-  const opened = machine.kernel.guest(pid, (name, args) => (/bash/i.test(name) ? [{ name: "shell.run", args: args as JsonObject }] : []));
+  const pid = machine.spawn({
+    kind: "guest",
+    name: "claude",
+    instructions: "{}",
+    calls: ["*"],
+    limits: options.limits ?? noLimits,
+  });
+  const opened = machine.kernel.guest(pid, (name, args) =>
+    /bash/i.test(name) ? [{ name: "shell.run", args: args as JsonObject }] : [],
+  );
   const proc = machine.kernel.recorder.table.procs.get(pid);
   if (!opened.ok || proc === undefined) throw new Error("no guest");
   const asked: Asked[] = [];
@@ -86,7 +96,8 @@ export async function door(provider: Provider, options: DoorOptions, work: (door
     clock: machine.clock,
     place: { folder, name: () => `b${(names += 1)}`, decoder: decoderFor },
     formats: guestFormats as Readonly<Record<Format, (typeof guestFormats)["messages"]>>,
-    destination: (_format, model) => Promise.resolve(ok({ model: { model, cost: (usage) => usage.outputTokens / 1_000 }, upstream })),
+    destination: (_format, model) =>
+      Promise.resolve(ok({ model: { model, cost: (usage) => usage.outputTokens / 1_000 }, upstream })),
     upstream: () => Promise.resolve(upstream),
     broke: (error) => void faults.push(error),
   });

@@ -24,13 +24,21 @@ const stream =
     void response.writeHead(200, { "content-type": "text/event-stream", "request-id": "req_9" }).end(body);
 
 test("DOR-4.1 a request and its answer are the same bytes on both sides, whatever fields they have", async () => {
-  const reply = { ...message([text("hi")], "end_turn"), unheard_of: { x: [1.50, null] } };
+  const reply = { ...message([text("hi")], "end_turn"), unheard_of: { x: [1.5, null] } };
   const body = `{"unknown":1e2,  "model":"claude-x","stream":false,"messages":[{"role":"user","content":"héllo"}],"max_tokens":9}`;
   await door(json(reply, 200, { "request-id": "req_1", "anthropic-ratelimit-x": "7" }), {}, async ({ post, asked, proc }) => {
     const told = await post("/v1/messages?beta=true", body, { "anthropic-beta": "a,b" });
     expect(told.text).toBe(JSON.stringify(reply));
-    expect(told.headers).toMatchObject({ "request-id": "req_1", "anthropic-ratelimit-x": "7", "content-type": "application/json" });
-    expect(asked[0]).toMatchObject({ url: "/v1/messages?beta=true", body, headers: { "anthropic-beta": "a,b", "x-api-key": "sk-real" } });
+    expect(told.headers).toMatchObject({
+      "request-id": "req_1",
+      "anthropic-ratelimit-x": "7",
+      "content-type": "application/json",
+    });
+    expect(asked[0]).toMatchObject({
+      url: "/v1/messages?beta=true",
+      body,
+      headers: { "anthropic-beta": "a,b", "x-api-key": "sk-real" },
+    });
     expect(proc.spend).toMatchObject({ tokens: 25, costUsd: 0.005 });
   });
   const streamed = streamOf([text("hello"), text("world")], "end_turn");
@@ -114,7 +122,8 @@ for (const streamed of [true, false]) {
         expect(told.text).not.toContain("toolu_2");
         expect(told.text).toContain("toolu_3");
         expect(told.text.match(/"id":"msg/g) ?? []).toHaveLength(streamed ? 1 : 0);
-        for (const words of ["I clean up.", "[daimon refused: ", "no-rm#1", "Then I only look."]) expect(told.text).toContain(words);
+        for (const words of ["I clean up.", "[daimon refused: ", "no-rm#1", "Then I only look."])
+          expect(told.text).toContain(words);
         const again = JSON.parse(asked[1]?.body ?? "") as { messages: JsonObject[]; metadata: unknown };
         expect(again.metadata).toEqual({ user_id: "u" });
         expect(again.messages.slice(1)).toMatchObject([
@@ -231,7 +240,11 @@ test("DOR-6.1 without the credential of a living guest, from a browser, or for a
 
 test("DOR-6.2 what is no HTTP costs its own connection, and nobody else's", async () => {
   await door(json(message([text("hi")], "end_turn")), {}, async ({ post, url }) => {
-    for (const bytes of ["\x16\x03\x01", "GET", "POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\ncontent-length: 3\r\n\r\nabc"]) {
+    for (const bytes of [
+      "\x16\x03\x01",
+      "GET",
+      "POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\ncontent-length: 3\r\n\r\nabc",
+    ]) {
       const socket = connect(Number(new URL(url).port), "127.0.0.1");
       await new Promise<void>((resolve) => {
         socket.on("error", () => resolve()).on("close", () => resolve());
@@ -306,7 +319,9 @@ test("DOR-5.3 a guest that reads slowly slows the provider down", async () => {
   await door(flood, {}, async ({ url }) => {
     const socket = connect(Number(new URL(url).port), "127.0.0.1");
     const body = JSON.stringify(asking({ stream: true }));
-    socket.write(`POST /v1/messages HTTP/1.1\r\nhost: localhost\r\nx-api-key: ${credential}\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+    socket.write(
+      `POST /v1/messages HTTP/1.1\r\nhost: localhost\r\nx-api-key: ${credential}\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    );
     await new Promise((resolve) => socket.once("readable", resolve));
     // Nothing is read any more: what is under way fills what lies between, and then stands still.
     let before = -1;

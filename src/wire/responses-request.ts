@@ -1,0 +1,69 @@
+/** Responses requests: what a guest asks on OpenAI's Responses API, in the one internal form. Rules: requests.ts. */
+import type { ToolDefinition } from "../abi/message.ts";
+import type { ModelRequest } from "../abi/model.ts";
+import { isObject, type Json, type JsonObject } from "../lib/json.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import { count, listOf, str } from "./parts.ts";
+import { cannotSay, freeText, readAll, requestOf, resultPart, textParts, textsOf, toolOf, type Turn } from "./requests.ts";
+import { isCallItem, itemCall, saidItem } from "./responses-reply.ts";
+
+const textFields = { input_text: "text", output_text: "text", text: "text", refusal: "refusal" } as const;
+
+export function responsesRequest(body: Json): Result<ModelRequest, string> {
+  if (!isObject(body) || (typeof body.input !== "string" && !Array.isArray(body.input))) return err("it has no input");
+  if (body.previous_response_id != null || body.conversation != null)
+    return err("it goes on with a reply that only its provider has; send the whole conversation with each request");
+  const items = typeof body.input === "string" ? [{ role: "user", content: body.input }] : listOf(body.input);
+  const start = items.findIndex((item) => !isSystem(item));
+  const head = start < 0 ? items.length : start;
+  const system = readAll(items.slice(0, head), ({ content }) => textsOf(content, textFields));
+  if (!system.ok) return system;
+  const turns = readAll(items.slice(head), readItem);
+  if (!turns.ok) return turns;
+  const format = isObject(body.text) && isObject(body.text.format) ? body.text.format : {};
+  return ok(
+    requestOf({
+      model: str(body.model),
+      system: [str(body.instructions), ...system.value],
+      turns: turns.value,
+      tools: listOf(body.tools).flatMap((tool) => readTool(tool, "")),
+      outputTokensMax: count(body.max_output_tokens),
+      output: format.type === "json_object" ? { type: "object" } : format.schema,
+    }),
+  );
+}
+
+function isSystem({ role }: JsonObject): boolean {
+  return role === "system" || role === "developer";
+}
+
+function readItem(item: JsonObject): Result<readonly Turn[], string> {
+  const type = str(item.type);
+  if (type === "message" || (type === "" && "role" in item)) {
+    const texts = textsOf(item.content, textFields);
+    return texts.ok ? ok([{ assistant: item.role === "assistant", parts: textParts(texts.value) }]) : texts;
+  }
+  if (type.endsWith("_call_output")) {
+    const texts = typeof item.output === "object" && !Array.isArray(item.output) ? cannotSay(type) : readOutput(item);
+    if (!texts.ok) return texts;
+    const id = str(item.call_id) === "" ? str(item.id) : str(item.call_id);
+    return ok([{ assistant: false, parts: [resultPart(id, "", texts.value.join("\n"), item.status !== "failed")] }]);
+  }
+  if (isCallItem(item)) return ok([{ assistant: true, parts: [itemCall(item, (name) => name, false)] }]);
+  if (type === "item_reference" || type === "") return cannotSay(type);
+  return ok([{ assistant: true, parts: [saidItem(item)] }]);
+}
+
+/** A shell answers with what it wrote to each of its streams. */
+function readOutput(item: JsonObject): Result<readonly string[], string> {
+  if (item.type !== "shell_call_output") return textsOf(item.output, textFields);
+  return ok(listOf(item.output).flatMap(({ stdout, stderr }) => [str(stdout), str(stderr)].filter((text) => text !== "")));
+}
+
+/** The tools of a namespace have both names, as their calls do. */
+function readTool(tool: JsonObject, space: string): readonly ToolDefinition[] {
+  const name = str(tool.name) === "" ? "" : `${space}${str(tool.name)}`;
+  if (tool.type === "namespace") return listOf(tool.tools).flatMap((inner) => readTool(inner, `${name}.`));
+  if (tool.type === "custom") return toolOf(name, tool.description, freeText);
+  return tool.type === "function" ? toolOf(name, tool.description, tool.parameters) : [];
+}
