@@ -80,6 +80,9 @@ export const limits = {
   sseBytesMax: 16 * 1024 * 1024,
   /** What an error quotes of a server's own words. */
   quoteCharsMax: 400,
+  /** A process gets nowhere that saw and said only so many different things in so many rounds. */
+  stallRounds: 32,
+  stallDistinctMax: 3,
   /** A guest's request to a model, and what is kept of it in memory while it may have to be sent again. */
   guestBodyBytesMax: 64 * 1024 * 1024,
   guestBodyMemoryBytesMax: 128 * 1024,

@@ -9,6 +9,7 @@
  *   GST-1.4  What a call gave is believed once, and only of a call that was allowed; it is untrusted text and taints the guest.
  *   GST-1.5  A guest that was ended, and one whose kernel leaves, asks and acts no more.
  *   GST-1.6  A request that the model fails gives back its reservation, and what was generated until then is paid for by our own count.
+ *   GST-1.8  A guest that gets nowhere waits for a person before it asks the model again.
  *   GST-1.7  What a guest calls through the tool door goes through the trap, the budget and the journal like any call; reads run side by side,
  *            and what changes something runs alone.
  */
@@ -21,6 +22,7 @@ import type { ModelReply, Usage } from "../abi/model.ts";
 import type { ExitStatus, ParkReason, Pid } from "../abi/process.ts";
 import type { Json, JsonObject } from "../lib/json.ts";
 import { done, ok, type Awaitable, type Result } from "../lib/result.ts";
+import { isStalled, wentOn, type Rounds } from "../scheduler/progress.ts";
 import { label } from "../security/labels.ts";
 import { overBudget, type Priced } from "./admission.ts";
 import { mayAct, type Core, type Running } from "./core.ts";
@@ -72,6 +74,9 @@ export class GuestProcess {
   readonly #core: Core;
   readonly #proc: Proc;
   readonly #map: Mapping;
+  /** What its calls gave since the model's last reply, and what came of the newest rounds. Not state: a new kernel watches anew. */
+  #saw = "";
+  #rounds: Rounds = [];
 
   constructor(job: Job, map: Mapping) {
     this.pid = job.proc.pid;
@@ -88,10 +93,11 @@ export class GuestProcess {
     for (;;) {
       const free = await this.#free();
       if (!free.ok) return free;
-      const parked = overBudget(this.#core, this.#proc, model, asking);
+      const parked = isStalled(this.#rounds) ? stalled(this.#proc) : overBudget(this.#core, this.#proc, model, asking);
       if (parked === null) break;
       const answered = await this.#ask(parked);
       if (!answered.ok) return answered;
+      if (parked.type === "degraded") this.#rounds = [];
     }
     const { step } = this.#proc;
     const most = counted(windowTokens, outputTokensMax);
@@ -111,6 +117,8 @@ export class GuestProcess {
   async settle(ticket: Ticket, reply: ModelReply): Promise<Result<readonly Verdict[], SysError>> {
     if (this.#proc.state === "zombie" || this.#core.stopping) return this.#gone();
     const calls = callsOf(reply.parts);
+    this.#rounds = wentOn(this.#rounds, this.#saw, saidIn(reply));
+    this.#saw = "";
     const intents = calls.map((call, n) => this.#decide(call.name, call.args, n));
     this.#core.recorder.record({
       kind: "turn",
@@ -199,6 +207,7 @@ export class GuestProcess {
   gave(modelId: string, outcome: { readonly ok: boolean; readonly text: string }): void {
     const call = this.#open(modelId);
     if (call === undefined || this.#proc.state === "zombie" || this.#core.stopping) return;
+    this.#saw = (this.#saw + outcome.text).slice(-limits.guestResultBytesMax);
     const { recorder, clock } = this.#core;
     const untrusted = label("untrusted", "workspace");
     const stored = recorder.store({ ok: outcome.ok, text: outcome.text }, false);
@@ -303,6 +312,16 @@ export class GuestProcess {
     const why = this.#proc.ending?.message ?? "it has ended";
     return fail("ECANCELED", `process ${this.pid} was ended: ${why}`);
   }
+}
+
+function stalled({ manifest }: Proc): ParkReason {
+  const error = sysError("EDEADLK", `${manifest.name} has seen and said the same few things for ${limits.stallRounds} requests`);
+  return { type: "degraded", error, question: `${error.message}. Let it go on?` };
+}
+
+/** Without the ids, which are new each time. */
+function saidIn({ parts }: ModelReply): string {
+  return parts.map((part) => (part.type === "text" ? part.text : part.type === "call" ? `${part.name} ${JSON.stringify(part.args)}` : "")).join("\n");
 }
 
 /** The first of equals stays, but an effect counts more than none. */

@@ -178,3 +178,21 @@ test("GST-1.7 a call of the tool door is decided, performed and recorded, and a 
     value: { findings: [] },
   });
 });
+
+test("GST-1.8 a guest that goes round in a circle waits for a person, and goes on when they say so", async () => {
+  const { machine, guest, proc } = guestOn();
+  for (let n = 0; n < 32; n += 1) await guest.settle(await admitted(guest), billed(say(n % 2 === 0 ? "compacting" : "going on")));
+  const waiting = guest.admit(asking);
+  await settled(machine, guest.pid, "parked");
+  expect(proc.park).toMatchObject({ type: "degraded", error: { errno: "EDEADLK" } });
+  answer(machine.kernel, guest.pid, { allow: true });
+  expect((await waiting).ok).toBe(true);
+  const other = guestOn();
+  for (let n = 0; n < 64; n += 1) {
+    const reply = calls(["Bash", { command: "cat log" }]);
+    await other.guest.settle(await admitted(other.guest), billed(reply));
+    const id = reply.parts.flatMap((part) => (part.type === "call" ? [part.id] : []))[0] ?? "";
+    other.guest.gave(id, { ok: true, text: `line ${n}` });
+  }
+  expect((await other.guest.admit(asking)).ok).toBe(true);
+});

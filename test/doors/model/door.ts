@@ -48,6 +48,8 @@ export const credential = "dmn_test";
 
 export interface DoorOptions extends RigOptions {
   readonly limits?: Limits;
+  /** False: there is nobody to ask. */
+  readonly providers?: boolean;
 }
 
 export async function door(provider: Provider, options: DoorOptions, work: (door: Door) => Promise<void>): Promise<void> {
@@ -98,7 +100,7 @@ export async function door(provider: Provider, options: DoorOptions, work: (door
     formats: guestFormats as Readonly<Record<Format, (typeof guestFormats)["messages"]>>,
     destination: (_format, model) =>
       Promise.resolve(ok({ model: { model, cost: (usage) => usage.outputTokens / 1_000 }, upstream })),
-    upstream: () => Promise.resolve(upstream),
+    upstream: () => Promise.resolve(options.providers === false ? null : upstream),
     broke: (error) => void faults.push(error),
   });
   const leave = gateway.admit(credential, opened.value);

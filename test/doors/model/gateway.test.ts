@@ -368,3 +368,13 @@ test("DOR-6.4 a guest that waits when the kernel leaves reads that it may try ag
     expect([429, 503, 529]).toContain(told.status);
   });
 });
+
+test("DOR-7.2 where no provider of the format is, the guest reads that in its own format", async () => {
+  const options = { providers: false };
+  await door(json({}), options, async ({ post, asked }) => {
+    const told = await post("/v1/messages/count_tokens", asking());
+    expect(told.status).toBe(400);
+    expect(JSON.parse(told.text)).toMatchObject({ type: "error", error: { message: expect.stringContaining("no provider") as string } });
+    expect(asked).toEqual([]);
+  });
+});
