@@ -40,6 +40,6 @@ export function troubleOf(body: Json | undefined): { readonly type: string; read
   const error = body.error ?? (body.object === "error" ? body : undefined);
   if (typeof error === "string") return { type: "", message: error };
   if (!isObject(error)) return typeof body.detail === "string" ? { type: "", message: body.detail } : undefined;
-  const type = [error.type, error.code].filter((word): word is string => typeof word === "string").join(" ");
+  const type = [error.type, error.code, error.status].filter((word): word is string => typeof word === "string").join(" ");
   return { type, message: typeof error.message === "string" ? error.message : "" };
 }

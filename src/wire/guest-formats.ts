@@ -10,10 +10,14 @@
  */
 import type { Format } from "../abi/upstream.ts";
 import { chatGuest } from "./chat-guest.ts";
+import { geminiGuest } from "./gemini-guest.ts";
 import type { GuestFormat } from "./guest-format.ts";
 import { messagesGuest } from "./messages-guest.ts";
 import { responsesGuest } from "./responses-guest.ts";
 
-export const guestFormats = { messages: messagesGuest, chat: chatGuest, responses: responsesGuest } as const satisfies Partial<
-  Record<Format, GuestFormat>
->;
+export const guestFormats: Readonly<Record<Format, GuestFormat>> = {
+  messages: messagesGuest,
+  responses: responsesGuest,
+  chat: chatGuest,
+  gemini: geminiGuest,
+};

@@ -89,6 +89,29 @@ export function responsesRefusalEvent(errno: Errno, message: string): Uint8Array
   );
 }
 
+/** Gemini CLI gives up at once on 400, 402 and 403, and tries a 429 for minutes. */
+const geminiRows: Readonly<Record<Kind, Row>> = {
+  denied: { status: 403, type: "PERMISSION_DENIED" },
+  spent: { status: 400, type: "FAILED_PRECONDITION" },
+  wrong: { status: 400, type: "INVALID_ARGUMENT" },
+  busy: { status: 503, type: "UNAVAILABLE" },
+  failed: { status: 500, type: "INTERNAL" },
+};
+
+export function geminiRefusal(errno: Errno, message: string, retry: boolean): Refusal {
+  const row = geminiRows[kindOf(errno, retry)];
+  return refusal(row.status, retry, googleError(row, message));
+}
+
+export function geminiRefusalEvent(errno: Errno, message: string): Uint8Array {
+  const row = geminiRows[kindOf(errno, mayRetry(errno))];
+  return Buffer.from(`data: ${JSON.stringify(googleError(row, message))}\r\n\r\n`);
+}
+
+function googleError({ status, type }: Row, message: string): JsonObject {
+  return { error: { code: status, message, status: type } };
+}
+
 /** The errno is the code, for programs that want to know. */
 function openaiError(type: string, errno: Errno, message: string): JsonObject {
   return { error: { message, type, param: null, code: errno } };

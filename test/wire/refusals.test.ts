@@ -13,6 +13,7 @@ test("WRT-1.1 each format refuses with the statuses that its guests stop at, and
   expect(statuses("messages")).toEqual([403, 402, 400, 429, 529, 403]);
   expect(statuses("chat")).toEqual([400, 400, 400, 429, 502, 400]);
   expect(statuses("responses")).toEqual([400, 400, 400, 503, 502, 400]);
+  expect(statuses("gemini")).toEqual([403, 400, 400, 503, 500, 403]);
 });
 
 test("WRT-1.1 clients are told in a header as well, and the message stays whole", () => {

@@ -76,6 +76,31 @@ const bodies: Readonly<Record<Name, Json>> = {
     tools: [{ type: "function", name: "Read", description: "reads", parameters: schema }, { type: "web_search" }],
     text: { format: { type: "json_schema", name: "x", schema } },
   },
+  gemini: {
+    systemInstruction: { parts: [{ text: "Be good." }, { text: "Be brief." }] },
+    contents: [
+      { role: "user", parts: [{ text: "go" }] },
+      {
+        role: "model",
+        parts: [
+          { text: "hm", thought: true },
+          { text: "I look." },
+          { functionCall: { id: "t1", name: "Read", args: { path: "a" } }, thoughtSignature: "x" },
+        ],
+      },
+      { role: "user", parts: [{ functionResponse: { id: "t1", name: "Read", response: { output: "found" } } }] },
+      { role: "user", parts: [{ text: "Now be quick." }] },
+    ],
+    tools: [
+      {
+        functionDeclarations: [
+          { name: "Read", description: "reads", parameters: { type: "OBJECT", properties: { a: { type: "STRING" } } } },
+        ],
+      },
+      { googleSearch: {} },
+    ],
+    generationConfig: { maxOutputTokens: 300, temperature: 1, responseMimeType: "application/json", responseJsonSchema: schema },
+  },
 };
 
 function read(name: Name, body: Json): ModelRequest {
@@ -159,6 +184,12 @@ test("REQ-1.2 what has no internal form fails the request by its name", () => {
     ["chat", { messages: [{ role: "tool", tool_call_id: "t", content: [{ type: "file" }] }] }, "file"],
     ["responses", { input: [{ role: "user", content: [{ type: "input_image", image_url: "x" }] }] }, "input_image"],
     ["responses", { input: [{ type: "item_reference", id: "x" }] }, "item_reference"],
+    ["gemini", { contents: [{ role: "user", parts: [{ inlineData: { data: "", mimeType: "image/png" } }] }] }, "inlineData"],
+    [
+      "gemini",
+      { contents: [{ role: "user", parts: [{ functionResponse: { name: "x", parts: [{ inlineData: {} }] } }] }] },
+      "functionResponse.parts",
+    ],
     [
       "responses",
       { input: [{ type: "computer_call_output", call_id: "x", output: { type: "computer_screenshot" } }] },
@@ -229,4 +260,15 @@ test("REQ-1.1 the calls and outputs of every kind of tool are calls and results"
     { type: "result", id: "d", ok: false },
   ]);
   expect(request.tools.map(({ name }) => name)).toEqual(["git.log", "apply_patch"]);
+});
+
+test("REQ-1.1 Gemini's calls without ids belong to their results by name, and its errors failed", () => {
+  const contents = [
+    { role: "model", parts: [{ functionCall: { name: "run", args: {} } }] },
+    { role: "user", parts: [{ functionResponse: { name: "run", response: { error: "no" } } }] },
+  ];
+  expect(read("gemini", { contents }).messages.flatMap(({ parts }) => parts)).toEqual([
+    { type: "call", id: "run", name: "run", args: {} },
+    { type: "result", id: "run", name: "run", ok: false, text: "no", page: "" },
+  ]);
 });

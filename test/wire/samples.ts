@@ -247,5 +247,58 @@ const responses: Sample = {
   whole: { ...response, status: "completed", output, usage: responsesUsage },
 };
 
-export const samples = { messages, chat, responses } as const satisfies Partial<Record<Format, Sample>>;
+const geminiHead = { modelVersion: "gemini-x", responseId: "rsp_1" };
+const geminiUsage = {
+  promptTokenCount: 20,
+  cachedContentTokenCount: 8,
+  candidatesTokenCount: 15,
+  thoughtsTokenCount: 30,
+  totalTokenCount: 65,
+};
+
+function geminiChunk(parts: readonly unknown[], more: object = {}): unknown {
+  return {
+    candidates: [{ content: { parts, role: "model" }, index: 0, ...more }],
+    usageMetadata: { promptTokenCount: 20 },
+    ...geminiHead,
+  };
+}
+
+const code = { executableCode: { language: "PYTHON", code: "print(1)" } };
+const weather = { functionCall: { name: "get_weather", args: { location: "Paris" } }, thoughtSignature: "CsQB" };
+const light = { functionCall: { id: "f2", name: "set_light", args: { on: true } } };
+
+const geminiBefore = plain([
+  geminiChunk([{ text: "The user ", thought: true }]),
+  geminiChunk([{ text: "wants weather.", thought: true }]),
+  geminiChunk([{ text: "Let me" }]),
+  geminiChunk([{ text: " look 🎈." }]),
+  geminiChunk([code]),
+]);
+
+const gemini: Sample = {
+  before: geminiBefore,
+  stream:
+    geminiBefore +
+    plain([
+      geminiChunk([weather]),
+      { ...(geminiChunk([light], { finishReason: "STOP" }) as object), usageMetadata: geminiUsage },
+    ]),
+  whole: {
+    ...geminiHead,
+    candidates: [
+      {
+        content: {
+          role: "model",
+          parts: [{ text: "The user wants weather.", thought: true }, { text: "Let me look 🎈." }, code, weather, light],
+        },
+        finishReason: "STOP",
+        index: 0,
+      },
+    ],
+    usageMetadata: geminiUsage,
+  },
+};
+
+export const samples = { messages, chat, responses, gemini } as const satisfies Partial<Record<Format, Sample>>;
 export const sampleStreams = { named, plain };

@@ -20,9 +20,9 @@ const parts = fc.uniqueArray(fc.oneof(text, call), { minLength: 1, maxLength: 6,
 
 const lists = { messages: "messages", chat: "messages", responses: "input", gemini: "contents" } as const;
 
-/** Formats with one text join what was written one after the other. */
+/** Formats whose readers join all texts keep what was written apart. */
 function read(parts: readonly Part[]): unknown {
-  const texts = parts.flatMap((part) => (part.type === "text" ? [part.text] : []));
+  const texts = parts.flatMap((part) => (part.type === "text" ? [part.text.replace(/^\n\n/, "")] : []));
   return { text: texts.join("\n\n"), calls: parts.filter((part) => part.type === "call") };
 }
 
