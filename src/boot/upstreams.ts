@@ -2,27 +2,31 @@
  * Upstreams: the providers to whom guests' requests go as they are, by format. Their keys stay here.
  *   BOO-30.1  A provider is there when its key is set, or when the configuration gives its address; the one the CPU names comes first.
  *   BOO-30.2  Where no provider speaks a format, the error says which variable or setting would make one.
+ *   BOO-30.3  A CPU that a person chose answers every guest, also one of another format, by translation; a provider that is merely there answers
+ *            those of its own format before that.
  */
 import type { Pool } from "undici";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { Format, Upstream } from "../abi/upstream.ts";
-import type { Priced } from "../kernel/admission.ts";
+import type { Destination } from "../doors/model/gateway.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { isLoopback } from "../drivers/net/address.ts";
 import { cost, priceOf } from "../drivers/model/prices.ts";
 import { readBaseUrl } from "../drivers/model/remote.ts";
 import type { Config } from "./config.ts";
+import type { Cpus } from "./cpus.ts";
 
 export interface UpstreamOptions {
   readonly config: Config;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** The CPU that is in force: `anthropic/claude-…`. */
-  readonly cpu: string;
+  /** The CPU a person chose: `anthropic/claude-…`; null: none. */
+  readonly chosen: string | null;
+  readonly cpus: Pick<Cpus, "default" | "load">;
 }
 
 export interface Upstreams {
   of(format: Format): Promise<Upstream | null>;
-  destination(format: Format, model: string): Promise<Result<{ readonly model: Priced; readonly upstream: Upstream }, SysError>>;
+  destination(format: Format, model: string): Promise<Result<Destination, SysError>>;
   close(): Promise<void>;
 }
 
@@ -95,6 +99,8 @@ export function openUpstreams(options: UpstreamOptions): Result<Upstreams, SysEr
     },
     async destination(format, model) {
       const provider = speaker(format);
+      const other = otherThan(provider, options);
+      if (other !== null) return await translation(other, options.cpus);
       if (provider === undefined) return fail("ENOENT", missing(format));
       const price = priceOf({ name: provider.name, remote: !isLoopback(provider.baseUrl.hostname) }, model);
       return ok({ model: { model, cost: (usage) => cost(usage, price) }, upstream: await upstreamOf(provider) });
@@ -105,9 +111,20 @@ export function openUpstreams(options: UpstreamOptions): Result<Upstreams, SysEr
   });
 }
 
+/** The CPU that answers instead of a provider of the format. The embedded one only where it was chosen: it is no model that a guest expects. */
+function otherThan(provider: Provider | undefined, { chosen, cpus }: UpstreamOptions): string | null {
+  if (chosen !== null) return provider?.name === chosen.split("/")[0] ? null : chosen;
+  return provider === undefined && cpus.default !== "reflex" ? cpus.default : null;
+}
+
+async function translation(name: string, cpus: UpstreamOptions["cpus"]): Promise<Result<Destination, SysError>> {
+  const cpu = await cpus.load(name);
+  return cpu.ok ? ok({ model: cpu.value, driver: cpu.value.driver }) : cpu;
+}
+
 /** In order of preference: the one the CPU names, then as they are configured, then those whose key is set. */
-function providersOf({ config, env, cpu }: UpstreamOptions): Result<readonly Provider[], SysError> {
-  const names = new Set([cpu.split("/")[0] ?? "", ...Object.keys(config.models), ...Object.keys(known)]);
+function providersOf({ config, env, chosen }: UpstreamOptions): Result<readonly Provider[], SysError> {
+  const names = new Set([chosen?.split("/")[0] ?? "", ...Object.keys(config.models), ...Object.keys(known)]);
   const providers: Provider[] = [];
   for (const name of names) {
     const setting = config.models[name];

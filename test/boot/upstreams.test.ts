@@ -3,10 +3,12 @@ import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
 import type { Format } from "../../src/abi/upstream.ts";
 import { loadConfig } from "../../src/boot/config.ts";
+import { openCpus } from "../../src/boot/cpus.ts";
 import { openUpstreams, type Upstreams } from "../../src/boot/upstreams.ts";
+import { systemClock } from "../../src/drivers/clock/system.ts";
 import { must } from "./machine.ts";
 
-async function upstreams(yaml: string, env: Readonly<Record<string, string>>, cpu = "reflex"): Promise<Upstreams> {
+async function upstreams(yaml: string, env: Readonly<Record<string, string>>, chosen: string | null = null): Promise<Upstreams> {
   const source = {
     scope: "user",
     format: "yaml",
@@ -18,7 +20,8 @@ async function upstreams(yaml: string, env: Readonly<Record<string, string>>, cp
     widened: [],
   } as const;
   const config = must(await loadConfig(yaml === "" ? [] : [source]));
-  return must(openUpstreams({ config, env, cpu }));
+  const cpus = await openCpus({ config, env, clock: systemClock(), random: () => 0.5, instance: "test", chosen });
+  return must(openUpstreams({ config, env, chosen, cpus }));
 }
 
 async function named(opened: Upstreams, format: Format): Promise<string | null> {
@@ -62,7 +65,9 @@ test("BOO-30.1 a request goes to the configured address, below its version, with
     ["messages", "/messages?beta=true"],
     ["chat", "/chat/completions"],
   ] as const) {
-    const { upstream } = must(await opened.destination(format, "m"));
+    const destination = must(await opened.destination(format, "m"));
+    if (!("upstream" in destination)) throw new Error("it is translated");
+    const { upstream } = destination;
     const sink = { head: () => undefined, data: () => true };
     await upstream.send({ method: "POST", path, headers: [], body: Buffer.from("{}"), bytes: 2 }, sink).ended;
   }
@@ -80,5 +85,26 @@ test("BOO-30.2 without a provider of the format the error says what would make o
     ok: false,
     error: { errno: "ENOENT", message: expect.stringMatching(/ANTHROPIC_API_KEY.*models\.anthropic\.baseUrl/) as string },
   });
-  expect(await opened.destination("gemini", "m")).toMatchObject({ error: { message: expect.stringContaining("GEMINI_API_KEY") as string } });
+  expect(await opened.destination("gemini", "m")).toMatchObject({
+    error: { message: expect.stringContaining("GEMINI_API_KEY") as string },
+  });
+});
+
+test("BOO-30.3 a chosen CPU answers every format, one that is merely there its own before all others", async () => {
+  const where = async (opened: Upstreams, format: Format): Promise<string> => {
+    const destination = await opened.destination(format, "m");
+    if (!destination.ok) return destination.error.errno;
+    return "upstream" in destination.value
+      ? `as it is: ${destination.value.upstream.name}`
+      : `translated: ${destination.value.driver.name}`;
+  };
+  const openai = await upstreams("", { OPENAI_API_KEY: "b" });
+  expect(await where(openai, "chat")).toBe("as it is: openai");
+  expect(await where(openai, "messages")).toBe("translated: openai");
+  const both = { OPENAI_API_KEY: "b", ANTHROPIC_API_KEY: "a" };
+  expect(await where(await upstreams("", both), "messages")).toBe("as it is: anthropic");
+  expect(await where(await upstreams("", both, "openai/gpt-5.1"), "messages")).toBe("translated: openai");
+  expect(await where(await upstreams("", both, "openai/gpt-5.1"), "responses")).toBe("as it is: openai");
+  expect(await where(await upstreams("", both, "reflex"), "chat")).toBe("translated: reflex");
+  expect(await where(await upstreams("", {}), "messages")).toBe("ENOENT");
 });

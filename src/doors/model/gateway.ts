@@ -9,24 +9,26 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Clock } from "../../abi/clock.ts";
 import { fail, sysError, type SysError } from "../../abi/errno.ts";
 import { limits } from "../../abi/limits.ts";
+import type { ModelDriver } from "../../abi/model.ts";
 import type { Format, Upstream } from "../../abi/upstream.ts";
 import type { Priced } from "../../kernel/admission.ts";
 import type { GuestProcess } from "../../kernel/guest.ts";
+import { isObject, parseJson } from "../../lib/json.ts";
 import { ok, type Result } from "../../lib/result.ts";
 import { askedReader, type Asked } from "../../wire/asked.ts";
-import type { GuestFormat } from "../../wire/guest-format.ts";
+import type { GuestFormat, Question } from "../../wire/guest-format.ts";
 import { aside } from "./aside.ts";
-import { readBody, type BodyPlace } from "./body.ts";
+import { readBody, type BodyPlace, type KeptBody } from "./body.ts";
 import { Credentials, credentialOf, refusedByGuard } from "./guard.ts";
 import { pass } from "./passage.ts";
 import { routeOf, targetOf, type Route } from "./routes.ts";
 import { refuse } from "./telling.ts";
+import { through } from "./through.ts";
+import { translated } from "./translated.ts";
 
-/** Where a request of this format for this model goes. */
-export interface Destination {
-  readonly model: Priced;
-  readonly upstream: Upstream;
-}
+/** Where a request of this format for this model goes: to a provider that speaks the format, or to a model of another one. */
+export type Destination =
+  { readonly model: Priced; readonly upstream: Upstream } | { readonly model: Priced; readonly driver: ModelDriver };
 
 export interface ModelDoor {
   readonly clock: Clock;
@@ -140,29 +142,39 @@ async function generate(
     const destination = await door.destination(format.name, model);
     if (!destination.ok) return refuse(response, format, destination.error, false);
     seat.requests += 1;
+    const id = `daimon_${guest.pid}_${seat.requests}`;
+    const common = { guest, format, outputTokensMax, clock: door.clock, body: body.value };
+    const question = questionOf(body.value, { model, stream, windowTokens });
+    const conversation =
+      "upstream" in destination.value
+        ? ok(
+            through({ ...common, question, upstream: destination.value.upstream, path: route.path, headers: request.rawHeaders }),
+          )
+        : translated({ ...common, driver: destination.value.driver, model: destination.value.model.model, id });
+    if (!conversation.ok) return refuse(response, format, conversation.error, false);
+    const lastAnswer = (): boolean => {
+      const was = seat.lastAnswered;
+      seat.lastAnswered = true;
+      return was;
+    };
     await pass(
-      {
-        guest,
-        format,
-        question: { model, stream, windowTokens },
-        ...destination.value,
-        path: route.path,
-        headers: request.rawHeaders,
-        outputTokensMax,
-        clock: door.clock,
-        id: `daimon_${guest.pid}_${seat.requests}`,
-        lastAnswer: () => {
-          const was = seat.lastAnswered;
-          seat.lastAnswered = true;
-          return was;
-        },
-      },
-      body.value,
+      { ...common, question, model: destination.value.model, conversation: conversation.value, id, lastAnswer },
       response,
     );
   } finally {
     body.value.close();
   }
+}
+
+/** A format that repeats the request's settings asks for them only when it has to write a reply. */
+function questionOf(body: KeptBody, question: Question): Question {
+  return {
+    ...question,
+    get echo() {
+      const asked = parseJson(body.whole().toString("utf8"));
+      return isObject(asked) ? asked : {};
+    },
+  };
 }
 
 interface Understood {

@@ -12,24 +12,20 @@
  */
 import type { ServerResponse } from "node:http";
 import type { Clock } from "../../abi/clock.ts";
-import { sysError, type SysError } from "../../abi/errno.ts";
+import { errnos, type SysError } from "../../abi/errno.ts";
 import { limits } from "../../abi/limits.ts";
-import type { Upstream, UpstreamExchange, UpstreamSink } from "../../abi/upstream.ts";
 import type { Priced } from "../../kernel/admission.ts";
-import type { GuestProcess, Ticket, Verdict } from "../../kernel/guest.ts";
-import { parseJson } from "../../lib/json.ts";
-import type { GuestFormat, Heard, Hearing, Question } from "../../wire/guest-format.ts";
-import type { KeptBody } from "./body.ts";
-import { Telling, type HeadFields } from "./telling.ts";
+import type { GuestProcess, Verdict } from "../../kernel/guest.ts";
+import type { CallAnswer, GuestFormat, Question } from "../../wire/guest-format.ts";
+import type { Conversation, Said, Unsaid } from "./conversation.ts";
+import { Telling } from "./telling.ts";
 
 export interface Passage {
   readonly guest: GuestProcess;
   readonly format: GuestFormat;
   readonly question: Question;
   readonly model: Priced;
-  readonly upstream: Upstream;
-  readonly path: string;
-  readonly headers: readonly string[];
+  readonly conversation: Conversation;
   readonly outputTokensMax: number;
   readonly clock: Clock;
   /** For ids of what daimon writes itself. */
@@ -38,52 +34,42 @@ export interface Passage {
   lastAnswer(): boolean;
 }
 
-type Body = Pick<KeptBody, "bytes" | "send" | "whole">;
-
-export async function pass(passage: Passage, body: Body, response: ServerResponse): Promise<void> {
-  const { guest, format, question } = passage;
+export async function pass(passage: Passage, response: ServerResponse): Promise<void> {
+  const { guest, format, question, conversation, outputTokensMax } = passage;
   const telling = new Telling(response, format, question, passage.id, passage.clock);
-  const line: Line = { exchange: null };
-  response.once("close", () => line.exchange?.abort());
-  const { windowTokens } = question;
-  let asked = body;
+  response.once("close", () => conversation.abort());
+  const asking = { model: passage.model, windowTokens: question.windowTokens, outputTokensMax };
   for (let round = 0; ; round += 1) {
-    const ticket = await guest.admit({ model: passage.model, windowTokens, outputTokensMax: passage.outputTokensMax });
+    const ticket = await guest.admit(asking);
     if (!ticket.ok) return stopped(passage, telling, ticket.error);
-    const heard = await ask(passage, ticket.value, asked, telling, round === 0, line);
-    if ("trouble" in heard) return failed(telling, heard);
-    const { reply, said, held } = heard;
+    const said = await conversation.ask(ticket.value, telling, round === 0);
+    if ("trouble" in said) return failed(telling, said);
+    const { reply, parts, held } = said;
     telling.spent(reply.usage);
     const verdicts = await guest.settle(ticket.value, reply);
     if (!verdicts.ok) return stopped(passage, telling, verdicts.error);
     const refused = verdicts.value.flatMap((verdict) => (verdict.refused === null ? [] : [verdict.refused.message]));
-    if (refused.length === 0 && round === 0) return telling.deliver(held);
     if (refused.length === 0) {
-      for (const part of said) telling.say(part);
+      if (round === 0 && held !== null) return telling.deliver(held);
+      for (const part of parts) telling.say(part);
       return telling.end(reply.stop);
     }
-    /** The stream has told already what stood before the first call. */
-    const words = reply.parts.filter((part) => part.type !== "call");
-    if (round > 0 || !question.stream) for (const part of words) telling.say(part);
+    /** A stream that came as it was has told already what stood before the first call. */
+    const told = round === 0 && held !== null && question.stream;
+    if (!told) for (const part of reply.parts) if (part.type !== "call") telling.say(part);
     for (const message of refused) telling.say({ type: "text", text: `\n[daimon refused: ${message}]\n` });
-    const next = round < limits.guestReasksMax ? again(passage, asked, heard, verdicts.value) : null;
-    if (next === null) return telling.end("end");
-    asked = next;
+    if (round >= limits.guestReasksMax || !conversation.answer(said, answersOf(guest, said, verdicts.value)))
+      return telling.end("end");
   }
 }
 
 /** The model learns what was refused and why; the calls beside it were not made either, and it may make them again. */
-function again({ guest, format }: Passage, body: Body, { reply, said }: Heard, verdicts: readonly Verdict[]): Body | null {
-  const answers = verdicts.map(({ modelId, refused }, n) => {
+function answersOf(guest: GuestProcess, { reply }: Said, verdicts: readonly Verdict[]): readonly CallAnswer[] {
+  const names = reply.parts.flatMap((part) => (part.type === "call" ? [part.name] : []));
+  return verdicts.map(({ modelId, refused }, n) => {
     if (refused === null) guest.unmade(modelId);
-    const name = reply.parts.filter((part) => part.type === "call")[n]?.name ?? "";
-    return { id: modelId, name, text: refused?.message ?? notMade };
+    return { id: modelId, name: names[n] ?? "", text: refused?.message ?? notMade };
   });
-  const json = parseJson(Buffer.from(body.whole()).toString("utf8"));
-  const next = json === undefined ? null : format.again(json, said, answers);
-  if (next === null) return null;
-  const bytes = Buffer.from(JSON.stringify(next));
-  return { bytes: bytes.length, send: () => bytes, whole: () => bytes };
 }
 
 const notMade = "not made, because another call of the same reply was refused; make it again if it is still needed";
@@ -95,129 +81,8 @@ function stopped(passage: Passage, telling: Telling, error: SysError): void {
   telling.end("end");
 }
 
-interface Unheard {
-  readonly trouble: SysError;
-  /** The provider's own answer, where it gave one. */
-  readonly answer: { readonly status: number; readonly headers: HeadFields; readonly body: Buffer } | null;
-  /** The guest has read of it already. */
-  readonly told: boolean;
-}
-
-function failed(telling: Telling, { trouble, answer, told }: Unheard): void {
+function failed(telling: Telling, { trouble, answer, told }: Unsaid): void {
   if (told) return telling.close();
   if (answer !== null) return telling.deliverError(answer.status, answer.headers, answer.body);
-  telling.fail(trouble, trouble.errno !== "ECANCELED");
-}
-
-/** What is under way for a request of a guest: it ends with the guest's connection. */
-interface Line {
-  exchange: UpstreamExchange | null;
-}
-
-/** `atOnce`: the guest hears the reply while it comes, and not only when it was decided on. */
-async function ask(
-  passage: Passage,
-  ticket: Ticket,
-  body: Body,
-  telling: Telling,
-  atOnce: boolean,
-  line: Line,
-): Promise<Heard | Unheard> {
-  const { guest, format, question, upstream, path, headers, clock } = passage;
-  for (let tries = 1; ; tries += 1) {
-    const hearing = format.hear(question);
-    const listener = new Listener(hearing, atOnce ? telling : null, ticket.durable);
-    const exchange = upstream.send({ method: "POST", path, headers, body: body.send(), bytes: body.bytes }, listener);
-    listener.exchange = line.exchange = exchange;
-    if (telling.gone) exchange.abort();
-    const ended = await exchange.ended;
-    const durable = await ticket.durable;
-    if (!durable.ok) return { trouble: durable.error, answer: null, told: false };
-    const { status } = listener;
-    if (status < 300 && (ended.ok || hearing.failed())) {
-      const heard = hearing.end();
-      if (heard.ok) return heard.value;
-      const { trouble, told, outputTokens } = heard.error;
-      const error = sysError(
-        "EPROTO",
-        `${upstream.name} gave no whole reply: ${trouble.message || trouble.type || "it broke off"}`,
-      );
-      guest.lost(ticket, error, true, outputTokens);
-      return { trouble: error, answer: null, told };
-    }
-    const error = ended.ok
-      ? sysError(status === 429 ? "EAGAIN" : "EIO", `${upstream.name} answered with status ${status}`)
-      : ended.error;
-    const waitMs = tries < limits.guestTriesMax ? retryAfter(listener, ended.ok, tries) : null;
-    if (waitMs !== null && !telling.gone) {
-      await new Promise<void>((resolve) => void clock.after(waitMs, resolve));
-      continue;
-    }
-    const cut = !ended.ok && status !== 0;
-    const seen = cut ? hearing.end() : null;
-    guest.lost(ticket, error, cut, seen === null || seen.ok ? 0 : seen.error.outputTokens);
-    const answer = ended.ok ? { status, headers: listener.headers, body: Buffer.concat(listener.error) } : null;
-    return { trouble: error, answer, told: false };
-  }
-}
-
-/** Milliseconds; null: it is the guest's to try again, or nobody's. */
-function retryAfter({ status, headers }: Listener, answered: boolean, tries: number): number | null {
-  const backoff = limits.modelBackoffMsBase * 2 ** (tries - 1);
-  if (!answered) return status === 0 ? backoff : null;
-  if (headers["x-should-retry"] === "false" || (status !== 429 && status < 500)) return null;
-  const after = headers["retry-after"];
-  if (after === undefined) return status === 429 ? null : backoff;
-  const ms = Number(after) * 1_000;
-  return ms >= 0 && ms <= limits.guestRetryAfterMsMax ? ms : null;
-}
-
-/** Takes one answer of the provider. */
-class Listener implements UpstreamSink {
-  readonly #hearing: Hearing;
-  readonly #telling: Telling | null;
-  exchange: UpstreamExchange | null = null;
-  status = 0;
-  headers: HeadFields = {};
-  readonly error: Uint8Array[] = [];
-  #errorBytes = 0;
-  /** What came before the intent to ask was durable. */
-  #early: Uint8Array[] | null = null;
-
-  constructor(hearing: Hearing, telling: Telling | null, durable: Ticket["durable"]) {
-    this.#hearing = hearing;
-    this.#telling = telling;
-    if (!(durable instanceof Promise)) return;
-    this.#early = [];
-    void durable.then((result) => this.#begin(result.ok));
-  }
-
-  #begin(durable: boolean): void {
-    const early = this.#early ?? [];
-    this.#early = null;
-    if (!durable) return this.exchange?.abort();
-    for (const chunk of early) this.data(chunk);
-    if (early.length > 0) this.exchange?.resume();
-  }
-
-  head(status: number, headers: HeadFields): void {
-    this.status = status;
-    this.headers = headers;
-    if (status < 300) this.#telling?.head(headers);
-  }
-
-  data(chunk: Uint8Array): boolean {
-    if (this.#early !== null) {
-      this.#early.push(chunk);
-      return false;
-    }
-    if (this.status >= 300) {
-      this.#errorBytes += chunk.length;
-      if (this.#errorBytes <= limits.guestErrorBytesMax) this.error.push(chunk);
-      return true;
-    }
-    const pieces = this.#hearing.push(chunk);
-    if (this.#hearing.failed()) this.exchange?.abort();
-    return this.#telling === null || this.#telling.pass(this.#hearing, pieces, () => this.exchange?.resume());
-  }
+  telling.fail(trouble, errnos[trouble.errno].retry === "later");
 }

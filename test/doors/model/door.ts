@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Pool, request } from "undici";
 import { noLimits, type Limits } from "../../../src/abi/budget.ts";
-import type { Format } from "../../../src/abi/upstream.ts";
+import type { ModelDriver, Usage } from "../../../src/abi/model.ts";
 import { modelGateway, type ModelGateway } from "../../../src/doors/model/gateway.ts";
 import { httpUpstream } from "../../../src/drivers/model/upstream.ts";
 import { decoderFor } from "../../../src/drivers/net/decoder.ts";
@@ -48,6 +48,8 @@ export const credential = "dmn_test";
 
 export interface DoorOptions extends RigOptions {
   readonly limits?: Limits;
+  /** A model of another format answers, by translation. */
+  readonly driver?: ModelDriver;
   /** False: there is nobody to ask. */
   readonly providers?: boolean;
 }
@@ -97,9 +99,13 @@ export async function door(provider: Provider, options: DoorOptions, work: (door
   const gateway = modelGateway({
     clock: machine.clock,
     place: { folder, name: () => `b${(names += 1)}`, decoder: decoderFor },
-    formats: guestFormats as Readonly<Record<Format, (typeof guestFormats)["messages"]>>,
-    destination: (_format, model) =>
-      Promise.resolve(ok({ model: { model, cost: (usage) => usage.outputTokens / 1_000 }, upstream })),
+    formats: guestFormats,
+    destination: (_format, model) => {
+      const priced = { model, cost: (usage: Usage) => usage.outputTokens / 1_000 };
+      return Promise.resolve(
+        ok(options.driver === undefined ? { model: priced, upstream } : { model: priced, driver: options.driver }),
+      );
+    },
     upstream: () => Promise.resolve(options.providers === false ? null : upstream),
     broke: (error) => void faults.push(error),
   });

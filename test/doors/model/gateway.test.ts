@@ -108,7 +108,7 @@ test("DOR-4.3 an allowed call reaches the guest as it came, and what it gave com
 });
 
 for (const streamed of [true, false]) {
-  test(`DOR-4.3 a refused call never reaches the guest; the model is told and goes on in the same answer (stream: ${streamed})`, async () => {
+  test(`DOR-4.3 DOR-8.2 a refused call never reaches the guest; the model is told and goes on in the same answer (stream: ${streamed})`, async () => {
     const first = [text("I clean up."), toolUse("toolu_1", "ls"), toolUse("toolu_2", "rm -rf /")];
     const second = [text("Then I only look."), toolUse("toolu_3", "ls")];
     const of = (content: readonly JsonObject[], id: string): Provider =>
@@ -182,7 +182,7 @@ test("DOR-4.4 a guest that was killed gets a last answer without a call, then er
   });
 });
 
-test("DOR-4.5 a provider's errors go to the guest as they are, after it was asked again where that can help", async () => {
+test("DOR-4.5 DOR-8.1 a provider's errors go to the guest as they are, after it was asked again where that can help", async () => {
   const overloaded = { type: "error", error: { type: "overloaded_error", message: "busy" }, request_id: "r" };
   await door(json(overloaded, 529, { "x-should-retry": "false", "retry-after": "9" }), {}, async ({ post, asked, proc }) => {
     const told = await post("/v1/messages", asking());
@@ -374,7 +374,10 @@ test("DOR-7.2 where no provider of the format is, the guest reads that in its ow
   await door(json({}), options, async ({ post, asked }) => {
     const told = await post("/v1/messages/count_tokens", asking());
     expect(told.status).toBe(400);
-    expect(JSON.parse(told.text)).toMatchObject({ type: "error", error: { message: expect.stringContaining("no provider") as string } });
+    expect(JSON.parse(told.text)).toMatchObject({
+      type: "error",
+      error: { message: expect.stringContaining("no provider") as string },
+    });
     expect(asked).toEqual([]);
   });
 });

@@ -1,0 +1,159 @@
+/**
+ * Through: a conversation with a provider that speaks the guest's own format: its request goes on as it is, and the reply comes back as it is.
+ *   DOR-8.1  A request is sent again only while nothing of an answer has come, within bounds of number and time; a provider that says no is not asked.
+ *   DOR-8.2  To be asked again the request grows by the reply and the answers to its calls, and keeps all else.
+ */
+import type { Clock } from "../../abi/clock.ts";
+import { sysError, type SysError } from "../../abi/errno.ts";
+import { limits } from "../../abi/limits.ts";
+import type { Upstream, UpstreamExchange, UpstreamSink } from "../../abi/upstream.ts";
+import type { GuestProcess, Ticket } from "../../kernel/guest.ts";
+import { parseJson } from "../../lib/json.ts";
+import type { CallAnswer, GuestFormat, Hearing, Question } from "../../wire/guest-format.ts";
+import type { KeptBody } from "./body.ts";
+import type { Conversation, Said, Unsaid } from "./conversation.ts";
+import type { HeadFields, Telling } from "./telling.ts";
+
+export interface ThroughOptions {
+  readonly guest: GuestProcess;
+  readonly format: GuestFormat;
+  readonly question: Question;
+  readonly upstream: Upstream;
+  readonly path: string;
+  readonly headers: readonly string[];
+  readonly body: Body;
+  readonly clock: Clock;
+}
+
+type Body = Pick<KeptBody, "bytes" | "send" | "whole">;
+
+export function through(options: ThroughOptions): Conversation {
+  const { format } = options;
+  let body = options.body;
+  const line: Line = { exchange: null };
+  return {
+    ask: (ticket, telling, atOnce) => ask(options, body, ticket, telling, atOnce, line),
+    answer({ parts }, answers: readonly CallAnswer[]) {
+      const json = parseJson(Buffer.from(body.whole()).toString("utf8"));
+      const said = parts.filter((part) => part.type === "opaque");
+      const next = json === undefined ? null : format.again(json, said, answers);
+      if (next === null) return false;
+      const bytes = Buffer.from(JSON.stringify(next));
+      body = { bytes: bytes.length, send: () => bytes, whole: () => bytes };
+      return true;
+    },
+    abort: () => line.exchange?.abort(),
+  };
+}
+
+/** What is under way for a request of a guest: it ends with the guest's connection. */
+interface Line {
+  exchange: UpstreamExchange | null;
+}
+
+async function ask(
+  options: ThroughOptions,
+  body: Body,
+  ticket: Ticket,
+  telling: Telling,
+  atOnce: boolean,
+  line: Line,
+): Promise<Said | Unsaid> {
+  const { guest, format, question, upstream, path, headers, clock } = options;
+  for (let tries = 1; ; tries += 1) {
+    const hearing = format.hear(question);
+    const listener = new Listener(hearing, atOnce ? telling : null, ticket.durable);
+    const exchange = upstream.send({ method: "POST", path, headers, body: body.send(), bytes: body.bytes }, listener);
+    listener.exchange = line.exchange = exchange;
+    if (telling.gone) exchange.abort();
+    const ended = await exchange.ended;
+    const durable = await ticket.durable;
+    if (!durable.ok) return { trouble: durable.error, answer: null, told: false };
+    const { status } = listener;
+    if (status < 300 && (ended.ok || hearing.failed())) {
+      const heard = hearing.end();
+      if (heard.ok) return { reply: heard.value.reply, parts: heard.value.said, held: heard.value.held };
+      const { trouble, told, outputTokens } = heard.error;
+      const error = sysError(
+        "EPROTO",
+        `${upstream.name} gave no whole reply: ${trouble.message || trouble.type || "it broke off"}`,
+      );
+      guest.lost(ticket, error, true, outputTokens);
+      return { trouble: error, answer: null, told };
+    }
+    const error = ended.ok
+      ? sysError(status === 429 ? "EAGAIN" : "EIO", `${upstream.name} answered with status ${status}`)
+      : ended.error;
+    const waitMs = tries < limits.guestTriesMax ? retryAfter(listener, ended.ok, tries) : null;
+    if (waitMs !== null && !telling.gone) {
+      await new Promise<void>((resolve) => void clock.after(waitMs, resolve));
+      continue;
+    }
+    const cut = !ended.ok && status !== 0;
+    const seen = cut ? hearing.end() : null;
+    guest.lost(ticket, error, cut, seen === null || seen.ok ? 0 : seen.error.outputTokens);
+    const answer = ended.ok ? { status, headers: listener.headers, body: Buffer.concat(listener.error) } : null;
+    return { trouble: error, answer, told: false };
+  }
+}
+
+/** Milliseconds; null: it is the guest's to try again, or nobody's. */
+function retryAfter({ status, headers }: Listener, answered: boolean, tries: number): number | null {
+  const backoff = limits.modelBackoffMsBase * 2 ** (tries - 1);
+  if (!answered) return status === 0 ? backoff : null;
+  if (headers["x-should-retry"] === "false" || (status !== 429 && status < 500)) return null;
+  const after = headers["retry-after"];
+  if (after === undefined) return status === 429 ? null : backoff;
+  const ms = Number(after) * 1_000;
+  return ms >= 0 && ms <= limits.guestRetryAfterMsMax ? ms : null;
+}
+
+/** Takes one answer of the provider. */
+class Listener implements UpstreamSink {
+  readonly #hearing: Hearing;
+  readonly #telling: Telling | null;
+  exchange: UpstreamExchange | null = null;
+  status = 0;
+  headers: HeadFields = {};
+  readonly error: Uint8Array[] = [];
+  #errorBytes = 0;
+  /** What came before the intent to ask was durable. */
+  #early: Uint8Array[] | null = null;
+
+  constructor(hearing: Hearing, telling: Telling | null, durable: Ticket["durable"]) {
+    this.#hearing = hearing;
+    this.#telling = telling;
+    if (!(durable instanceof Promise)) return;
+    this.#early = [];
+    void durable.then((result) => this.#begin(result.ok));
+  }
+
+  #begin(durable: boolean): void {
+    const early = this.#early ?? [];
+    this.#early = null;
+    if (!durable) return this.exchange?.abort();
+    for (const chunk of early) this.data(chunk);
+    if (early.length > 0) this.exchange?.resume();
+  }
+
+  head(status: number, headers: HeadFields): void {
+    this.status = status;
+    this.headers = headers;
+    if (status < 300) this.#telling?.head(headers);
+  }
+
+  data(chunk: Uint8Array): boolean {
+    if (this.#early !== null) {
+      this.#early.push(chunk);
+      return false;
+    }
+    if (this.status >= 300) {
+      this.#errorBytes += chunk.length;
+      if (this.#errorBytes <= limits.guestErrorBytesMax) this.error.push(chunk);
+      return true;
+    }
+    const pieces = this.#hearing.push(chunk);
+    if (this.#hearing.failed()) this.exchange?.abort();
+    return this.#telling === null || this.#telling.pass(this.#hearing, pieces, () => this.exchange?.resume());
+  }
+}

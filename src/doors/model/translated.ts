@@ -1,0 +1,75 @@
+/**
+ * Translated: a conversation with a model that speaks another format than the guest: through the one internal form and the model's own driver.
+ *   DOR-9.1  What the guest asked arrives at the model in its own format: system, turns, calls with their results, tools, the bound of the output.
+ *   DOR-9.2  What cannot be said in the internal form is an error to the guest that names it, and nothing is asked.
+ *   DOR-9.3  Refused calls are answered and the model asked again, as where bytes pass.
+ */
+import { fail, type SysError } from "../../abi/errno.ts";
+import type { Message, Part } from "../../abi/message.ts";
+import type { ModelDriver, ModelReply, ModelRequest } from "../../abi/model.ts";
+import type { GuestProcess } from "../../kernel/guest.ts";
+import { parseJson } from "../../lib/json.ts";
+import { ok, type Result } from "../../lib/result.ts";
+import { estimateTokens } from "../../lib/tokens.ts";
+import type { GuestFormat } from "../../wire/guest-format.ts";
+import type { KeptBody } from "./body.ts";
+import type { Conversation } from "./conversation.ts";
+
+export interface TranslatedOptions {
+  readonly guest: GuestProcess;
+  readonly format: GuestFormat;
+  readonly driver: ModelDriver;
+  /** As its driver knows it; the guest asked for another. */
+  readonly model: string;
+  readonly outputTokensMax: number;
+  readonly body: Pick<KeptBody, "whole">;
+  /** For the provider's idempotency, where it has one. */
+  readonly id: string;
+}
+
+export function translated(options: TranslatedOptions): Result<Conversation, SysError> {
+  const { guest, format, driver, model, outputTokensMax } = options;
+  const body = parseJson(Buffer.from(options.body.whole()).toString("utf8"));
+  const asked = body === undefined ? { ok: false as const, error: "it is not JSON" } : format.request(body);
+  if (!asked.ok)
+    return fail("EINVAL", `${driver.name} speaks another format, and the request cannot be said there: ${asked.error}`);
+  let request: ModelRequest = { ...asked.value, model, outputTokensMax };
+  let round = 0;
+  const gone = new AbortController();
+  return ok({
+    async ask(ticket) {
+      round += 1;
+      const durable = await ticket.durable;
+      if (!durable.ok) return { trouble: durable.error, answer: null, told: false };
+      request = { ...request, idempotencyKey: `${options.id}-${round}` };
+      const said = await think(driver, request, gone.signal);
+      if (said.ok) return { reply: said.value, parts: said.value.parts, held: null };
+      guest.lost(ticket, said.error, false, 0);
+      return { trouble: said.error, answer: null, told: false };
+    },
+    answer({ reply }, answers) {
+      const results = answers.map(({ id, name, text }): Part => ({ type: "result", id, name, ok: false, text, page: "" }));
+      request = { ...request, messages: [...request.messages, message("assistant", reply.parts), message("tool", results)] };
+      return true;
+    },
+    abort: () => gone.abort("the guest is gone"),
+  });
+}
+
+/** A driver that throws has failed. */
+async function think(driver: ModelDriver, request: ModelRequest, signal: AbortSignal): Promise<Result<ModelReply, SysError>> {
+  try {
+    return await driver.think(request, { signal, onDelta: null });
+  } catch (error) {
+    return fail("EIO", `the driver ${driver.name} failed`, error instanceof Error ? error.message : "");
+  }
+}
+
+function message(role: Message["role"], parts: readonly Part[]): Message {
+  return { role, parts, tokens: parts.reduce((sum, part) => sum + tokensOf(part), 0) };
+}
+
+function tokensOf(part: Part): number {
+  if (part.type === "text" || part.type === "result") return estimateTokens(part.text);
+  return estimateTokens(JSON.stringify(part.type === "call" ? part.args : part.value));
+}
