@@ -146,7 +146,7 @@ function daimon(upstreamPort: number): Role {
   const gateway = modelGateway({
     clock: systemClock(),
     place: { folder, name: () => `b${(names += 1)}`, decoder: decoderFor },
-    formats: guestFormats as never,
+    formats: guestFormats,
     destination: (_format, model) => Promise.resolve(ok({ model: { model, cost: price }, upstream: upstreamDriver })),
     upstream: () => Promise.resolve(upstreamDriver),
     broke: (error) => process.stderr.write(`${String(error)}\n`),

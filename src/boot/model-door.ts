@@ -45,8 +45,8 @@ export async function openModelDoor(options: ModelDoorOptions): Promise<Result<O
     clock: options.clock,
     place: { folder: options.folder, name: () => `request-${randomBytes(8).toString("hex")}`, decoder: decoderFor },
     formats: guestFormats,
-    destination: upstreams.value.destination,
-    upstream: upstreams.value.of,
+    destination: (format, model) => upstreams.value.destination(format, model),
+    upstream: (format) => upstreams.value.of(format),
     broke: options.broke,
   });
   const listening = await listen(gateway, options.socket);
