@@ -26,7 +26,7 @@ interface Ended {
 }
 
 function life(folder: string, killAt: number): Promise<Ended> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const process_ = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", child, folder, String(killAt)], {
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -34,6 +34,7 @@ function life(folder: string, killAt: number): Promise<Ended> {
     let errors = "";
     process_.stdout.on("data", (piece: Buffer) => (out += piece.toString()));
     process_.stderr.on("data", (piece: Buffer) => (errors += piece.toString()));
+    process_.on("error", reject);
     process_.on("close", (_, signal) => {
       const report = parseJson(out);
       resolve({ killed: signal === "SIGKILL", report: isObject(report) ? report : null, errors });

@@ -234,11 +234,16 @@ export class Ledger {
     this.calls.set(id, { name, verb: intent?.verb ?? "deny", permit: seq, done: false, frozen: null });
   }
 
-  /** What is spent, or about to be by those below, is spent. */
+  /** What is spent, or about to be by those below, is spent: a model asked, a call that was let through and waits for the disk. */
   #tightened({ pid, limits, manifest, tokens, costUsd, made }: Account): Limits {
     const below = [...this.accounts.values()].filter((other) => this.groups(other.pid).some((group) => group.pid === pid));
     const asking = (key: "tokens" | "costUsd"): number => below.reduce((sum, other) => sum + (other.asking?.[key] ?? 0), 0);
-    const spent = { tokens: tokens + asking("tokens"), costUsd: costUsd + asking("costUsd"), calls: made.size, timeMs: 0 };
+    const pids = new Set(below.map((other) => String(other.pid)));
+    const waiting = [...this.calls].filter(
+      ([id, { verb, done }]) => verb === "allow" && !done && !made.has(id) && pids.has(id.slice(0, id.indexOf("."))),
+    );
+    const calls = made.size + waiting.length;
+    const spent = { tokens: tokens + asking("tokens"), costUsd: costUsd + asking("costUsd"), calls, timeMs: 0 };
     const of = (key: keyof Limits): number | null => {
       const asked = [limits[key], manifest.limits[key]].filter((limit) => limit !== null);
       return asked.length === 0 ? null : Math.max(spent[key], Math.min(...asked));
