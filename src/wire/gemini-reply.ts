@@ -1,10 +1,10 @@
 /**
  * Gemini replies: read what a model behind Google's generateContent answers, as a stream of responses or as one.
  * Source: Gemini API reference, GenerateContentResponse.
- *   MOD-14.1  Every `functionCall` is a call; one without an id goes by its name, and by its place among those of the same name.
- *   MOD-14.2  Thoughts, code that the provider runs and other blocks of its own are opaque, and texts that were cut by the stream are one.
- *   MOD-14.3  A reply can be said again with its parts as they came, signatures included; only texts without one are joined.
- *   MOD-14.4  Thinking counts as output, cached tokens as parts of the input; a prompt that was blocked is a refusal.
+ *   MOD-13.1  Every `functionCall` is a call; one without an id goes by its name, and by its place among those of the same name.
+ *   MOD-13.2  Thoughts, code that the provider runs and other blocks of its own are opaque, and texts that were cut by the stream are one.
+ *   MOD-13.3  A reply can be said again with its parts as they came, signatures included; only texts without one are joined.
+ *   MOD-13.4  Thinking counts as output, cached tokens as parts of the input; a prompt that was blocked is a refusal.
  */
 import type { OpaquePart, Part } from "../abi/message.ts";
 import type { ModelReply, ModelRequest, StopReason } from "../abi/model.ts";

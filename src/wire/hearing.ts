@@ -12,7 +12,7 @@
 import { limits } from "../abi/limits.ts";
 import type { OpaquePart, Part } from "../abi/message.ts";
 import type { ModelReply, ModelRequest } from "../abi/model.ts";
-import { parseJson, type Json } from "../lib/json.ts";
+import { parseJson, type Json, type JsonObject } from "../lib/json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { troubleOf, type Trouble } from "./dialect.ts";
 import { frameReader } from "./frames.ts";
@@ -26,6 +26,13 @@ export interface Reply {
   readonly reply: ModelReply;
   readonly said: readonly OpaquePart[];
 }
+
+/** Some readers go by the name of an event and some by the type in its data: where both are said they have to agree. */
+export function namedAs(event: string, data: JsonObject): boolean {
+  return event === "message" || event === data.type;
+}
+
+export const misnamed: Meaning = { broken: "the name and the type of an event of its stream differ" };
 
 /** What a format makes of the events of one reply. */
 export interface Listener {

@@ -1,7 +1,8 @@
 /**
  * Messages for guests: hears and writes what agents on Anthropic's API read, in the events of its streams.
  *   HRD-2.1  A call is every block that the client is to act on (`tool_use`), and none that the provider runs itself.
- *   HRD-2.2  A stream begins once and empty, and its blocks come in order and once each: otherwise readers differ on what it holds.
+ *   HRD-2.2  A stream begins once and empty, its blocks come in order and once each, and its events are what they are named: otherwise readers
+ *            differ on what it holds.
  *   WRT-2.1  A heard stream goes on at the next block index, and a block left open is closed first.
  *   WRT-2.2  What is written reads as what was to be written; blocks of Anthropic's own go on verbatim.
  *   WRT-2.3  To ask again the reply stands behind the messages as it was said, and the answers to its calls behind it; all else stays.
@@ -10,7 +11,7 @@ import type { OpaquePart, Part } from "../abi/message.ts";
 import type { StopReason, Usage } from "../abi/model.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import type { CallAnswer, GuestFormat, Hearing, Question, ReplyWriter } from "./guest-format.ts";
-import { askedOf, hearing, type Meaning } from "./hearing.ts";
+import { askedOf, hearing, misnamed, namedAs, type Meaning } from "./hearing.ts";
 import { isToolUse, messageReader, messagesDialectName, readMessage, saidBlocks } from "./messages-reply.ts";
 import { messagesRequest } from "./messages-request.ts";
 import { hasText, jsonBytes, listOf, objectOf, str } from "./parts.ts";
@@ -58,7 +59,7 @@ function hearMessages(question: Question): Hearing {
   return hearing(question, {
     event(event, data) {
       if (!isObject(data)) return { broken: "an event of its stream is no object" };
-      const found = meaning(data);
+      const found = namedAs(event, data) ? meaning(data) : misnamed;
       if (typeof found === "object") return found;
       const error = reader.event(event, data);
       return error === null ? found : { error };

@@ -1,7 +1,8 @@
 /**
  * Responses for guests: hears and writes what agents on OpenAI's Responses API read, in the events of its streams.
  *   HRD-4.1  A call is every item that asks the client to act, from the first event that speaks of it, in whatever event it stands.
- *   HRD-4.2  The ways in which a stream tells its calls agree: as they began, as their arguments grew, as they were done, and at the end.
+ *   HRD-4.2  The ways in which a stream tells its calls agree: as they began, as their arguments grew, as they were done, and at the end; and its
+ *            events are what they are named.
  *   HRD-4.3  A response in one piece that is not finished is trouble, since its calls would be fetched by another way.
  *   WRT-5.3  To ask again the reply stands behind the input as it was said, and an output of its own kind for each call behind it; all else stays.
  *   WRT-5.4  A call that takes no text as its output is left out of what is asked again, and a word to the model says what became of it.
@@ -10,7 +11,7 @@ import type { OpaquePart } from "../abi/message.ts";
 import { canonical, isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { CallAnswer, GuestFormat, Hearing, Question } from "./guest-format.ts";
-import { askedOf, hearing, type Listener, type Meaning, type Reply } from "./hearing.ts";
+import { askedOf, hearing, misnamed, namedAs, type Listener, type Meaning, type Reply } from "./hearing.ts";
 import { jsonBytes, listOf, readArgs, str } from "./parts.ts";
 import { responsesRefusal, responsesRefusalEvent } from "./refusals.ts";
 import { isCallItem, isCallType, itemCall, readResponse, responseReader, saidItem } from "./responses-reply.ts";
@@ -33,12 +34,16 @@ function hearResponses(question: Question): Hearing {
   const reader = responseReader(request, same, () => undefined);
   const place = placeReader();
   const calls = callWatch();
+  /** What came of items that are not done. */
+  let growing = "";
 
   const listener: Listener = {
     event(event, data) {
       if (!isObject(data)) return { broken: "an event of its stream is no object" };
-      const meaning = calls.event(data);
+      const meaning = namedAs(event, data) ? calls.event(data) : misnamed;
       if (typeof meaning === "object") return meaning;
+      if (str(data.type).endsWith(".delta")) growing += str(data.delta);
+      else if (data.type === "response.output_item.done") growing = "";
       const error = reader.event(event, data);
       return error === null ? meaning : { error };
     },
@@ -55,7 +60,7 @@ function hearResponses(question: Question): Hearing {
       if (body.status === "queued" || body.status === "in_progress") return err(background);
       return ok({ reply: reply.value, said: listOf(body.output).map(saidItem) });
     },
-    sofar: () => reader.said(),
+    sofar: () => [...reader.said(), { type: "text", text: growing }],
     writer: (id) => responsesWriter(question, place.now(), id),
   };
   return hearing(question, listener);

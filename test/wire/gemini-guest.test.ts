@@ -17,14 +17,14 @@ function hear(events: readonly Json[]) {
   return pass(format.hear(asked), [Buffer.from(plain(events))]);
 }
 
-test("MOD-14.1 calls without an id go by their name, and by their place where a name comes twice", () => {
+test("MOD-13.1 calls without an id go by their name, and by their place where a name comes twice", () => {
   const call = (name: string, id?: string): Json => ({ functionCall: { name, args: {}, ...(id === undefined ? {} : { id }) } });
   const { reply } = heardOf(hear([response([call("a"), call("b", "b1")]), response([call("a")]), stop]));
   expect(reply.parts.map((part) => (part.type === "call" ? part.id : ""))).toEqual(["a", "b1", "a#2"]);
   expect(reply.stop).toBe("calls");
 });
 
-test("MOD-14.2 thoughts and the provider's own code are opaque, and cut texts are one", () => {
+test("MOD-13.2 thoughts and the provider's own code are opaque, and cut texts are one", () => {
   const { reply } = heardOf(pass(format.hear(asked), [Buffer.from(samples.gemini.stream)]));
   expect(reply.parts).toEqual([
     { type: "opaque", dialect: "gemini", value: { text: "The user wants weather.", thought: true } },
@@ -35,7 +35,7 @@ test("MOD-14.2 thoughts and the provider's own code are opaque, and cut texts ar
   ]);
 });
 
-test("MOD-14.3 a signature stays at the part that it came with", () => {
+test("MOD-13.3 a signature stays at the part that it came with", () => {
   const events = [
     response([{ text: "a" }]),
     response([{ text: "b" }]),
@@ -48,7 +48,7 @@ test("MOD-14.3 a signature stays at the part that it came with", () => {
   expect(heard.reply.parts).toEqual([{ type: "text", text: "abc" }]);
 });
 
-test("MOD-14.4 thinking is output, cached tokens are input, and a blocked prompt is a refusal", () => {
+test("MOD-13.4 thinking is output, cached tokens are input, and a blocked prompt is a refusal", () => {
   const { reply } = heardOf(pass(format.hear(asked), [Buffer.from(samples.gemini.stream)]));
   expect(reply.usage).toEqual({ inputTokens: 20, outputTokens: 45, cacheReadTokens: 8, cacheWriteTokens: 0, reported: true });
   const blocked = heardOf(hear([{ promptFeedback: { blockReason: "SAFETY" }, usageMetadata: { promptTokenCount: 4 } }]));

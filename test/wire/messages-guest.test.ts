@@ -67,6 +67,8 @@ test("HRD-2.2 blocks that come twice or out of order, and a stream that begins t
     [{ ...start, message: { ...start.message, content: [use] } }],
     [{ type: "message_start" }],
   ];
+  const other = named([start]).replace("event: message_start", "event: content_block_start");
+  expect(pass(format.hear(asked), [Buffer.from(other)])).toMatchObject({ out: "", end: { ok: false } });
   for (const events of bad)
     expect(hear([...events, ...stop("end_turn")]).end).toMatchObject({ ok: false, error: { told: false } });
 });

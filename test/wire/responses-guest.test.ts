@@ -113,7 +113,15 @@ test("HRD-4.2 a stream whose ways of telling a call differ is trouble", () => {
     [created, done(0, fn("{}", "c1")), done(0, fn("{}", "c2")), completed([fn("{}", "c2")])],
     [created, added(0, fn("")), completed([])],
   ];
+  const other = named([created]).replace("event: response.created", "event: response.output_item.added");
+  expect(pass(format.hear(asked), [Buffer.from(other)])).toMatchObject({ out: "", end: { ok: false } });
   for (const events of bad) expect(hear(events).end).toMatchObject({ ok: false, error: { told: false } });
+});
+
+test("HRD-4.2 what broke off counts with what its open items had grown to", () => {
+  const delta = { type: "response.output_text.delta", output_index: 0, delta: "one two three four five six seven" };
+  const { end } = hear([created, added(0, { type: "message", content: [] }), delta]);
+  expect(end.ok ? 0 : end.error.outputTokens).toBeGreaterThan(6);
 });
 
 test("HRD-4.3 a response in one piece that is not finished is trouble", () => {
