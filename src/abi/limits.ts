@@ -48,6 +48,14 @@ export const limits = {
   shellMemoryBytesMax: 1024 * 1024 * 1024,
   shellProcessesMax: 256,
   shellOutputBytesMax: 1024 * 1024,
+  /** A guest with all it starts; its temporary files and its home count as memory. */
+  guestMemoryBytesMax: 8 * 1024 * 1024 * 1024,
+  /** Threads count too. */
+  guestProcessesMax: 4_096,
+  /** How long a guest may take to end after SIGTERM. */
+  guestGraceMs: 3_000,
+  /** What the journal keeps of its command. */
+  guestCommandCharsMax: 8_000,
   /** Files and folders that a command of a session cannot open, because they look like secrets. */
   closedPathsMax: 256,
   /** What the changes of one session may take of the disk. */

@@ -20,7 +20,7 @@ export interface Manifest {
   readonly name: string;
   readonly version: string;
   readonly kind: "agent" | "body" | "guest";
-  /** agent: the system prompt, frozen. body: the name of a registered function. guest: the name of the guest and its command, as JSON. */
+  /** agent: the system prompt, frozen. body: the name of a registered function. guest: its name, as JSON; its command is the goal. */
   readonly instructions: string;
   /** `DRIVER` or `DRIVER/MODEL`; null takes the machine's default. */
   readonly cpu: string | null;

@@ -29,6 +29,7 @@ import { loadConfig, type Config } from "./config.ts";
 import { readConfigSources } from "./config-read.ts";
 import { serveControl } from "./control.ts";
 import { openCpus, type Cpus } from "./cpus.ts";
+import { endAllLost, openGuests, type Guests } from "./guests.ts";
 import { connectServers } from "./servers.ts";
 import { loadInstructions, preambles, type Instruction } from "./instructions.ts";
 import { findRoot, layoutOf, type Layout, type Surroundings } from "./layout.ts";
@@ -62,6 +63,7 @@ export interface Machine {
   readonly cpus: Cpus;
   readonly programs: Programs;
   readonly sessions: Sessions;
+  readonly guests: Guests;
   readonly instructions: readonly Instruction[];
   readonly log: LogDriver;
   readonly blobs: BlobDriver;
@@ -119,7 +121,7 @@ async function assemble(options: BootOptions, undo: Undo): Promise<Result<Machin
   const running: { now: Running | null } = { now: null };
   const parts = await gatherParts({ options, layout, inputs: inputs.value, stores: stores.value, running, undo });
   if (!parts.ok) return parts;
-  const { policies, cpus, sessions, steps } = parts.value;
+  const { policies, cpus, sessions, guests, steps } = parts.value;
   const ready = await prepareProcesses(recovered.value, cpus, inputs.value.programs);
   if (!ready.ok) return ready;
   const opened = openKernel(options, layout, inputs.value, stores.value, parts.value, recovered.value, undo);
@@ -128,16 +130,30 @@ async function assemble(options: BootOptions, undo: Undo): Promise<Result<Machin
   const policy = policies.engine;
   running.now = { kernel, policy };
   const digest = start(kernel, steps, policy, recovered.value.cut, clock);
+  endAllLost(kernel);
   const unfinished = await finish(filesDeps(layout, stores.value.blobs, clock, kernel));
   // Last of all that can fail: no process has run yet.
-  const control = await serveControl(layout.socket, kernel);
+  const control = await serveControl(layout.socket, kernel, guests);
   if (!control.ok) return control;
   undo.push(() => control.value.close());
   const { config, programs, instructions } = inputs.value;
   const loaded = [...inputs.value.findings, ...policies.findings, ...parts.value.findings];
   const findings = [...workspace.value, ...loaded, ...ready.value, ...unfinished];
   const resumed = options.processes === "leave" ? [] : kernel.resume();
-  const machine = { layout, config, kernel, policy, cpus, programs, sessions, instructions, ...stores.value, digest, steps };
+  const machine = {
+    layout,
+    config,
+    kernel,
+    policy,
+    cpus,
+    programs,
+    sessions,
+    guests,
+    instructions,
+    ...stores.value,
+    digest,
+    steps,
+  };
   return ok({ ...machine, findings, resumed, close: () => unwind(undo) });
 }
 
@@ -184,6 +200,7 @@ interface Gathering {
 
 interface Parts {
   readonly sessions: Sessions;
+  readonly guests: Guests;
   readonly handlers: readonly CallHandler[];
   readonly policies: LoadedPolicies;
   readonly cpus: Cpus;
@@ -204,6 +221,7 @@ async function gatherParts(gathering: Gathering): Promise<Result<Parts, SysError
   undo.push(() => servers.close());
   const sandbox = bwrapSandbox({ helper });
   const drivers = { layout, config, clock, sessions, sandbox, blobs: stores.blobs, running: () => running.now };
+  const guests = openGuests({ config, clock, sessions, sandbox, helper, kernel: () => running.now?.kernel ?? null });
   const handlers: readonly CallHandler[] = [...worldCalls(drivers), ...servers.calls];
   const specs = [...Object.values(kernelSpecs), ...handlers.map((handler) => handler.spec)];
   const policies = await loadPolicies({ layout, config, specs, engine: options.policyEngine, tick: () => performance.now() });
@@ -219,7 +237,7 @@ async function gatherParts(gathering: Gathering): Promise<Result<Parts, SysError
   undo.push(() => cpus.close());
   const callStep = bootStep("calls", sha256(canonical(specs)), 0, 0);
   const steps = [...inputs.steps, ...policies.value.steps, callStep, ...servers.steps];
-  return ok({ sessions, handlers, policies: policies.value, cpus, steps, findings: servers.findings });
+  return ok({ sessions, guests, handlers, policies: policies.value, cpus, steps, findings: servers.findings });
 }
 
 function openKernel(

@@ -1,6 +1,6 @@
 /**
  * Control: how a command in another terminal reaches the kernel that runs a workspace: a Unix socket in a folder only the user can enter.
- * One request and one answer a connection, each a line of JSON.
+ * One request and one answer a connection, each a line of JSON; only a launcher keeps its connection (guest-line.ts).
  *   BOO-11.1  The socket is made with mode 0600 in a folder of mode 0700; a stale one of a dead kernel is replaced under the lock.
  *   BOO-11.2  A request that is too long, is no JSON, or asks for something unknown is answered with EINVAL, and the kernel goes on.
  *   BOO-11.3  No kernel behind the socket is ENOENT, so that the caller can start its own.
@@ -15,6 +15,8 @@ import type { Signal } from "../abi/process.ts";
 import { isObject, parseJson, type Json } from "../lib/json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { Kernel } from "../kernel/kernel.ts";
+import { serveGuest } from "./guest-line.ts";
+import type { Guests } from "./guests.ts";
 
 export type ControlRequest =
   | { readonly op: "signal"; readonly pid: number; readonly signal: Signal; readonly by: string }
@@ -30,7 +32,7 @@ export interface ControlServer {
   close(): Promise<void>;
 }
 
-export async function serveControl(path: string, kernel: Kernel): Promise<Result<ControlServer, SysError>> {
+export async function serveControl(path: string, kernel: Kernel, guests: Guests): Promise<Result<ControlServer, SysError>> {
   try {
     rmSync(path, { force: true });
   } catch {
@@ -39,7 +41,12 @@ export async function serveControl(path: string, kernel: Kernel): Promise<Result
       "the control socket cannot be made: something else has its place in .daimon/run; move it away, or run daimon fsck",
     );
   }
-  const server = createServer((socket) => serve(socket, kernel));
+  const open = new Set<Socket>();
+  const server = createServer((socket) => {
+    open.add(socket);
+    socket.once("close", () => open.delete(socket));
+    serve(socket, kernel, guests);
+  });
   /** Created without rights for others from the first moment: the folder is 0700, the mask covers the socket itself. */
   const before = process.umask(0o177);
   const listening = await new Promise<Error | null>((resolve) => {
@@ -55,12 +62,13 @@ export async function serveControl(path: string, kernel: Kernel): Promise<Result
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
+        for (const socket of open) if (socket.timeout === 0) socket.destroy();
         rmSync(path, { force: true });
       }),
   });
 }
 
-function serve(socket: Socket, kernel: Kernel): void {
+function serve(socket: Socket, kernel: Kernel, guests: Guests): void {
   let text = "";
   socket.setEncoding("utf8");
   socket.setTimeout(answerTimeoutMs, () => socket.destroy());
@@ -69,10 +77,15 @@ function serve(socket: Socket, kernel: Kernel): void {
     text += piece;
     const end = text.indexOf("\n");
     if (end === -1 && text.length <= requestBytesMax) return;
+    const long = end === -1 || end > requestBytesMax;
+    const request = long ? undefined : parseJson(text.slice(0, end));
+    if (isObject(request) && request["op"] === "guest") {
+      socket.off("data", receive);
+      return void serveGuest(socket, request, text.slice(end + 1), guests);
+    }
     // What still comes is read and thrown away: the request is carried out once.
     socket.off("data", receive).resume();
-    const long = end === -1 || end > requestBytesMax;
-    const answer = long ? fail("EINVAL", "the request is too long") : answerTo(text.slice(0, end), kernel);
+    const answer = long ? fail("EINVAL", "the request is too long") : answerTo(request, kernel);
     void settled(answer, kernel).then((told) => socket.end(`${JSON.stringify(told)}\n`));
   };
   socket.on("data", receive);
@@ -83,8 +96,7 @@ async function settled(answer: Result<Json, SysError>, kernel: Kernel): Promise<
   return durable.ok || !answer.ok ? answer : durable;
 }
 
-function answerTo(line: string, kernel: Kernel): Result<Json, SysError> {
-  const request = parseJson(line);
+function answerTo(request: Json | undefined, kernel: Kernel): Result<Json, SysError> {
   if (!isObject(request)) return fail("EINVAL", "a request is a line of JSON");
   const { op, pid } = request;
   const nothing = (result: Result<void, SysError>): Result<Json, SysError> => (result.ok ? ok(null) : result);

@@ -68,6 +68,29 @@ const run = defineCommand({
   run: async (input, io: Io) => (await import("./run.ts")).run(input, io),
 });
 
+export const execOptions = {
+  budget: { type: "usd", summary: "spend at most this much on models" },
+  tokens: { type: "count", summary: "use at most this many tokens" },
+  calls: { type: "count", summary: "make at most this many calls" },
+  time: { type: "duration", summary: "run at most this long, then end it" },
+  net: { type: "choice", choices: ["none"], summary: "which network it has: none, as always today" },
+} as const satisfies OptionTable;
+
+const exec = defineCommand({
+  name: "exec",
+  summary: "run any program as a process, in a sandbox and on a copy of the workspace",
+  details:
+    "`daimon exec -- claude` starts the program where you stand, on your terminal, with its exit code. It sees the workspace at its own path as a " +
+    "copy-on-write session, an empty home, the system read-only and no network. When it has ended, `daimon diff`, `commit` and `rollback` show, keep or " +
+    "drop what it changed. With --json the closing report is JSON; it goes to standard error, since the output is the program's.",
+  options: execOptions,
+  positionals: [
+    { name: "command", summary: "the program and its arguments, as you would type them", many: true, complete: "file" },
+  ],
+  passthrough: true,
+  run: async (input, io: Io) => (await import("./exec.ts")).run(input, io),
+});
+
 export const psOptions = {
   all: { type: "flag", short: "a", summary: "also those that have ended" },
 } as const satisfies OptionTable;
@@ -336,6 +359,7 @@ export interface Listed extends Command<Io> {
 const all: readonly Command<Io>[] = [
   init,
   run,
+  exec,
   approve,
   ps,
   top,

@@ -9,6 +9,7 @@
 import { realpathSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { resolve } from "node:path";
+import { isatty } from "node:tty";
 import { fail, type SysError } from "../abi/errno.ts";
 import { didYouMean } from "../boot/suggest.ts";
 import { systemClock } from "../drivers/clock/system.ts";
@@ -21,8 +22,8 @@ import { palette, type Screen } from "./term/screen.ts";
 
 /** Runs one command line; the result is the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
-  const out = pipe(process.stdout);
-  const err = pipe(process.stderr);
+  const out = pipe(1, () => process.stdout);
+  const err = pipe(2, () => process.stderr);
   // Until the options are read, the words themselves tell how errors are to look.
   const typed = argv.slice(0, argv.includes("--") ? argv.indexOf("--") : argv.length);
   const noColour = typed.includes("--no-color");
@@ -132,20 +133,29 @@ function ioOf(
   };
 }
 
-/** A stream that goes silent once its reader is gone. */
-function pipe(stream: NodeJS.WriteStream): Screen {
-  let open = true;
-  stream.on("error", () => (open = false));
+/**
+ * A stream that goes silent once its reader is gone. It is opened when it is first needed: that makes a pipe non-blocking for all who share it, and a
+ * guest is one of them.
+ */
+function pipe(descriptor: number, stream: () => NodeJS.WriteStream): Screen {
+  const isTTY = isatty(descriptor);
+  let silent = false;
+  let opened: NodeJS.WriteStream | null = null;
+  const open = (): NodeJS.WriteStream => {
+    opened ??= stream().on("error", () => (silent = true));
+    return opened;
+  };
   return {
-    write: (text) => open && stream.write(text),
-    get isTTY() {
-      return stream.isTTY;
+    isTTY,
+    write: (text) => {
+      const to = open();
+      return !silent && to.write(text);
     },
     get columns() {
-      return stream.columns;
+      return isTTY ? open().columns : undefined;
     },
     get rows() {
-      return stream.rows;
+      return isTTY ? open().rows : undefined;
     },
   };
 }

@@ -2,6 +2,7 @@
  * Workspace: how commands reach one: by looking, through the kernel that runs it, or by starting one for a while.
  *   CLI-5.1  A command that looks takes no lock and starts nothing.
  *   CLI-5.2  A kernel that a command started is closed before the command ends, however it ends.
+ *   CLI-5.5  A kernel on which guests of other terminals run stays until they have ended, or an interrupt says that they must.
  *   CLI-5.4  Nobody is asked through a socket of a workspace that is not ours.
  *   CLI-5.3  A process is named by its number; anything else is EINVAL, and a number without a process ENOENT.
  */
@@ -16,7 +17,8 @@ import { checkWorkspace } from "../boot/provenance.ts";
 import type { Proc, Table } from "../kernel/table.ts";
 import type { Json } from "../lib/json.ts";
 import { ok, type Result } from "../lib/result.ts";
-import { printFinding, type Io } from "./io.ts";
+import { interrupts, unless } from "./interrupt.ts";
+import { note, printFinding, type Io } from "./io.ts";
 
 export interface StartOptions {
   readonly cpu?: string | undefined;
@@ -54,6 +56,7 @@ export async function withMachine<T>(
   try {
     for (const finding of machine.findings) printFinding(io, finding);
     result = await work(machine);
+    await othersEnd(machine, io);
   } finally {
     await machine.close();
   }
@@ -61,6 +64,18 @@ export async function withMachine<T>(
   /** What the last flush could not keep is not done, whatever was said before. */
   const { failure } = machine.kernel.recorder;
   return result.ok && failure !== null ? { ok: false, error: failure } : result;
+}
+
+/** Guests of other terminals run on this kernel: it stays for them, until the person has had enough. */
+async function othersEnd({ guests }: Machine, io: Io): Promise<void> {
+  if (guests.running.length === 0) return;
+  note(
+    io,
+    `process ${guests.running.join(", ")} of another terminal still runs on this kernel, which stays for it; Ctrl-C ends both`,
+  );
+  const interrupt = interrupts(io.host);
+  await unless(interrupt, guests.idle());
+  interrupt.close();
 }
 
 /** Asks the running kernel; where none runs, starts one that leaves the processes where they are. */

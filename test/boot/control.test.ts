@@ -116,7 +116,9 @@ describe("control", () => {
 
   it("BOO-11.5  an answer that could not be written is an error, and not acknowledged", async () => {
     const asks = () => ok(calls(["ask", { question: "?" }]));
-    const file = path.join(workspace().folder, "socket");
+    const where = workspace();
+    const { guests } = await up(where);
+    const file = path.join(where.folder, "socket");
     for (const [failWrite, told] of [
       [100, { ok: true, value: null }],
       [4, { ok: false, error: { errno: "ENOSPC" } }],
@@ -126,7 +128,7 @@ describe("control", () => {
       const pid = machine.spawn({});
       await settled(machine, pid, "parked");
       expect(machine.log.next).toBe(4);
-      const control = must(await serveControl(file, kernel));
+      const control = must(await serveControl(file, kernel, guests));
       const answer = { park: 1, allow: true, text: "blue", by: "test", raise: null };
       expect(await askKernel(file, { op: "answer", pid, answer })).toMatchObject(told);
       await control.close();

@@ -6,11 +6,12 @@
  *   SBX-5.3  Output is kept to the bound per stream, half from the head and half from the tail, with a line that says what was dropped.
  */
 import { spawn, type ChildProcess } from "node:child_process";
-import { closeSync, constants, openSync, readFileSync } from "node:fs";
+import { closeSync, constants, openSync } from "node:fs";
 import { Socket } from "node:net";
 import type { SandboxCommand } from "../../abi/sandbox.ts";
 import type { Cgroup } from "./cgroup.ts";
 import type { RunReply } from "./wire.ts";
+import { childrenOf, signalTo } from "./process-tree.ts";
 import { orders, profile, seccompFd, controlFd, type ProfileSpec } from "./profile.ts";
 
 export interface CellSpec extends ProfileSpec {
@@ -119,7 +120,7 @@ export class Cell {
     const pid = this.#child.pid;
     if (pid === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const [first] = childrenOf(pid);
-    if (first === undefined || !signalTo(first)) this.#child.kill("SIGKILL");
+    if (first === undefined || !signalTo(first, "SIGKILL")) this.#child.kill("SIGKILL");
   }
 
   /** bubblewrap and the waiting shell: all there are before the order comes. */
@@ -135,22 +136,6 @@ export class Cell {
 
 /** bubblewrap and the waiting shell count in the group but are not the command's. */
 const firstProcesses = 2;
-
-function signalTo(pid: number): boolean {
-  try {
-    return process.kill(pid, "SIGKILL");
-  } catch {
-    return false;
-  }
-}
-
-function childrenOf(pid: number): number[] {
-  try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);
-  } catch {
-    return [];
-  }
-}
 
 interface Pipe {
   readonly read: number;

@@ -14,6 +14,8 @@ interface Version {
 }
 
 export interface Cgroup {
+  /** A process joins by writing its id into each of them. */
+  readonly joins: readonly string[];
   add(pids: readonly number[]): boolean;
   limit(processesMax: number, memoryBytesMax: number): boolean;
   remove(): void;
@@ -64,9 +66,10 @@ function create(version: Version, name: string): Cgroup | null {
   } catch {
     return null;
   }
+  const joins = folders.map((folder) => `${folder}/cgroup.procs`);
   return {
-    add: (pids) =>
-      attempt(() => folders.forEach((folder) => pids.forEach((pid) => writeFileSync(`${folder}/cgroup.procs`, `${pid}`)))),
+    joins,
+    add: (pids) => attempt(() => joins.forEach((file) => pids.forEach((pid) => writeFileSync(file, `${pid}`)))),
     limit: (processesMax, memoryBytesMax) =>
       attempt(() => {
         setExisting(`${version.pids}/${name}/${version.pidsFile}`, processesMax);

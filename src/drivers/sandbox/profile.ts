@@ -5,6 +5,7 @@
  *   SBX-3.2  Writable are the workspace, a private /tmp and a private /dev/shm; the latter two are bounded in size.
  *   SBX-3.3  Every namespace is new: no network, no other process, no shared memory or host name of the host's.
  *   SBX-3.4  The environment is built from nothing; only names and values the caller gave are added.
+ *   SBX-3.7  No descriptor of the host's is open inside but those made for the sandbox.
  *   SBX-3.5  No argument, folder or variable of the command can become a word of the script: all are quoted.
  *   SBX-3.6  A closed file or folder of the workspace is covered by an empty one that nobody may open, and cannot be moved, linked or removed.
  */
@@ -44,13 +45,19 @@ const etcFromHost = [
   "magic",
   "mime.types",
 ];
+const homeOfCommands = "/tmp/home";
 /** The names of the account files made by us; their contents are `etcFiles`. */
-export const etcFiles: Readonly<Record<string, string>> = {
-  passwd: "root:x:0:0:root:/nonexistent:/usr/sbin/nologin\nagent:x:1000:1000:agent:/tmp/home:/bin/bash\n",
-  group: "root:x:0:\nagent:x:1000:\n",
-  hosts: "127.0.0.1 localhost daimon\n::1 localhost\n",
-  "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
-};
+export const etcFiles = accountFiles(homeOfCommands);
+
+/** Where the one account of a sandbox has its home, and where the few services of a host without a network are. */
+export function accountFiles(home: string): Readonly<Record<string, string>> {
+  return {
+    passwd: `root:x:0:0:root:/nonexistent:/usr/sbin/nologin\nagent:x:1000:1000:agent:${home}:/bin/bash\n`,
+    group: "root:x:0:\nagent:x:1000:\n",
+    hosts: "127.0.0.1 localhost daimon\n::1 localhost\n",
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+  };
+}
 
 /** Arguments of bubblewrap for a sandbox whose first program is a shell that waits for its orders on the control descriptor. */
 export function profile(spec: ProfileSpec): string[] {
@@ -61,19 +68,39 @@ export function profile(spec: ProfileSpec): string[] {
     ...["--as-pid-1", "--die-with-parent", "--new-session", "--cap-drop", "ALL"],
     ...(spec.seccomp ? ["--seccomp", String(seccompFd)] : ["--disable-userns"]),
     ...["--size", small, "--tmpfs", "/"],
-    ...["--perms", "0755", "--dir", "/etc", "--ro-bind", "/usr", "/usr"],
-    ...systemFolders.flatMap(systemFolder),
+    ...systemMounts(),
     ...Object.keys(etcFiles).flatMap((name) => ["--ro-bind", `${spec.etc}/${name}`, `/etc/${name}`]),
-    ...etcFromHost.flatMap((name) => ["--ro-bind-try", `/etc/${name}`, `/etc/${name}`]),
     ...["--proc", "/proc", "--dev", "/dev", "--size", size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"],
-    ...["--size", size, "--tmpfs", "/tmp", "--dir", "/tmp/home", "--dir", "/var", "--symlink", "/tmp", "/var/tmp"],
+    ...["--size", size, "--tmpfs", "/tmp", "--dir", homeOfCommands, "--dir", "/var", "--symlink", "/tmp", "/var/tmp"],
     ...["--bind", spec.root, workspace],
     ...spec.closed.flatMap(({ path, type }) => ["--ro-bind", `${spec.covers}/${type}`, `${workspace}/${path}`]),
     ...["--remount-ro", "/", "--chdir", workspace],
     ...["--clearenv", "--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"],
-    ...["--setenv", "HOME", "/tmp/home", "--setenv", "USER", "agent", "--setenv", "LANG", "C.UTF-8", "--setenv", "TERM", "dumb"],
+    ...[
+      "--setenv",
+      "HOME",
+      homeOfCommands,
+      "--setenv",
+      "USER",
+      "agent",
+      "--setenv",
+      "LANG",
+      "C.UTF-8",
+      "--setenv",
+      "TERM",
+      "dumb",
+    ],
     ...["--setenv", "TMPDIR", "/tmp"],
     ...["--", "/bin/bash", "--norc", "--noprofile", "-c", waiting],
+  ];
+}
+
+/** The programs of the system, and of /etc the few files that they need. */
+export function systemMounts(): string[] {
+  return [
+    ...["--perms", "0755", "--dir", "/etc", "--ro-bind", "/usr", "/usr"],
+    ...systemFolders.flatMap(systemFolder),
+    ...etcFromHost.flatMap((name) => ["--ro-bind-try", `/etc/${name}`, `/etc/${name}`]),
   ];
 }
 
@@ -91,7 +118,7 @@ function systemFolder(path: string): string[] {
  * One byte says that the sandbox stands; then the orders come as one NUL-terminated text. This shell stays the sandbox's first process
  * and collects what the command leaves behind; with a first process of bubblewrap's own, the ended sandbox would be left to the host's init.
  */
-const waiting = `printf r >&${controlFd}; IFS= read -r -d '' -u ${controlFd} s; eval "$s"; exit`;
+const waiting = `${closeOthers([controlFd])}printf r >&${controlFd}; IFS= read -r -d '' -u ${controlFd} s; eval "$s"; exit`;
 
 /** Reading byte by byte is slow, so a long order is fetched whole by a short one. */
 const longOrderBytes = 8 * 1024;
@@ -113,6 +140,11 @@ export function orders(command: SandboxCommand, fileBytesMax: number): Buffer {
   const text = lines.join("\n");
   if (text.length < longOrderBytes) return Buffer.from(`${text}\0`);
   return Buffer.from(`eval "$(/usr/bin/head -c ${Buffer.byteLength(text)} <&${controlFd})"\0${text}`);
+}
+
+/** Whoever starts a sandbox may hold open what nobody told it about: Node hands on what its own parent left open above a gap. */
+export function closeOthers(kept: readonly number[]): string {
+  return `for f in /proc/self/fd/*; do f=\${f##*/}; case $f in ${[0, 1, 2, ...kept].join("|")});; *) eval "exec $f>&-";; esac; done; `;
 }
 
 /** One word for the shell, whatever it holds; NUL is refused before. */

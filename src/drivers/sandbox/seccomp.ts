@@ -4,6 +4,7 @@
  * Source: Linux seccomp_filter(2), struct sock_filter; system call tables of x86-64 and of asm-generic (aarch64).
  *   SBX-2.1  Mounts, new namespaces, kernel keys, bpf, perf, userfaultfd, io_uring, modules, ptrace and handles are refused with EPERM.
  *   SBX-2.2  Sockets are local, IP or netlink; every other family is refused, because VSOCK and the like cross network namespaces.
+ *   SBX-2.4  A guest may nest sandboxes of its own, so for it namespaces and mounts are open; all else is refused as for a command.
  *   SBX-2.3  A foreign architecture is killed, the x32 table refused, and pushing input into a terminal (TIOCSTI, TIOCLINUX) refused.
  */
 
@@ -33,6 +34,15 @@ const arm64: Table = {
   open_by_handle_at: 265, clock_adjtime: 266, setns: 268, process_vm_readv: 270, process_vm_writev: 271, kcmp: 272,
   finit_module: 273, bpf: 280, userfaultfd: 282, kexec_file_load: 294, ...common,
 }; // prettier-ignore
+
+/** What a sandbox is made of: a guest may bring its own. */
+const nesting: readonly string[] = [
+  "mount", "umount2", "pivot_root", "chroot", "sethostname", "setdomainname", "unshare", "setns", "open_tree", "move_mount", "fsopen",
+  "fsconfig", "fsmount", "fspick", "mount_setattr",
+]; // prettier-ignore
+
+/** command: one command of a process · guest: a program that runs for long and may sandbox what it starts. */
+export type FilterFor = "command" | "guest";
 
 interface Machine {
   readonly audit: number;
@@ -71,7 +81,7 @@ const archAt = 4;
 const argument = (index: number): number => 16 + 8 * index;
 
 /** The filter for a machine as Node names it; null where we have no table, and then nested namespaces are disabled by bubblewrap itself. */
-export function seccompFilter(arch: string): Buffer | null {
+export function seccompFilter(arch: string, who: FilterFor = "command"): Buffer | null {
   const machine = machines[arch];
   if (machine === undefined) return null;
   const code: number[][] = [];
@@ -84,18 +94,21 @@ export function seccompFilter(arch: string): Buffer | null {
     add(jumpAtLeast, 0x40000000, 0, 1);
     add(give, refuse(enosys));
   }
-  for (const number of Object.values(machine.denied)) {
+  for (const [name, number] of Object.entries(machine.denied)) {
+    if (who === "guest" && nesting.includes(name)) continue;
     add(jumpEqual, number, 0, 1);
     add(give, refuse(eperm));
   }
-  // The C library falls back to clone(), whose flags a filter can see; those of clone3() lie behind a pointer.
-  add(jumpEqual, clone3, 0, 1);
-  add(give, refuse(enosys));
-  add(jumpEqual, machine.clone, 0, 4);
-  add(load, argument(0));
-  add(jumpBits, namespaceFlags, 0, 1);
-  add(give, refuse(eperm));
-  add(give, allow);
+  if (who === "command") {
+    // The C library falls back to clone(), whose flags a filter can see; those of clone3() lie behind a pointer.
+    add(jumpEqual, clone3, 0, 1);
+    add(give, refuse(enosys));
+    add(jumpEqual, machine.clone, 0, 4);
+    add(load, argument(0));
+    add(jumpBits, namespaceFlags, 0, 1);
+    add(give, refuse(eperm));
+    add(give, allow);
+  }
   add(jumpEqual, machine.socket, 0, 3 + families.length);
   add(load, argument(0));
   families.forEach((family, index) => add(jumpEqual, family, families.length - index, 0));

@@ -20,7 +20,13 @@ export type Request =
 export type ZygoteMode = "mounts" | "plain";
 
 export type Reply =
-  | { readonly op: "hello"; readonly id: 0; readonly mode: ZygoteMode; readonly limits: "cgroup" | "rlimit" }
+  | {
+      readonly op: "hello";
+      readonly id: 0;
+      readonly mode: ZygoteMode;
+      readonly limits: "cgroup" | "rlimit";
+      readonly covers: string;
+    }
   | { readonly op: "done"; readonly id: number }
   | { readonly op: "measured"; readonly id: number; readonly usage: Usage }
   | { readonly op: "ran"; readonly id: number; readonly result: RunReply }

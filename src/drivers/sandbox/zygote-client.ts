@@ -19,11 +19,19 @@ export interface Answer {
   readonly payload: Buffer;
 }
 
-interface Live {
-  readonly child: ChildProcess;
+/** The helper as others may use it. */
+export interface Zygote {
   readonly pid: number;
   readonly mode: ZygoteMode;
   readonly limits: "cgroup" | "rlimit";
+  /** Whether its mounts lie in a user namespace of its own. */
+  readonly userNamespace: boolean;
+  /** A folder with an empty `file` and an empty `folder` that nobody may open. */
+  readonly covers: string;
+}
+
+interface Live extends Zygote {
+  readonly child: ChildProcess;
 }
 
 interface Pending {
@@ -55,9 +63,7 @@ export class ZygoteClient {
     return this.#live?.pid ?? null;
   }
 
-  async start(): Promise<
-    Result<{ readonly pid: number; readonly mode: ZygoteMode; readonly limits: "cgroup" | "rlimit" }, SysError>
-  > {
+  async start(): Promise<Result<Zygote, SysError>> {
     if (this.#closed) return fail("EIO", "the sandbox helper was closed with its kernel");
     if (this.#live !== null) return ok(this.#live);
     this.#starting ??= this.#start().finally(() => (this.#starting = null));
@@ -139,7 +145,8 @@ export class ZygoteClient {
         for (const { header, payload } of read(piece)) {
           if (header.op === "hello") {
             hold(child, false);
-            resolve(ok({ child, pid: child.pid ?? 0, mode: header.mode, limits: header.limits }));
+            const { mode: owned, limits, covers } = header;
+            resolve(ok({ child, pid: child.pid ?? 0, mode: owned, limits, covers, userNamespace: prefix.includes("--user") }));
           } else this.#answer(header, payload);
         }
       });

@@ -13,13 +13,13 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, wri
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { SandboxCommand } from "../../abi/sandbox.ts";
-import { at, closeTree, openTree } from "../files/tree.ts";
 import { usageOf } from "../files/usage.ts";
 import { Turn } from "../../lib/turn.ts";
 import { Cell } from "./cell.ts";
 import { cgroups } from "./cgroup.ts";
+import { standingAt } from "./covers.ts";
 import { watchGrowth } from "./growth.ts";
-import { etcFiles, type Closed, type ProfileSpec } from "./profile.ts";
+import { etcFiles, type ProfileSpec } from "./profile.ts";
 import { seccompFilter } from "./seccomp.ts";
 import { encodeFrame, frameReader, type ZygoteMode, type Reply, type Request } from "./wire.ts";
 
@@ -166,7 +166,7 @@ function serve(mode: ZygoteMode, bubblewrap: string): void {
       else serving(header.id, unmount(header.id, header.view));
     }
   });
-  send({ op: "hello", id: 0, mode, limits: group === null ? "rlimit" : "cgroup" });
+  send({ op: "hello", id: 0, mode, limits: group === null ? "rlimit" : "cgroup", covers });
 }
 
 const systemPath = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -199,30 +199,13 @@ interface CellPlace extends Pick<ProfileSpec, "root" | "closed" | "memoryBytesMa
   readonly key: string;
 }
 
-/**
- * Only what stands there is covered: bubblewrap would make a file of the command's for what does not, and follow a link on the way.
- * null where that cannot be told.
- */
+/** null where it cannot be told what stands at the closed paths. */
 function placeOf({ root, closed, memoryBytesMax }: SandboxCommand): CellPlace | null {
-  const standing: Closed[] = [];
-  const key: (string | number)[] = [root, memoryBytesMax];
-  const tree = openTree(root, null, "none");
-  if (!tree.ok) return null;
-  try {
-    for (const path of closed) {
-      const found = at(tree.value, path, { last: "keep" }, (place) => place.stat);
-      if (!found.ok && found.error.errno !== "ENOENT" && found.error.errno !== "EACCES") return null;
-      const stat = found.ok ? found.value : null;
-      const covered = standing.some((above) => path.startsWith(`${above.path}/`));
-      if (stat === null || stat.isSymbolicLink() || covered) continue;
-      standing.push({ path, type: stat.isDirectory() ? "folder" : "file" });
-      // A cover goes with the file it lies on, so a waiting cell is of no use once another stands there.
-      key.push(path, stat.ino, stat.ctimeMs);
-    }
-  } finally {
-    closeTree(tree.value);
-  }
-  return { root, closed: standing, memoryBytesMax, key: key.join("\0") };
+  const standing = standingAt(root, closed);
+  if (standing === null) return null;
+  // A cover goes with the file it lies on, so a waiting cell is of no use once another stands there.
+  const marks = standing.flatMap(({ path, mark }) => [path, mark]);
+  return { root, closed: standing, memoryBytesMax, key: [root, memoryBytesMax, ...marks].join("\0") };
 }
 
 /** Named pipes are made in batches and used again once both ends are closed. */

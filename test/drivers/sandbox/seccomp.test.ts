@@ -73,6 +73,19 @@ describe.each([
     for (const flag of [0x10000000, 0x20000, 0x40000000]) expect(of(numbers.clone, 0x11 | flag)).toBe(refused(1));
   });
 
+  test("SBX-2.4 for a guest namespaces and mounts are open, and nothing else", () => {
+    const open = seccompFilter(arch, "guest") ?? Buffer.alloc(0);
+    const guest = (number: number, ...args: number[]): number => decide(open, audit, number, args);
+    for (const name of ["mount", "unshare"] as const) expect(guest(numbers[name])).toBe(allow);
+    for (const flag of [0x10000000, 0x20000, 0x40000000]) expect(guest(numbers.clone, 0x11 | flag)).toBe(allow);
+    expect(guest(435)).toBe(allow);
+    for (const name of ["keyctl", "ptrace", "bpf"] as const) expect(guest(numbers[name])).toBe(refused(1));
+    expect(guest(425)).toBe(refused(1));
+    expect(guest(numbers.socket, 40)).toBe(refused(97));
+    for (const request of [0x5412, 0x541c]) expect(guest(numbers.ioctl, 0, request)).toBe(refused(1));
+    expect(decide(open, 0x40000003, numbers.read)).toBe(kill);
+  });
+
   test("SBX-2.2 only local, IP and netlink sockets", () => {
     for (const family of [1, 2, 10, 16]) expect(of(numbers.socket, family)).toBe(allow);
     for (const family of [0, 3, 17, 38, 40, 44]) expect(of(numbers.socket, family)).toBe(refused(97));

@@ -1,0 +1,157 @@
+/**
+ * daimon exec: any program as a guest process: in a sandbox of its own, on a copy-on-write session, on the person's terminal.
+ * Where a kernel runs the workspace already the guest becomes a process of that one, else of a kernel that is started for it.
+ *   CLI-40.1  The program is looked up and the plan made before anything is written; without a sandbox nothing is run.
+ *   CLI-40.2  Standard streams and the terminal are the program's while it runs; an interrupt at the keyboard is its alone.
+ *   CLI-40.3  The exit code is the program's; where daimon ended it, the errno's.
+ *   CLI-40.4  Of the person's environment it gets what describes terminal, language and time zone, and no other variable.
+ *   CLI-40.5  The last line, on standard error, tells what it cost, what was refused, how many files it changed, and what to type next.
+ *   CLI-40.6  SIGTERM and SIGHUP end the program as `daimon kill` does.
+ */
+import { realpathSync, writeSync } from "node:fs";
+import { basename } from "node:path";
+import { errnos, type SysError } from "../abi/errno.ts";
+import { limits } from "../abi/limits.ts";
+import type { GuestPlan } from "../abi/sandbox.ts";
+import { askForGuest } from "../boot/guest-line.ts";
+import type { GuestAsk, GuestReport, HeldGuest } from "../boot/guests.ts";
+import { checkWorkspace } from "../boot/provenance.ts";
+import { launchGuest } from "../drivers/sandbox/guest-launch.ts";
+import { checkRoot } from "../drivers/sandbox/guest-places.ts";
+import { findProgram } from "../drivers/sandbox/guest-program.ts";
+import { ok, type Result } from "../lib/result.ts";
+import type { execOptions } from "./commands.ts";
+import { note, type Io } from "./io.ts";
+import type { Input } from "./term/args.ts";
+import { formatDuration, formatUsd, many } from "./term/format.ts";
+import { holdTerminal } from "./term/hold.ts";
+import { inertJson } from "./term/inert-json.ts";
+import type { Screen } from "./term/screen.ts";
+import { layoutHere, withMachine } from "./workspace.ts";
+
+export async function run(input: Input<typeof execOptions>, given: Io): Promise<Result<number, SysError>> {
+  const io = { ...given, err: direct(given.err) };
+  const layout = layoutHere(io);
+  const plan = planOf(input.rest, layout.root, io);
+  if (!plan.ok) return plan;
+  const standing = checkWorkspace(layout);
+  if (!standing.ok) return standing;
+  const ask = askOf(input);
+  const opened = await askForGuest(layout.socket, ask);
+  if (opened.ok || opened.error.errno !== "ENOENT") return opened.ok ? await perform(opened.value, plan.value, io) : opened;
+  return await withMachine(io, { processes: "leave" }, async ({ guests }) => {
+    const own = await guests.open(ask);
+    return own.ok ? await perform(own.value, plan.value, io) : own;
+  });
+}
+
+/** Straight to the descriptor: Node's stream would make a pipe non-blocking under the program that shares it. */
+function direct(screen: Screen): Screen {
+  const write = (text: string | Uint8Array): void => {
+    try {
+      writeSync(2, typeof text === "string" ? Buffer.from(text) : text);
+    } catch {
+      // Nobody reads it any more.
+    }
+  };
+  return { write, isTTY: screen.isTTY };
+}
+
+function planOf([word = "", ...words]: readonly string[], root: string, io: Io): Result<GuestPlan, SysError> {
+  const { cwd, env } = io.world;
+  const standing = checkRoot(root);
+  if (!standing.ok) return standing;
+  const home = realOf(io.world.home);
+  const program = findProgram(word, { root, cwd, home, path: env["PATH"] ?? "" });
+  if (!program.ok) return program;
+  const { file, shown, links, path } = program.value;
+  return ok({
+    argv: [file, ...words],
+    root,
+    cwd,
+    home,
+    env: { ...describing(env), PATH: path },
+    files: [],
+    shown,
+    links,
+    doors: [],
+    memoryBytesMax: limits.guestMemoryBytesMax,
+    processesMax: limits.guestProcessesMax,
+  });
+}
+
+function realOf(folder: string): string {
+  try {
+    return realpathSync(folder);
+  } catch {
+    return folder;
+  }
+}
+
+function describing(env: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> {
+  const told = Object.entries(env).filter(
+    (pair): pair is [string, string] =>
+      pair[1] !== undefined && /^(?:TERM|COLORTERM|NO_COLOR|LANG|LANGUAGE|LC_[A-Z]+|TZ)$/.test(pair[0]),
+  );
+  return Object.fromEntries(told);
+}
+
+function askOf({ rest, options }: Input<typeof execOptions>): GuestAsk {
+  return {
+    name: basename(rest[0] ?? ""),
+    command: rest,
+    limits: {
+      costUsd: options.budget ?? null,
+      tokens: options.tokens ?? null,
+      calls: options.calls ?? null,
+      timeMs: options.time ?? null,
+    },
+  };
+}
+
+async function perform(held: HeldGuest, plan: GuestPlan, io: Io): Promise<Result<number, SysError>> {
+  const { stage, doors } = held.open;
+  const release = holdTerminal(io.host);
+  const launched = await launchGuest({ plan: { ...plan, doors }, stage, streams: ["inherit", "inherit", "inherit"] });
+  if (!launched.ok) {
+    release(false);
+    await held.ended(launched);
+    return launched;
+  }
+  const { end, hold, ended } = launched.value;
+  held.orders((order) => (order === "end" ? end() : hold(order === "hold")));
+  const stops = ["SIGTERM", "SIGHUP"] as const;
+  for (const signal of stops) io.host.on(signal, end);
+  const over = await ended;
+  for (const signal of stops) io.host.off(signal, end);
+  release(!over.ok || over.value.exitCode > signalled);
+  const report = await held.ended(over);
+  if (!over.ok) return over;
+  if (!report.ok) return report;
+  const code = codeOf(report.value, over.value.exitCode);
+  tell(report.value, code, io);
+  return ok(code);
+}
+
+/** Exit codes above it tell of a signal. */
+const signalled = 128;
+
+function codeOf({ summary: { exit } }: GuestReport, own: number): number {
+  return exit === null || exit.ok ? own : errnos[exit.error.errno].exit;
+}
+
+function tell({ summary, changes }: GuestReport, code: number, io: Io): void {
+  const { pid, name, exit, spend, step, refused } = summary;
+  const next = changes === 0 ? [`daimon log ${pid}`] : [`daimon diff ${pid}`, `daimon commit ${pid}`, `daimon rollback ${pid}`];
+  if (io.json) {
+    const cost = { usd: spend.costUsd, tokens: spend.tokens, calls: spend.calls, timeMs: spend.timeMs };
+    io.err.write(
+      `${inertJson({ pid, program: name, exit: code, status: exit, cost, modelCalls: step, refused, changes, next })}\n`,
+    );
+    return;
+  }
+  const how = exit === null || exit.ok ? `ended with ${code}` : `was ended: ${exit.error.message}`;
+  note(io, `${name} (pid ${pid}) ${how}`);
+  const cost = `${formatUsd(spend.costUsd)} · ${many(step, "model call")} · ${many(spend.calls, "tool call")} · ${refused} refused`;
+  note(io, `${cost} · ${many(changes, "changed file")} · ${formatDuration(spend.timeMs)} · next: ${next.join(", ")}`);
+}
