@@ -86,7 +86,7 @@ function planOf(root: string, home: string): GuestPlan {
 
 async function guest({ guests }: Machine, plan: GuestPlan): Promise<number> {
   const start = performance.now();
-  const held = await guests.open({ name: "true", command: ["true"], limits: noLimits });
+  const held = await guests.open({ name: "true", command: ["true"], cwd: plan.cwd, limits: noLimits });
   if (!held.ok) throw new Error(held.error.message);
   const running = await launchGuest({ plan, stage: held.value.open.stage, streams: ["ignore", "ignore", "ignore"] });
   if (!running.ok) throw new Error(running.error.message);

@@ -7,6 +7,7 @@
  *   BOO-1.4  Processes that had not ended go on where they were.
  */
 import { randomBytes, randomInt } from "node:crypto";
+import * as path from "node:path";
 import type { Clock } from "../abi/clock.ts";
 import type { BootStep } from "../abi/entry.ts";
 import type { SysError } from "../abi/errno.ts";
@@ -31,6 +32,7 @@ import { serveControl } from "./control.ts";
 import { openCpus, type Cpus } from "./cpus.ts";
 import { endAllLost, openGuests, type Guests } from "./guests.ts";
 import { connectServers } from "./servers.ts";
+import type { OpenModelDoor } from "./model-door.ts";
 import { loadInstructions, preambles, type Instruction } from "./instructions.ts";
 import { findRoot, layoutOf, type Layout, type Surroundings } from "./layout.ts";
 import { acquireLock, readIdentity } from "./lock.ts";
@@ -221,7 +223,6 @@ async function gatherParts(gathering: Gathering): Promise<Result<Parts, SysError
   undo.push(() => servers.close());
   const sandbox = bwrapSandbox({ helper });
   const drivers = { layout, config, clock, sessions, sandbox, blobs: stores.blobs, running: () => running.now };
-  const guests = openGuests({ config, clock, sessions, sandbox, helper, kernel: () => running.now?.kernel ?? null });
   const handlers: readonly CallHandler[] = [...worldCalls(drivers), ...servers.calls];
   const specs = [...Object.values(kernelSpecs), ...handlers.map((handler) => handler.spec)];
   const policies = await loadPolicies({ layout, config, specs, engine: options.policyEngine, tick: () => performance.now() });
@@ -235,9 +236,37 @@ async function gatherParts(gathering: Gathering): Promise<Result<Parts, SysError
     chosen: options.cpu,
   });
   undo.push(() => cpus.close());
+  const kernel = (): Kernel | null => running.now?.kernel ?? null;
+  const modelDoor = doorOpener(gathering, cpus, kernel);
+  const guests = openGuests({ config, clock, sessions, sandbox, helper, kernel, root: layout.root, modelDoor });
   const callStep = bootStep("calls", sha256(canonical(specs)), 0, 0);
   const steps = [...inputs.steps, ...policies.value.steps, callStep, ...servers.steps];
   return ok({ sessions, guests, handlers, policies: policies.value, cpus, steps, findings: servers.findings });
+}
+
+/** Opens the model door for the first guest, and once. */
+function doorOpener(
+  { options, layout, inputs, undo }: Gathering,
+  cpus: Cpus,
+  kernel: () => Kernel | null,
+): () => Promise<Result<OpenModelDoor, SysError>> {
+  let opened: Promise<Result<OpenModelDoor, SysError>> | null = null;
+  const open = async (): Promise<Result<OpenModelDoor, SysError>> => {
+    const { openModelDoor } = await import("./model-door.ts");
+    const door = await openModelDoor({
+      config: inputs.config,
+      env: options.world.env,
+      clock: options.clock,
+      chosen: options.cpu ?? inputs.config.cpu,
+      cpus,
+      folder: layout.run,
+      socket: path.join(path.dirname(layout.socket), "model.sock"),
+      broke: (error) => kernel()?.broke(error),
+    });
+    if (door.ok) undo.push(() => door.value.close());
+    return door;
+  };
+  return () => (opened ??= open());
 }
 
 function openKernel(

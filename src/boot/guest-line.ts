@@ -39,11 +39,18 @@ export async function serveGuest(socket: Socket, request: JsonObject, rest: stri
 }
 
 function askOf(request: JsonObject): Result<GuestAsk, SysError> {
-  const { name, command, limits } = request;
+  const { name, command, cwd, limits } = request;
   const bounds = limitsOf(limits);
-  if (typeof name !== "string" || name === "" || name.length > nameCharsMax || !isWords(command) || bounds === null)
-    return fail("EINVAL", "a guest is asked for with its name, its command and its limits");
-  return ok({ name, command, limits: bounds });
+  if (
+    typeof name !== "string" ||
+    name === "" ||
+    name.length > nameCharsMax ||
+    !isWords(command) ||
+    typeof cwd !== "string" ||
+    bounds === null
+  )
+    return fail("EINVAL", "a guest is asked for with its name, its command, its folder and its limits");
+  return ok({ name, command, cwd, limits: bounds });
 }
 
 const nameCharsMax = 200;

@@ -5,6 +5,7 @@
  *   BOO-40.2  What a signal, an answer or a spent time makes of the process, its launcher is told: hold still, go on, end.
  *   BOO-40.3  When its time is spent the guest is ended; time in which it waits for a person does not count.
  *   BOO-40.4  How it ended is journaled with its exit code; a guest whose launcher is gone is ended with that as the reason, by this kernel or the next.
+ *   BOO-40.6  Each guest has a credential of its own at the doors, which ends with it.
  *   BOO-40.5  What it changed is looked at as soon as it has ended, so that a commit knows what each file was before.
  */
 import type { Limits } from "../abi/budget.ts";
@@ -15,6 +16,9 @@ import type { ExitStatus, Manifest, Pid, ProcessSummary } from "../abi/process.t
 import type { GuestDoor, GuestEnd, GuestStage, SandboxDriver } from "../abi/sandbox.ts";
 import type { ZygoteClient } from "../drivers/sandbox/zygote-client.ts";
 import { timeOf } from "../kernel/fold-time.ts";
+import { guestOf } from "../guests/all.ts";
+import { standsFor } from "../guests/guest.ts";
+import type { Mapping } from "../kernel/guest.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { Halted } from "../kernel/recorder.ts";
 import { summaryOf } from "../kernel/summary.ts";
@@ -23,6 +27,7 @@ import { canonical } from "../lib/json.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { tighten } from "../scheduler/budget.ts";
 import type { Config } from "./config.ts";
+import type { OpenModelDoor, Seat } from "./model-door.ts";
 import type { Sessions } from "./sessions.ts";
 
 /** What a launcher asks for. */
@@ -30,6 +35,8 @@ export interface GuestAsk {
   readonly name: string;
   /** Program and arguments as they were typed, for the journal. */
   readonly command: readonly string[];
+  /** Absolute: where it starts, and where its relative paths begin. */
+  readonly cwd: string;
   readonly limits: Limits;
 }
 
@@ -37,7 +44,10 @@ export interface GuestAsk {
 export interface OpenGuest {
   readonly pid: Pid;
   readonly stage: GuestStage;
+  /** The model door comes first. */
   readonly doors: readonly GuestDoor[];
+  /** What it shows at every door. */
+  readonly credential: string;
 }
 
 /** hold: all of it stands still · go: it goes on · end: it is over. */
@@ -75,15 +85,25 @@ export interface GuestDeps {
   readonly sandbox: SandboxDriver;
   readonly helper: ZygoteClient;
   readonly kernel: () => Kernel | null;
+  /** The workspace, by its absolute path. */
+  readonly root: string;
+  /** Opened when the first guest comes. */
+  modelDoor(): Promise<Result<OpenModelDoor, SysError>>;
 }
+
+/** Where the model door is inside every sandbox. */
+const modelPort = 4141;
 
 const down = fail("EIO", "the kernel is not up");
 
 export function openGuests(deps: GuestDeps): Guests {
   const running = new Set<Pid>();
+  const seats = new Map<Pid, Seat>();
   const waiting = new Set<() => void>();
   const done = (pid: Pid): void => {
     running.delete(pid);
+    seats.get(pid)?.leave();
+    seats.delete(pid);
     if (running.size > 0) return;
     for (const tell of waiting) tell();
     waiting.clear();
@@ -92,7 +112,7 @@ export function openGuests(deps: GuestDeps): Guests {
     async open(ask) {
       const kernel = deps.kernel();
       if (kernel === null) return down;
-      const opened = await open(ask, kernel, deps);
+      const opened = await open(ask, kernel, deps, seats);
       if (!opened.ok) return opened;
       running.add(opened.value.pid);
       return ok(held(opened.value, kernel, deps, done));
@@ -125,7 +145,7 @@ function endLost(kernel: Kernel, pid: Pid): void {
 
 /** One that was ended before keeps its reason. */
 function journal(kernel: Kernel, pid: Pid, status: ExitStatus): void {
-  const guest = kernel.guest(pid, () => null);
+  const guest = kernel.guest(pid, () => []);
   try {
     if (guest.ok) guest.value.ended(status);
   } catch (error) {
@@ -134,9 +154,11 @@ function journal(kernel: Kernel, pid: Pid, status: ExitStatus): void {
   }
 }
 
-async function open(ask: GuestAsk, kernel: Kernel, deps: GuestDeps): Promise<Result<OpenGuest, SysError>> {
+async function open(ask: GuestAsk, kernel: Kernel, deps: GuestDeps, seats: Map<Pid, Seat>): Promise<Result<OpenGuest, SysError>> {
   const usable = await deps.sandbox.available();
   if (!usable.ok) return usable;
+  const door = await deps.modelDoor();
+  if (!door.ok) return door;
   const helper = await deps.helper.start();
   if (!helper.ok) return helper;
   const pid = kernel.spawn({
@@ -153,8 +175,24 @@ async function open(ask: GuestAsk, kernel: Kernel, deps: GuestDeps): Promise<Res
   }
   const durable = await kernel.recorder.barrier(false);
   if (!durable.ok) return durable;
+  const guest = kernel.guest(pid.value, meaningOf(ask, deps.root));
+  if (!guest.ok) return guest;
+  const seat = door.value.seat(guest.value);
+  seats.set(pid.value, seat);
   const { userNamespace, covers } = helper.value;
-  return ok({ pid: pid.value, stage: { ...stage.value, helper: { pid: helper.value.pid, userNamespace, covers } }, doors: [] });
+  return ok({
+    pid: pid.value,
+    stage: { ...stage.value, helper: { pid: helper.value.pid, userNamespace, covers } },
+    doors: [{ socket: door.value.socket, port: modelPort }],
+    credential: seat.credential,
+  });
+}
+
+/** What the guest's own tools stand for. */
+function meaningOf({ command, cwd }: GuestAsk, root: string): Mapping {
+  const guest = guestOf(command[0] ?? "");
+  const place = { home: "", workspace: root, cwd };
+  return (name, args) => standsFor(guest, place, name, args);
 }
 
 async function stageOf(pid: Pid, sessions: Sessions): Promise<Result<Omit<GuestStage, "helper">, SysError>> {

@@ -69,6 +69,11 @@ const run = defineCommand({
 });
 
 export const execOptions = {
+  cpu: {
+    type: "text",
+    value: "NAME",
+    summary: "the model that answers it, whatever model it asks for; see `daimon doctor`",
+  },
   budget: { type: "usd", summary: "spend at most this much on models" },
   tokens: { type: "count", summary: "use at most this many tokens" },
   calls: { type: "count", summary: "make at most this many calls" },

@@ -14,11 +14,12 @@ import { errnos, type SysError } from "../abi/errno.ts";
 import { limits } from "../abi/limits.ts";
 import type { GuestPlan } from "../abi/sandbox.ts";
 import { askForGuest } from "../boot/guest-line.ts";
-import type { GuestAsk, GuestReport, HeldGuest } from "../boot/guests.ts";
+import type { GuestAsk, GuestReport, HeldGuest, OpenGuest } from "../boot/guests.ts";
 import { checkWorkspace } from "../boot/provenance.ts";
 import { launchGuest } from "../drivers/sandbox/guest-launch.ts";
 import { checkRoot } from "../drivers/sandbox/guest-places.ts";
 import { findProgram } from "../drivers/sandbox/guest-program.ts";
+import { guestOf } from "../guests/all.ts";
 import { ok, type Result } from "../lib/result.ts";
 import type { execOptions } from "./commands.ts";
 import { note, type Io } from "./io.ts";
@@ -36,12 +37,14 @@ export async function run(input: Input<typeof execOptions>, given: Io): Promise<
   if (!plan.ok) return plan;
   const standing = checkWorkspace(layout);
   if (!standing.ok) return standing;
-  const ask = askOf(input);
+  const ask = askOf(input, io);
+  const typed = input.rest[0] ?? "";
   const opened = await askForGuest(layout.socket, ask);
-  if (opened.ok || opened.error.errno !== "ENOENT") return opened.ok ? await perform(opened.value, plan.value, io) : opened;
-  return await withMachine(io, { processes: "leave" }, async ({ guests }) => {
+  if (opened.ok || opened.error.errno !== "ENOENT")
+    return opened.ok ? await perform(opened.value, plan.value, typed, io) : opened;
+  return await withMachine(io, { cpu: input.options.cpu, processes: "leave" }, async ({ guests }) => {
     const own = await guests.open(ask);
-    return own.ok ? await perform(own.value, plan.value, io) : own;
+    return own.ok ? await perform(own.value, plan.value, typed, io) : own;
   });
 }
 
@@ -96,10 +99,11 @@ function describing(env: Readonly<Record<string, string | undefined>>): Readonly
   return Object.fromEntries(told);
 }
 
-function askOf({ rest, options }: Input<typeof execOptions>): GuestAsk {
+function askOf({ rest, options }: Input<typeof execOptions>, io: Io): GuestAsk {
   return {
     name: basename(rest[0] ?? ""),
     command: rest,
+    cwd: io.world.cwd,
     limits: {
       costUsd: options.budget ?? null,
       tokens: options.tokens ?? null,
@@ -109,10 +113,27 @@ function askOf({ rest, options }: Input<typeof execOptions>): GuestAsk {
   };
 }
 
-async function perform(held: HeldGuest, plan: GuestPlan, io: Io): Promise<Result<number, SysError>> {
-  const { stage, doors } = held.open;
+/** What the guest needs to find the doors, as its own file tells. */
+function atDoors(plan: GuestPlan, { doors, credential }: OpenGuest, typed: string): GuestPlan {
+  const [model] = doors;
+  if (model === undefined) return plan;
+  const place = { home: plan.home, workspace: plan.root, cwd: plan.cwd };
+  const { env, files, args } = guestOf(typed).launch({ model: `http://127.0.0.1:${model.port}`, credential }, place);
+  const [program = "", ...words] = plan.argv;
+  return {
+    ...plan,
+    doors,
+    argv: [program, ...args, ...words],
+    env: { ...plan.env, ...env },
+    files: [...plan.files, ...files.map(({ path, text }) => ({ path, content: { text } }))],
+  };
+}
+
+async function perform(held: HeldGuest, asked: GuestPlan, typed: string, io: Io): Promise<Result<number, SysError>> {
+  const { stage } = held.open;
+  const plan = atDoors(asked, held.open, typed);
   const release = holdTerminal(io.host);
-  const launched = await launchGuest({ plan: { ...plan, doors }, stage, streams: ["inherit", "inherit", "inherit"] });
+  const launched = await launchGuest({ plan, stage, streams: ["inherit", "inherit", "inherit"] });
   if (!launched.ok) {
     release(false);
     await held.ended(launched);

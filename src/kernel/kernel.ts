@@ -331,7 +331,7 @@ export class Kernel {
       if (proc.tape === null) await runAgent(this.#core, proc, running);
       else await this.#runProgram(proc, running);
     } catch (error) {
-      this.#broke(error);
+      this.broke(error);
     } finally {
       this.#core.active -= 1;
     }
@@ -348,7 +348,7 @@ export class Kernel {
   }
 
   /** Our own fault: the journal is whole up to here, and a restart goes on from it. */
-  #broke(error: unknown): void {
+  broke(error: unknown): void {
     if (error instanceof Halted) return this.#halt(error.error);
     const why = error instanceof Error ? error.message : String(error);
     if (this.#panic === null) this.#panic = error instanceof Panic ? error : new Panic(why, { cause: error });

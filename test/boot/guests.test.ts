@@ -22,7 +22,7 @@ const rule = (title: string, body: () => Promise<void>): void =>
     await body();
   });
 
-const ask: GuestAsk = { name: "bash", command: ["bash", "-c", "true"], limits: noLimits };
+const ask: GuestAsk = { name: "bash", command: ["bash", "-c", "true"], cwd: "/", limits: noLimits };
 
 function planOf(where: Workspace, script: string): GuestPlan {
   return {
