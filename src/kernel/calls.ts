@@ -69,7 +69,7 @@ export function callTable(handlers: readonly CallHandler[]): Result<CallTable, S
     all: () => entries.values(),
     tools: (holds) =>
       [...entries.values()]
-        .filter(({ spec }) => holds(spec.name))
+        .filter(({ spec }) => spec.name !== "guest.tool" && holds(spec.name))
         .map(({ spec }) => ({ name: spec.name, description: spec.summary, input: spec.input })),
   });
 }

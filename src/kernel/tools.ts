@@ -16,9 +16,7 @@ export interface Tools {
 export function toolsFor(manifest: Manifest, calls: CallTable, trap: Trap, known: WeakMap<Manifest, Tools>): Tools {
   const found = known.get(manifest);
   if (found !== undefined) return found;
-  const definitions = calls
-    .tools((name) => name !== "guest.tool" && trap.holds(manifest, name))
-    .map((tool) => withContract(tool, manifest));
+  const definitions = calls.tools((name) => trap.holds(manifest, name)).map((tool) => withContract(tool, manifest));
   const tools = { definitions, tokens: definitions.length === 0 ? 0 : estimateTokens(JSON.stringify(definitions)) };
   known.set(manifest, tools);
   return tools;
