@@ -116,6 +116,13 @@ for (const [name, sample] of Object.entries(samples)) {
       expect(late.end).toMatchObject({ ok: false, error: { told: false, trouble: { message: "too much at once" } } });
     });
 
+    test("HRD-1.5 an error event that the server did not close is not told", () => {
+      const error = Buffer.from(format.refuseEvent("EAGAIN", "too much at once")).toString().split("\n\n")[0]?.trimEnd() ?? "";
+      const cut = pass(format.hear(asked), [Buffer.from(sample.before + error)]);
+      expect(cut.out).toBe(sample.before);
+      expect(cut.end).toMatchObject({ ok: false, error: { told: false, trouble: { message: "too much at once" } } });
+    });
+
     test("HRD-1.4 a body in one piece that is no reply is trouble", () => {
       for (const body of ["", "{", "[]", "<html>", `{"error":{"message":"no","type":"x"}}`, sample.stream]) {
         const end = pass(format.hear({ ...asked, stream: false }), [Buffer.from(body)]).end;
