@@ -77,6 +77,13 @@ for (const [name, sample] of Object.entries(samples)) {
       }
     });
 
+    test("HRD-1.7 what a stream had generated when it broke off is counted", () => {
+      const end = pass(format.hear(asked), [Buffer.from(sample.before)]).end;
+      expect(end.ok ? 0 : end.error.outputTokens).toBeGreaterThan(5);
+      const more = pass(format.hear(asked), [Buffer.from(unended(sample.stream).join(""))]).end;
+      expect(more.ok || end.ok ? 0 : more.error.outputTokens - end.error.outputTokens).toBeGreaterThan(0);
+    });
+
     test.each([
       ["no JSON", "data: {oops\n\n"],
       ["a line of no field", `${sample.before.split("\n\n")[0]}\n data: {}\n\n`],
@@ -93,7 +100,7 @@ for (const [name, sample] of Object.entries(samples)) {
       if (!end.ok) expect(end.error.outputTokens).toBeGreaterThan(5);
     });
 
-    test("HRD-1.7 a stream without an end is trouble before it takes the memory", () => {
+    test("HRD-1.4 a stream without an end is trouble before it takes the memory", () => {
       const hearing = format.hear(asked);
       const alive = Buffer.from(`: alive\n\n${": ".repeat(500_000)}\n\n`);
       let count = 0;
@@ -104,6 +111,19 @@ for (const [name, sample] of Object.entries(samples)) {
       expect(count * alive.length).toBeGreaterThan(limits.modelReplyBytesMax);
       expect((count - 1) * alive.length).toBeLessThanOrEqual(limits.modelReplyBytesMax);
       expect(hearing.end()).toMatchObject({ ok: false });
+    });
+
+    test("HRD-1.8 a usage of zero is not believed", () => {
+      const none = { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, reported: true };
+      const part = { type: "text", text: "a reply of some length" } as const;
+      const stream = { ...asked, windowTokens: 0 };
+      const writer = format.writer(stream, "r1");
+      const streamed = heardOf(pass(format.hear(asked), [writer.part(part), writer.end("end", none)]));
+      const whole = heardOf(pass(format.hear({ ...asked, stream: false }), [format.whole(asked, [part], "end", none, "r1")]));
+      for (const { reply } of [streamed, whole]) {
+        expect(reply.usage).toMatchObject({ inputTokens: asked.windowTokens, reported: false });
+        expect(reply.usage.outputTokens).toBeGreaterThan(3);
+      }
     });
 
     test("HRD-1.5 an error event that passes is told, and one behind a call is not", () => {
