@@ -8,6 +8,7 @@
  *   HRD-1.5  The provider's own error is given out where no call is held, and is told so; behind it, and behind anything malformed, nothing is.
  *   HRD-1.6  A body in one piece is held to its end, and is the same reply as its stream.
  *   HRD-1.7  What a broken reply had generated is counted.
+ *   HRD-1.8  A provider that reports no usage, or none to speak of, is not believed: our own count of the request and the reply stands.
  */
 import { limits } from "../abi/limits.ts";
 import type { OpaquePart, Part } from "../abi/message.ts";

@@ -5,6 +5,7 @@
  *   REQ-1.3  A word of the system in the middle of a conversation stays there as text.
  *   REQ-1.4  A tool that only its own provider can describe is left out, since no other model could call it.
  *   REQ-1.5  The output bound and the schema of the reply are the guest's own.
+ *   REQ-1.6  A driver of any format can send the request on.
  */
 import { limits } from "../abi/limits.ts";
 import type { Message, Part, ResultPart, ToolDefinition } from "../abi/message.ts";

@@ -77,6 +77,13 @@ for (const [name, sample] of Object.entries(samples)) {
       }
     });
 
+    test("HRD-1.7 what a stream had generated when it broke off is counted", () => {
+      const end = pass(format.hear(asked), [Buffer.from(sample.before)]).end;
+      expect(end.ok ? 0 : end.error.outputTokens).toBeGreaterThan(5);
+      const more = pass(format.hear(asked), [Buffer.from(unended(sample.stream).join(""))]).end;
+      expect(more.ok || end.ok ? 0 : more.error.outputTokens - end.error.outputTokens).toBeGreaterThan(0);
+    });
+
     test.each([
       ["no JSON", "data: {oops\n\n"],
       ["a line of no field", `${sample.before.split("\n\n")[0]}\n data: {}\n\n`],
@@ -93,7 +100,7 @@ for (const [name, sample] of Object.entries(samples)) {
       if (!end.ok) expect(end.error.outputTokens).toBeGreaterThan(5);
     });
 
-    test("HRD-1.7 a stream without an end is trouble before it takes the memory", () => {
+    test("HRD-1.4 a stream without an end is trouble before it takes the memory", () => {
       const hearing = format.hear(asked);
       const alive = Buffer.from(`: alive\n\n${": ".repeat(500_000)}\n\n`);
       let count = 0;
@@ -106,6 +113,19 @@ for (const [name, sample] of Object.entries(samples)) {
       expect(hearing.end()).toMatchObject({ ok: false });
     });
 
+    test("HRD-1.8 a usage of zero is not believed", () => {
+      const none = { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, reported: true };
+      const part = { type: "text", text: "a reply of some length" } as const;
+      const stream = { ...asked, windowTokens: 0 };
+      const writer = format.writer(stream, "r1");
+      const streamed = heardOf(pass(format.hear(asked), [writer.part(part), writer.end("end", none)]));
+      const whole = heardOf(pass(format.hear({ ...asked, stream: false }), [format.whole(asked, [part], "end", none, "r1")]));
+      for (const { reply } of [streamed, whole]) {
+        expect(reply.usage).toMatchObject({ inputTokens: asked.windowTokens, reported: false });
+        expect(reply.usage.outputTokens).toBeGreaterThan(3);
+      }
+    });
+
     test("HRD-1.5 an error event that passes is told, and one behind a call is not", () => {
       const error = eventsOf(Buffer.from(format.refuseEvent("EAGAIN", "too much at once")).toString())[0] ?? "";
       const early = pass(format.hear(asked), [Buffer.from(sample.before + error + sample.before)]);
@@ -114,6 +134,13 @@ for (const [name, sample] of Object.entries(samples)) {
       const late = pass(format.hear(asked), [Buffer.from(unended(sample.stream).join("") + error)]);
       expect(late.out).toBe(sample.before);
       expect(late.end).toMatchObject({ ok: false, error: { told: false, trouble: { message: "too much at once" } } });
+    });
+
+    test("HRD-1.5 an error event that the server did not close is not told", () => {
+      const error = Buffer.from(format.refuseEvent("EAGAIN", "too much at once")).toString().split("\n\n")[0]?.trimEnd() ?? "";
+      const cut = pass(format.hear(asked), [Buffer.from(sample.before + error)]);
+      expect(cut.out).toBe(sample.before);
+      expect(cut.end).toMatchObject({ ok: false, error: { told: false, trouble: { message: "too much at once" } } });
     });
 
     test("HRD-1.4 a body in one piece that is no reply is trouble", () => {

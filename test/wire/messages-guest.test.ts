@@ -101,6 +101,16 @@ test("WRT-2.1 a note behind a text that broke off closes it, and stands at the n
   );
 });
 
+test("WRT-2.1 blocks that were held do not count as heard", () => {
+  const hearing = format.hear(asked);
+  const use = block(1, { type: "tool_use", id: "a", name: "Bash", input: {} });
+  hearing.push(
+    Buffer.from(named([start, ...block(0, { type: "text", text: "hi" }), ...use, ...block(2, { type: "text", text: "more" })])),
+  );
+  const lines = Buffer.from(hearing.writer("r1").part({ type: "text", text: "note" })).toString();
+  expect(lines).toMatch(/^event: content_block_start\ndata: \{"type":"content_block_start","index":1,/);
+});
+
 test("WRT-2.2 Anthropic's own blocks stream as they would, and read the same", () => {
   const blocks: Json[] = [
     { type: "thinking", thinking: "hm", signature: "sig" },

@@ -1,10 +1,19 @@
 import { describe, expect, test } from "vitest";
 import { limits } from "../../src/abi/limits.ts";
 import type { ModelRequest } from "../../src/abi/model.ts";
-import type { Json } from "../../src/lib/json.ts";
+import type { Json, JsonObject } from "../../src/lib/json.ts";
+import { chatDialect } from "../../src/wire/chat.ts";
 import { guestFormats } from "../../src/wire/guest-formats.ts";
+import { messagesDialect } from "../../src/wire/messages.ts";
+import { responsesDialect } from "../../src/wire/responses.ts";
 
 type Name = keyof typeof guestFormats;
+
+const dialects = {
+  messages: messagesDialect({}),
+  responses: responsesDialect({}),
+  chat: chatDialect({ effort: null, local: false }),
+};
 
 const schema = { type: "object", properties: { a: { type: "string" } } };
 
@@ -136,6 +145,17 @@ for (const [key, body] of Object.entries(bodies)) {
         "user",
       ]);
       for (const { tokens } of request.messages) expect(tokens).toBeGreaterThan(0);
+    });
+
+    test("REQ-1.6 a driver of any format sends it on, without what it does not understand", () => {
+      const request = read(name, body);
+      for (const [own, dialect] of Object.entries(dialects)) {
+        const sent = JSON.parse(Buffer.from(dialect.body(request, true)).toString()) as JsonObject;
+        const text = JSON.stringify(sent);
+        for (const word of ["Be good.", "Be brief.", "I look.", "Read", "found", "Now be quick.", "t1"])
+          expect(text).toContain(word);
+        if (own !== name) expect(text).not.toMatch(/"thinking":"hm"|"encrypted_content":"x"|"thought":true/);
+      }
     });
 
     test("REQ-1.5 what the guest leaves out is bounded all the same", () => {
