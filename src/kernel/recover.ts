@@ -60,8 +60,7 @@ export function foldLog(fold: FoldLog): Result<Recovered, SysError> {
 
 function foldPass(fold: FoldLog, voids: readonly VoidRange[]): Result<Recovered | VoidRange, SysError> {
   const table = fold.start();
-  let cut: number | null = null;
-  let behind = new Durable();
+  let lost: Lost | null = null;
   for (const record of fold.log.read(fold.from)) {
     if (!record.ok) return record;
     const { seq, text } = record.value;
@@ -72,22 +71,23 @@ function foldPass(fold: FoldLog, voids: readonly VoidRange[]): Result<Recovered 
     const entry = complete(stored, fold.input);
     if (entry?.kind === "boot" && entry.cut !== undefined && !voids.some((range) => range.until === seq)) {
       /** Content met again has the same digest: a payload that was missing then can be there now, and the void records before it fold. */
-      if (cut === null || cut > entry.cut) return ok({ from: entry.cut, until: seq });
-      if (cut === entry.cut) cut = null;
+      if (lost === null || lost.at > entry.cut) return ok({ from: entry.cut, until: seq });
+      if (lost.at === entry.cut) lost = null;
     }
-    if (cut !== null) {
-      if (stored.kind === "boot" || behind.provenBy(stored)) return damaged(cut);
+    if (lost !== null) {
+      if (stored.kind === "boot" || lost.behind.provenBy(stored)) return damaged(lost.at);
       continue;
     }
-    if (entry === null) {
-      cut = seq;
-      behind = new Durable();
-      continue;
-    }
-    if (fold.observe?.(table, entry, seq) === false) break;
-    if (!applied(table, entry, fold.input)) cut = seq;
+    if (entry !== null && fold.observe?.(table, entry, seq) === false) break;
+    if (entry === null || !applied(table, entry, fold.input)) lost = { at: seq, behind: new Durable() };
   }
-  return ok({ table, cut });
+  return ok({ table, cut: lost?.at ?? null });
+}
+
+/** The first record whose payload is missing, and what the records behind it prove. */
+interface Lost {
+  readonly at: number;
+  readonly behind: Durable;
 }
 
 /** What stands behind a missing payload, and shows that the disk had it: something that began only after a barrier. */

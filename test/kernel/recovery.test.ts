@@ -142,6 +142,27 @@ describe("a payload that is missing with nothing but a crash behind it", () => {
   });
 });
 
+test("KRN-10.3 what one power cut left says nothing about the records that the next one left", () => {
+  const log = openMemoryLog();
+  const at = 1_000_000;
+  const spawn = (manifest: string): object => ({
+    kind: "spawn",
+    at,
+    pid: 1,
+    parent: 0,
+    call: null,
+    manifest: sha256(manifest),
+    goal: "",
+  });
+  const turn = (intent: object): object => ({ kind: "turn", at, pid: 1, step: 1, parts: [{ type: "call" }], intents: [intent] });
+  const boot = { kind: "boot", at, version: "0", digest: "0", policy: "0", steps: [] };
+  const outcome = { kind: "outcome", at, pid: 1, id: "1.1.0", value: "read", tokens: 1 };
+  const first = [boot, spawn("lost with the first"), turn({ verb: "allow", rules: [], effect: "write" })];
+  const second = [{ ...boot, cut: 1 }, spawn("lost with the second"), turn({ verb: "allow", rules: [] }), outcome];
+  for (const entry of [...first, ...second]) log.append(JSON.stringify(entry));
+  expect(recoverTable(log, openMemoryBlobs())).toMatchObject({ ok: true, value: { cut: 4 } });
+});
+
 describe("an order of a person that a power cut left half written", () => {
   const acted: string[] = [];
   const act = handler({ name: "x.act", effect: "write", recovery: "idempotent" }, (_, id) => ok({ value: acted.push(id) }));
