@@ -4,6 +4,7 @@
  *   ASK-1.2  The results of calls are told in order, with the call's own id and their text, whether the format writes them as text or in blocks.
  *   ASK-1.3  A result beyond the bound is told as cut, and nothing else of a request is kept: a request of any size costs the same memory.
  *   ASK-1.4  Of a result whose id the caller does not wait for nothing is kept at all.
+ *   ASK-1.5  Results that name no call the model knows are those of the newest calls of their tool, in order.
  */
 import type { Format } from "../abi/upstream.ts";
 import { isObject, type Json } from "../lib/json.ts";
@@ -11,7 +12,7 @@ import { jsonScan, type JsonPath, type ScanChoice } from "../lib/json-scan.ts";
 import { count, str } from "./parts.ts";
 
 export interface GuestResult {
-  /** The id that the model gave the call; of a format without ids, the call's name. */
+  /** The id that the model gave the call; where it gave none, the tool's name, and `name#2` for the second of one reply. */
   readonly id: string;
   readonly ok: boolean;
   readonly text: string;
@@ -43,7 +44,7 @@ interface Shape {
   /** null: it is no result. */
   read(
     fields: Readonly<Record<string, Json | undefined>>,
-  ): { readonly id: string; readonly ok: boolean; readonly content: Json } | null;
+  ): { readonly id: string; readonly tool: string | null; readonly ok: boolean; readonly content: Json } | null;
 }
 
 const shapes: Readonly<Record<Format, Shape>> = {
@@ -52,32 +53,36 @@ const shapes: Readonly<Record<Format, Shape>> = {
     items: ["messages", "*", "content", "*"],
     fields: ["type", "tool_use_id", "is_error", "content"],
     read: ({ type, tool_use_id: id, is_error: failed, content }) =>
-      type === "tool_result" ? { id: str(id), ok: failed !== true, content: content ?? "" } : null,
+      type === "tool_result" ? { id: str(id), tool: null, ok: failed !== true, content: content ?? "" } : null,
   },
   responses: {
     outputTokens: [["max_output_tokens"]],
     items: ["input", "*"],
     fields: ["type", "call_id", "output"],
     read: ({ type, call_id: id, output }) =>
-      str(type).endsWith("_call_output") ? { id: str(id), ok: true, content: output ?? "" } : null,
+      str(type).endsWith("_call_output") ? { id: str(id), tool: null, ok: true, content: output ?? "" } : null,
   },
   chat: {
     outputTokens: [["max_completion_tokens"], ["max_tokens"]],
     items: ["messages", "*"],
     fields: ["role", "tool_call_id", "content"],
-    read: ({ role, tool_call_id: id, content }) => (role === "tool" ? { id: str(id), ok: true, content: content ?? "" } : null),
+    read: ({ role, tool_call_id: id, content }) => (role === "tool" ? { id: str(id), tool: null, ok: true, content: content ?? "" } : null),
   },
   gemini: {
     outputTokens: [["generationConfig", "maxOutputTokens"]],
     items: ["contents", "*", "parts", "*", "functionResponse"],
     fields: ["id", "name", "response"],
     read: ({ id, name, response }) => ({
-      id: str(id) === "" ? str(name) : str(id),
+      id: str(id),
+      tool: str(name),
       ok: !(isObject(response) && "error" in response),
       content: responseText(response),
     }),
   },
 };
+
+/** Calls of one tool in one reply that can be told apart without ids. */
+const sameToolMax = 16;
 
 /** Ids and types; none is longer. */
 const smallBytesMax = 1_024;
@@ -91,17 +96,34 @@ export function askedReader(format: Format, waited: (id: string) => boolean, res
   let outputTokensMax: number | null = null;
   let bytes = 0;
   const results: GuestResult[] = [];
+  /** By tool, newest last: the history has those of earlier turns, too. */
+  const unnamed = new Map<string, Omit<GuestResult, "id">[]>();
   let place = "";
   let fields: Record<string, Json | undefined> = {};
   let cut = false;
 
   function flush(): void {
     const found = shape.read(fields);
-    if (found !== null && found.id !== "" && waited(found.id)) {
-      results.push({ id: found.id, ok: found.ok, text: cut ? "" : textOf(found.content), cut });
+    if (found !== null && isWaited(found)) {
+      const result = { ok: found.ok, text: cut ? "" : textOf(found.content), cut };
+      if (found.id !== "" && waited(found.id)) results.push({ id: found.id, ...result });
+      else if (found.tool !== null) unnamed.set(found.tool, [...(unnamed.get(found.tool) ?? []).slice(1 - sameToolMax), result]);
     }
     fields = {};
     cut = false;
+  }
+
+  function isWaited({ id, tool }: { readonly id: string; readonly tool: string | null }): boolean {
+    return (id !== "" && waited(id)) || (tool !== null && tool !== "" && waited(tool));
+  }
+
+  function takeUnnamed(): void {
+    for (const [tool, given] of unnamed) {
+      const ids = [tool];
+      for (let n = 2; n <= sameToolMax && waited(`${tool}#${n}`); n += 1) ids.push(`${tool}#${n}`);
+      const newest = given.slice(-ids.length);
+      newest.forEach((result, n) => results.push({ id: ids[n] ?? tool, ...result }));
+    }
   }
 
   function choose(path: JsonPath): ScanChoice {
@@ -124,7 +146,7 @@ export function askedReader(format: Format, waited: (id: string) => boolean, res
     if (place !== placeOf(path)) return { takeBytesMax: resultBytesMax };
     const found = shape.read(fields);
     const known = fields[shape.fields[0] ?? ""] !== undefined;
-    if ((found === null && known) || (found !== null && found.id !== "" && !waited(found.id))) return "skip";
+    if ((found === null && known) || (found !== null && (found.id !== "" || found.tool !== null) && !isWaited(found))) return "skip";
     return { takeBytesMax: resultBytesMax };
   }
 
@@ -162,6 +184,7 @@ export function askedReader(format: Format, waited: (id: string) => boolean, res
     end() {
       if (!scan.end()) return null;
       flush();
+      takeUnnamed();
       return { model, stream, outputTokensMax, results, bytes };
     },
   };

@@ -44,8 +44,9 @@ export interface Place {
 
 const counter = { next: 0 };
 
-export function place(): Place {
-  const folder = path.join(base, String(counter.next++), "work");
+/** `under`: not in the temporary folder, for programs that will not have their home there. */
+export function place(under = base): Place {
+  const folder = path.join(under, String(counter.next++), "work");
   const home = path.join(path.dirname(folder), "home");
   fs.mkdirSync(folder, { recursive: true });
   fs.mkdirSync(home);

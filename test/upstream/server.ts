@@ -6,6 +6,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo, Socket } from "node:net";
 import { brotliCompressSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { anthropicWire } from "./anthropic.ts";
+import { geminiPath, geminiWire } from "./gemini.ts";
 import { chatWire, responsesWire } from "./openai.ts";
 import type { Seen, Turn, WireFormat } from "./turns.ts";
 
@@ -27,7 +28,8 @@ const wires: Readonly<Record<string, WireFormat>> = {
   "/v1/chat/completions": chatWire,
 };
 
-export async function startUpstream(): Promise<Upstream> {
+/** `otherwise` answers what no queued turn answers. */
+export async function startUpstream(otherwise: ((seen: Seen) => Turn) | null = null): Promise<Upstream> {
   const turns: Turn[] = [];
   const seen: Seen[] = [];
   const pages = new Map<string, unknown>();
@@ -54,18 +56,20 @@ export async function startUpstream(): Promise<Upstream> {
     }
     const headers = Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, String(value)]));
     const body = JSON.parse(text) as Record<string, unknown>;
-    seen.push({ path, headers, text, body });
-    const wire = wires[path];
+    const one = { path, headers, text, body };
+    seen.push(one);
+    const wire = wires[path] ?? (geminiPath.test(path) ? geminiWire : undefined);
     if (wire === undefined) return void response.writeHead(404).end("{}");
     const refused = wire.refuse(body, headers);
     if (refused !== null)
       return void response.writeHead(refused.status, { "content-type": "application/json" }).end(JSON.stringify(refused.body));
     perform(
-      turns.shift() ?? { kind: "status", status: 500, body: `{"error":{"message":"no turn left"}}` },
+      turns.shift() ?? otherwise?.(one) ?? { kind: "status", status: 500, body: `{"error":{"message":"no turn left"}}` },
       wire,
       body,
       response,
       seen.length,
+      path,
     );
   }
 
@@ -86,7 +90,14 @@ export async function startUpstream(): Promise<Upstream> {
   };
 }
 
-function perform(turn: Turn, wire: WireFormat, body: Record<string, unknown>, response: ServerResponse, n: number): void {
+function perform(
+  turn: Turn,
+  wire: WireFormat,
+  body: Record<string, unknown>,
+  response: ServerResponse,
+  n: number,
+  path: string,
+): void {
   switch (turn.kind) {
     case "hang":
       return;
@@ -103,7 +114,7 @@ function perform(turn: Turn, wire: WireFormat, body: Record<string, unknown>, re
         .end([...events, wire.errorEvent(turn.type, turn.message)].map(frame).join(""));
     }
     case "reply": {
-      const stream = body.stream === true;
+      const stream = body.stream === true || path.includes(":streamGenerateContent");
       const text = stream ? wire.events(turn, body, n).map(frame).join("") : JSON.stringify(wire.whole(turn, body, n));
       const bytes = encode(Buffer.from(text), turn.encoding);
       const headers: Record<string, string> = {

@@ -138,3 +138,29 @@ describe("asked", () => {
     }
   });
 });
+
+test("ASK-1.5 results without an id are those of the newest calls of their tool", () => {
+  const part = (name: string, output: string, id?: string): unknown => ({
+    functionResponse: { ...(id === undefined ? {} : { id }), name, response: { output } },
+  });
+  const contents = [
+    { role: "user", parts: [part("shell", "old"), part("read", "a")] },
+    { role: "model", parts: [{ functionCall: { name: "shell", args: {} } }] },
+    { role: "user", parts: [part("shell", "first", "shell-1"), part("shell", "second", "shell-2"), part("read", "b", "r1")] },
+  ];
+  const asked = (waiting: readonly string[]): unknown => {
+    const reader = askedReader("gemini", (id) => waiting.includes(id), 1_000);
+    reader.push(Buffer.from(JSON.stringify({ contents })));
+    return reader.end()?.results.map(({ id, text }) => [id, text]);
+  };
+  expect(asked(["shell"])).toEqual([["shell", "second"]]);
+  expect(asked(["shell", "shell#2"])).toEqual([
+    ["shell", "first"],
+    ["shell#2", "second"],
+  ]);
+  expect(asked(["r1", "shell"])).toEqual([
+    ["r1", "b"],
+    ["shell", "second"],
+  ]);
+  expect(asked([])).toEqual([]);
+});
