@@ -83,8 +83,8 @@ function windowBound(table: Table, manifest: Manifest, parent: Proc | undefined)
   return bound;
 }
 
-/** What the head of a window takes: the instructions, the calls that are offered, and the goal. A body has no window. */
+/** What the head of a window takes: the instructions, the calls that are offered, and the goal. A body has no window, and a guest keeps its own. */
 export function headTokens(manifest: Manifest, toolTokens: number, goal: Json): number {
-  if (manifest.kind === "body") return 0;
+  if (manifest.kind !== "agent") return 0;
   return estimateTokens(manifest.instructions) + toolTokens + estimateTokens(JSON.stringify(goal));
 }
