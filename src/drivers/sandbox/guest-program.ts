@@ -3,7 +3,7 @@
  * Programs of the system are seen as they are; of one that lies elsewhere (nvm, ~/.local, an npm prefix, /opt) only its own tree is shown.
  *   SBX-14.1  A word without `/` is looked up on the person's PATH, any other from the folder they stand in; what is no executable file is ENOENT.
  *   SBX-14.2  A script needs its interpreter too: the `#!` line is followed, through `env` to the PATH, as often as it leads on.
- *   SBX-14.3  Of a package the outermost node_modules is shown, of a prefix or an environment its folder, else the file alone; never the home or
+ *   SBX-14.3  Of a package the outermost node_modules is shown, of a prefix, an environment or a switch of versions its folder, else the file alone; never the home or
  *             a folder that holds it.
  *   SBX-14.4  Inside, PATH keeps those of the person's folders that are seen there, and the system's.
  */
@@ -99,10 +99,11 @@ function packageOf(file: string): string | null {
   return opt === "opt" && name !== undefined && file !== `/opt/${name}` ? `/opt/${name}` : null;
 }
 
-/** `PREFIX/bin/NAME` beside `PREFIX/lib`, and Python's environments. `~/.local` holds the libraries of everything, and more. */
+/** `SWITCH/shims/NAME` of those who switch between versions of a language, `PREFIX/bin/NAME` beside `PREFIX/lib`, and Python's environments. `~/.local` holds the libraries of everything, and more. */
 function prefixOf(file: string): string | null {
   const folder = dirname(file);
   const prefix = dirname(folder);
+  if (basename(folder) === "shims") return prefix;
   if (basename(folder) !== "bin" || basename(prefix) === ".local") return null;
   return existsSync(join(prefix, "lib")) || existsSync(join(prefix, "pyvenv.cfg")) ? prefix : null;
 }

@@ -83,6 +83,10 @@ test("SBX-14.3 a package is shown whole, a lone file alone, the home never", () 
   program("venv/bin/py");
   writeFileSync(join(home, "venv/pyvenv.cfg"), "");
   expect(found("py", "venv/bin").shown).toEqual([join(home, "venv")]);
+  program(".pyenv/shims/py3", "#!/bin/sh\n");
+  expect(found("py3", ".pyenv/shims").shown).toEqual([join(home, ".pyenv")]);
+  program("shims/own");
+  expect(found("own", "shims").shown).toEqual([join(home, "shims/own")]);
   program("bin/mine");
   mkdirSync(join(home, "lib"));
   expect(found("mine", "bin").shown).toEqual([join(home, "bin/mine")]);
