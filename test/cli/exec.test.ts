@@ -222,6 +222,17 @@ describe("daimon exec", () => {
   });
 });
 
+describe("several at once", () => {
+  rule("CLI-40.7  four that are started at the same moment all run, each as a process", async () => {
+    const where = place();
+    const guests = [1, 2, 3, 4].map((n) => begun(where, "--", "bash", "-c", `echo ${n} > n; exit ${n}`));
+    expect(await Promise.all(guests.map(({ code }) => code))).toEqual([1, 2, 3, 4]);
+    const { processes } = where.json<Processes>("ps", "--all");
+    expect(processes.map(({ pid }) => pid)).toEqual([1, 2, 3, 4]);
+    expect(processes.every(({ exit }) => exit?.ok === true)).toBe(true);
+  });
+});
+
 describe("daimon exec on a terminal", () => {
   rule("TTY-16.2  Ctrl-C is the program's, job control works, and the window's size is seen", async () => {
     const where = place();
