@@ -90,7 +90,7 @@ function isSeen(path: string, root: string): boolean {
 function treeOf(file: string, home: string): readonly string[] {
   const tree = packageOf(file);
   const folders = tree === null ? prefixOf(file, home) : [tree];
-  return folders.length === 0 ? [file] : folders;
+  return folders.length === 0 || folders.some((folder) => inside(home, folder)) ? [file] : folders;
 }
 
 function packageOf(file: string): string | null {

@@ -96,6 +96,8 @@ test("SBX-14.3 a package is shown whole, a lone file alone, the home never", () 
   expect(found("mine", "bin").shown).toEqual([join(home, "bin/mine")]);
   program("x/node_modules/.pnpm/p@1/node_modules/p/cli");
   expect(found("cli", "x/node_modules/.pnpm/p@1/node_modules/p").shown).toEqual([join(home, "x/node_modules")]);
+  const [file, within] = [join(home, "x/node_modules/.pnpm/p@1/node_modules/p/cli"), join(home, "x/node_modules/somebody")];
+  expect(value(findProgram(file, { root, cwd: root, home: within, path: "" })).shown).toEqual([file]);
 });
 
 test("SBX-14.4 PATH inside holds what is seen there, in the person's order, and the system's", () => {
