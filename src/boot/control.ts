@@ -62,6 +62,7 @@ export async function serveControl(path: string, kernel: Kernel, guests: Guests)
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
+        // Those of launchers, which would never end by themselves.
         for (const socket of open) if (socket.timeout === 0) socket.destroy();
         rmSync(path, { force: true });
       }),

@@ -15,6 +15,8 @@ import type { GuestAsk, GuestReport, Guests, HeldGuest, OpenGuest, Order } from 
 
 /** Serves one connection whose first line was `request`; `rest` is what came after it. */
 export async function serveGuest(socket: Socket, request: JsonObject, rest: string, guests: Guests): Promise<void> {
+  // It stays open for as long as the guest runs, whoever is silent.
+  socket.setTimeout(0);
   const tell = (message: unknown): void => void socket.write(`${JSON.stringify(message)}\n`);
   const ask = askOf(request);
   const opened = ask.ok ? await guests.open(ask.value) : ask;
@@ -26,7 +28,6 @@ export async function serveGuest(socket: Socket, request: JsonObject, rest: stri
     if (!told.end) guests.lost(open.pid);
   };
   if (socket.destroyed) return lost();
-  socket.setTimeout(0);
   socket.once("close", lost);
   onLines(socket, rest, (line) => {
     const end = endOf(line);
@@ -83,9 +84,11 @@ export function askForGuest(path: string, ask: GuestAsk): Promise<Result<HeldGue
     const socket = createConnection(path);
     const line: Line = { socket, last: "go", closed: false, listen: null, report: null };
     socket.on("connect", () => socket.write(`${JSON.stringify({ op: "guest", ...ask })}\n`));
-    socket.on("error", () => resolve(fail("ENOENT", "no kernel runs in this workspace")));
+    const none = fail("ENOENT", "no kernel runs in this workspace");
+    socket.on("error", () => resolve(none));
     socket.on("close", () => {
-      resolve(gone);
+      // One that goes before it answers opened nothing.
+      resolve(none);
       line.closed = true;
       line.report?.(gone);
       order(line, "end");

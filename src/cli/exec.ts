@@ -6,6 +6,7 @@
  *   CLI-40.3  The exit code is the program's; where daimon ended it, the errno's.
  *   CLI-40.4  Of the person's environment it gets what describes terminal, language and time zone, and no other variable.
  *   CLI-40.5  The last line, on standard error, tells what it cost, what was refused, how many files it changed, and what to type next.
+ *   CLI-40.7  Several that are started at once all run: whoever comes second waits for the first one's kernel to come up, or to be gone.
  *   CLI-40.6  SIGTERM and SIGHUP end the program as `daimon kill` does.
  */
 import { realpathSync, writeSync } from "node:fs";
@@ -39,14 +40,24 @@ export async function run(input: Input<typeof execOptions>, given: Io): Promise<
   if (!standing.ok) return standing;
   const ask = askOf(input, io);
   const typed = input.rest[0] ?? "";
-  const opened = await askForGuest(layout.socket, ask);
-  if (opened.ok || opened.error.errno !== "ENOENT")
-    return opened.ok ? await perform(opened.value, plan.value, typed, io) : opened;
-  return await withMachine(io, { cpu: input.options.cpu, processes: "leave" }, async ({ guests }) => {
-    const own = await guests.open(ask);
-    return own.ok ? await perform(own.value, plan.value, typed, io) : own;
-  });
+  const performed = (held: Result<HeldGuest, SysError>): Promise<Result<number, SysError>> =>
+    held.ok ? perform(held.value, plan.value, typed, io) : Promise.resolve(held);
+  for (let left = comingTries; ; left -= 1) {
+    const opened = await askForGuest(layout.socket, ask);
+    if (opened.ok || opened.error.errno !== "ENOENT") return await performed(opened);
+    const machine = { up: false };
+    const ran = await withMachine(io, { cpu: input.options.cpu, processes: "leave" }, async ({ guests }) => {
+      machine.up = true;
+      return await performed(await guests.open(ask));
+    });
+    // Another kernel has the workspace and no socket: it comes up, or it goes.
+    if (ran.ok || machine.up || ran.error.errno !== "EBUSY" || left === 0) return ran;
+    await new Promise<void>((wake) => void io.clock.after(comingPauseMs, wake));
+  }
 }
+
+const comingTries = 100;
+const comingPauseMs = 50;
 
 /** Straight to the descriptor: Node's stream would make a pipe non-blocking under the program that shares it. */
 function direct(screen: Screen): Screen {

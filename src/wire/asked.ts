@@ -81,6 +81,8 @@ const shapes: Readonly<Record<Format, Shape>> = {
   },
 };
 
+type Ordered<T> = T & { readonly order: number };
+
 /** Calls of one tool in one reply that can be told apart without ids. */
 const sameToolMax = 16;
 
@@ -95,9 +97,10 @@ export function askedReader(format: Format, waited: (id: string) => boolean, res
   let stream = false;
   let outputTokensMax: number | null = null;
   let bytes = 0;
-  const results: GuestResult[] = [];
+  const results: Ordered<GuestResult>[] = [];
+  let order = 0;
   /** By tool, newest last: the history has those of earlier turns, too. */
-  const unnamed = new Map<string, Omit<GuestResult, "id">[]>();
+  const unnamed = new Map<string, Ordered<Omit<GuestResult, "id">>[]>();
   let place = "";
   let fields: Record<string, Json | undefined> = {};
   let cut = false;
@@ -105,7 +108,8 @@ export function askedReader(format: Format, waited: (id: string) => boolean, res
   function flush(): void {
     const found = shape.read(fields);
     if (found !== null && isWaited(found)) {
-      const result = { ok: found.ok, text: cut ? "" : textOf(found.content), cut };
+      order += 1;
+      const result = { order, ok: found.ok, text: cut ? "" : textOf(found.content), cut };
       if (found.id !== "" && waited(found.id)) results.push({ id: found.id, ...result });
       else if (found.tool !== null) unnamed.set(found.tool, [...(unnamed.get(found.tool) ?? []).slice(1 - sameToolMax), result]);
     }
@@ -185,7 +189,8 @@ export function askedReader(format: Format, waited: (id: string) => boolean, res
       if (!scan.end()) return null;
       flush();
       takeUnnamed();
-      return { model, stream, outputTokensMax, results, bytes };
+      const told = results.toSorted((a, b) => a.order - b.order).map(({ order: _, ...result }) => result);
+      return { model, stream, outputTokensMax, results: told, bytes };
     },
   };
 }

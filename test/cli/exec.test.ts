@@ -1,9 +1,11 @@
 /** `daimon exec`: any program as a process, from the command line as a person types it. */
 import { spawn, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
+import * as os from "node:os";
 import * as path from "node:path";
 import { describe, expect, it } from "vitest";
 import { bwrapSandbox } from "../../src/drivers/sandbox/bwrap.ts";
+import { childrenOf } from "../../src/drivers/sandbox/process-tree.ts";
 import { ZygoteClient } from "../../src/drivers/sandbox/zygote-client.ts";
 import { processesNamed } from "../contract/sandbox.ts";
 import { bin, daimon, onTerminal, place, type Place, type Processes } from "./shell.ts";
@@ -187,12 +189,15 @@ describe("daimon exec", () => {
         "setsid sleep 943 & echo kept > file; echo ready; sleep 943",
       );
       await until(() => said.out.includes("ready") && processesNamed("sleep\x00943").length === 2);
-      const helper = fs.readdirSync("/tmp").filter((name) => name.startsWith("daimon-zygote-"));
+      const helpers = childrenOf(child.pid ?? 0);
+      const folders = (): readonly string[] =>
+        fs.readdirSync(os.tmpdir()).filter((name) => helpers.some((pid) => name.startsWith(`daimon-zygote-${pid}-`)));
+      expect(folders()).toHaveLength(1);
       child.kill("SIGKILL");
       await code;
       await until(() => processesNamed("sleep\x00943").length === 0);
       await until(() => !fs.readFileSync("/proc/mounts", "utf8").includes(where.folder));
-      expect(helper.length).toBeGreaterThan(0);
+      await until(() => folders().length === 0);
       expect(where.run("commit", "1").code).toBe(0);
       expect(where.read("file")).toBe("kept\n");
       const [proc] = where.json<Processes>("ps", "--all").processes;
@@ -219,6 +224,17 @@ describe("daimon exec", () => {
     expect(second.said.err).toMatch(/pid 2\) was ended: killed by .*\n.*1 changed file/);
     expect(await first.code).toBe(0);
     expect(where.run("diff", "2").out).toContain("+2");
+  });
+});
+
+describe("several at once", () => {
+  rule("CLI-40.7  four that are started at the same moment all run, each as a process", async () => {
+    const where = place();
+    const guests = [1, 2, 3, 4].map((n) => begun(where, "--", "bash", "-c", `echo ${n} > n; exit ${n}`));
+    expect(await Promise.all(guests.map(({ code }) => code))).toEqual([1, 2, 3, 4]);
+    const { processes } = where.json<Processes>("ps", "--all");
+    expect(processes.map(({ pid }) => pid)).toEqual([1, 2, 3, 4]);
+    expect(processes.every(({ exit }) => exit?.ok === true)).toBe(true);
   });
 });
 

@@ -159,8 +159,8 @@ test("ASK-1.5 results without an id are those of the newest calls of their tool"
     ["shell#2", "second"],
   ]);
   expect(asked(["r1", "shell"])).toEqual([
-    ["r1", "b"],
     ["shell", "second"],
+    ["r1", "b"],
   ]);
   expect(asked([])).toEqual([]);
 });

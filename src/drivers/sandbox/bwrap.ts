@@ -44,9 +44,8 @@ export function bwrapSandbox(options: BwrapOptions): SandboxDriver {
 }
 
 async function probe(options: BwrapOptions): Promise<Result<void, SysError>> {
-  const install = `${(options.root ?? process.getuid?.() === 0) ? "" : "sudo "}apt-get install -y bubblewrap`;
-  const found = (options.path ?? systemFolders).some((folder) => executable(`${folder}/bwrap`));
-  if (!found) {
+  if (!isInstalled("bwrap", options.path)) {
+    const install = installing("bubblewrap", options.root);
     return fail("ENOSYS", `commands are refused: bubblewrap, which isolates them, is not installed. Install it with: ${install}`);
   }
   if (!executable("/bin/bash")) return fail("ENOSYS", "commands are refused: /bin/bash is not installed");
@@ -72,6 +71,16 @@ async function probe(options: BwrapOptions): Promise<Result<void, SysError>> {
       "Turn them on with: sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=15000, or allow them in the container's profile",
     cause,
   );
+}
+
+/** Whether the system has a program. */
+export function isInstalled(program: string, folders: readonly string[] = systemFolders): boolean {
+  return folders.some((folder) => executable(`${folder}/${program}`));
+}
+
+/** What a person types to get a package of the system. */
+export function installing(name: string, root = process.getuid?.() === 0): string {
+  return `${root ? "" : "sudo "}apt-get install -y ${name}`;
 }
 
 async function perform(

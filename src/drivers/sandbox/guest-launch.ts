@@ -8,6 +8,7 @@
  *   SBX-12.4  end() is SIGTERM to every process of the sandbox, and after the grace SIGKILL; hold() lets them all stand still or go on.
  *   SBX-12.5  Processes and memory are bounded by a control group where one can be made, else processes alone by a limit of the kernel's.
  *   SBX-12.6  A guest that fills its session or the disk is ended.
+ *   SBX-12.8  Where there are doors and no socat, which opens them inside, nothing is run.
  *   SBX-12.7  Neither the arguments of the sandbox nor the environment of the guest can be read by other users of the host.
  */
 import { spawn, type ChildProcess, type IOType } from "node:child_process";
@@ -18,6 +19,7 @@ import { fail, type SysError } from "../../abi/errno.ts";
 import { limits } from "../../abi/limits.ts";
 import type { Full, GuestEnd, GuestPlan, GuestStage, RunningGuest } from "../../abi/sandbox.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
+import { installing, isInstalled } from "./bwrap.ts";
 import { cgroups, type Cgroup } from "./cgroup.ts";
 import { standingAt } from "./covers.ts";
 import { watchGrowth } from "./growth.ts";
@@ -31,6 +33,8 @@ export interface LaunchOptions {
   /** Standard input, output and error. */
   readonly streams: readonly [IOType | number, IOType | number, IOType | number];
   readonly graceMs?: number;
+  /** Folders searched for the system's programs. */
+  readonly path?: readonly string[];
 }
 
 /** What is handed over beside the three streams. */
@@ -43,6 +47,13 @@ export async function launchGuest(
   options: LaunchOptions,
 ): Promise<Result<RunningGuest & { readonly child: ChildProcess }, SysError>> {
   const { plan, stage } = options;
+  if (plan.doors.length > 0 && !isInstalled("socat", options.path)) {
+    const install = installing("socat");
+    return fail(
+      "ENOSYS",
+      `guests are refused: socat, through which they reach models and tools, is not installed. Install it with: ${install}`,
+    );
+  }
   const closed = standingAt(stage.root, stage.closed);
   if (closed === null) return fail("EIO", "the guest was not started: the workspace could not be looked at");
   const filter = seccompFilter(process.arch, "guest");
@@ -115,8 +126,9 @@ const firstProcesses = 4;
 function groupFor({ processesMax, memoryBytesMax, doors }: GuestPlan): Cgroup | null {
   if (process.getuid?.() !== 0) return null;
   const group = cgroups(process.pid)?.(`guest-${process.hrtime.bigint()}`) ?? null;
-  group?.limit(processesMax + firstProcesses + doors.length, memoryBytesMax);
-  return group;
+  if (group === null || group.limit(processesMax + firstProcesses + doors.length, memoryBytesMax)) return group;
+  group.remove();
+  return null;
 }
 
 function contentOf({ content }: Sent): Result<Buffer, SysError> {

@@ -3,8 +3,8 @@
  * Programs of the system are seen as they are; of one that lies elsewhere (nvm, ~/.local, an npm prefix, /opt) only its own tree is shown.
  *   SBX-14.1  A word without `/` is looked up on the person's PATH, any other from the folder they stand in; what is no executable file is ENOENT.
  *   SBX-14.2  A script needs its interpreter too: the `#!` line is followed, through `env` to the PATH, as often as it leads on.
- *   SBX-14.3  Of a package the outermost node_modules is shown, of a prefix or an environment its folder, else the file alone; never the home or
- *             a folder that holds it.
+ *   SBX-14.3  Of a package the outermost node_modules is shown, of an environment or a switch of versions its folder, of a prefix those of its
+ *             programs and libraries, else the file alone; never the home or a folder that holds it.
  *   SBX-14.4  Inside, PATH keeps those of the person's folders that are seen there, and the system's.
  */
 import { accessSync, closeSync, constants, existsSync, openSync, readSync, realpathSync, statSync } from "node:fs";
@@ -41,7 +41,7 @@ export function findProgram(word: string, where: Where): Result<Program, SysErro
   let next: string | null = file;
   for (let count = 0; next !== null && count < chainMax; count += 1) {
     const real = realpathSync(next);
-    if (!isSeen(real, where.root)) shown.add(treeOf(real, where.home));
+    if (!isSeen(real, where.root)) for (const path of treeOf(real, where.home)) shown.add(path);
     const seen = isSeen(next, where.root) || [...shown].some((folder) => inside(next ?? "", folder));
     if (!seen) links.set(next, real);
     next = interpreterOf(real, where);
@@ -87,9 +87,10 @@ function isSeen(path: string, root: string): boolean {
 }
 
 /** What is shown of the host so that this file finds what belongs to it. */
-function treeOf(file: string, home: string): string {
-  const tree = packageOf(file) ?? prefixOf(file);
-  return tree === null || inside(home, tree) ? file : tree;
+function treeOf(file: string, home: string): readonly string[] {
+  const tree = packageOf(file);
+  const folders = tree === null ? prefixOf(file, home) : [tree];
+  return folders.length === 0 || folders.some((folder) => inside(home, folder)) ? [file] : folders;
 }
 
 function packageOf(file: string): string | null {
@@ -99,12 +100,17 @@ function packageOf(file: string): string | null {
   return opt === "opt" && name !== undefined && file !== `/opt/${name}` ? `/opt/${name}` : null;
 }
 
-/** `PREFIX/bin/NAME` beside `PREFIX/lib`, and Python's environments. `~/.local` holds the libraries of everything, and more. */
-function prefixOf(file: string): string | null {
+/**
+ * `SWITCH/shims/NAME` of those who switch between versions of a language, Python's environments, and `PREFIX/bin/NAME` beside `PREFIX/lib`: of a prefix
+ * only the folders that belong to programs, since a project may look like one. `~/.local` holds the libraries of everything, and more.
+ */
+function prefixOf(file: string, home: string): readonly string[] {
   const folder = dirname(file);
   const prefix = dirname(folder);
-  if (basename(folder) !== "bin" || basename(prefix) === ".local") return null;
-  return existsSync(join(prefix, "lib")) || existsSync(join(prefix, "pyvenv.cfg")) ? prefix : null;
+  if (inside(home, prefix)) return [];
+  if (basename(folder) === "shims" || existsSync(join(prefix, "pyvenv.cfg"))) return [prefix];
+  if (basename(folder) !== "bin" || basename(prefix) === ".local" || !existsSync(join(prefix, "lib"))) return [];
+  return ["bin", "lib", "lib64", "libexec", "share"].map((name) => join(prefix, name)).filter((path) => existsSync(path));
 }
 
 function interpreterOf(file: string, where: Where): string | null {

@@ -58,7 +58,7 @@ test("SBX-14.2 the interpreter of a script is found too, through env to the PATH
   program("prefix/lib/node_modules/agent/cli.js", "#!/usr/bin/env -S node --no-warnings\n");
   link("prefix/bin/agent", "../lib/node_modules/agent/cli.js");
   const agent = found("agent", "prefix/bin", "nvm/v24/bin");
-  expect(agent.shown).toEqual([join(home, "prefix/lib/node_modules"), join(home, "nvm/v24")]);
+  expect(agent.shown).toEqual([join(home, "prefix/lib/node_modules"), join(home, "nvm/v24/bin"), join(home, "nvm/v24/lib")]);
   expect(agent.links).toEqual([
     { path: join(home, "prefix/bin/agent"), target: join(home, "prefix/lib/node_modules/agent/cli.js") },
   ]);
@@ -83,11 +83,21 @@ test("SBX-14.3 a package is shown whole, a lone file alone, the home never", () 
   program("venv/bin/py");
   writeFileSync(join(home, "venv/pyvenv.cfg"), "");
   expect(found("py", "venv/bin").shown).toEqual([join(home, "venv")]);
+  program(".pyenv/shims/py3", "#!/bin/sh\n");
+  expect(found("py3", ".pyenv/shims").shown).toEqual([join(home, ".pyenv")]);
+  program("shims/own");
+  expect(found("own", "shims").shown).toEqual([join(home, "shims/own")]);
+  program("project/bin/serve");
+  for (const path of ["project/lib", "project/.git"]) mkdirSync(join(home, path));
+  writeFileSync(join(home, "project/.env"), "secret");
+  expect(found("serve", "project/bin").shown).toEqual([join(home, "project/bin"), join(home, "project/lib")]);
   program("bin/mine");
   mkdirSync(join(home, "lib"));
   expect(found("mine", "bin").shown).toEqual([join(home, "bin/mine")]);
   program("x/node_modules/.pnpm/p@1/node_modules/p/cli");
   expect(found("cli", "x/node_modules/.pnpm/p@1/node_modules/p").shown).toEqual([join(home, "x/node_modules")]);
+  const [file, within] = [join(home, "x/node_modules/.pnpm/p@1/node_modules/p/cli"), join(home, "x/node_modules/somebody")];
+  expect(value(findProgram(file, { root, cwd: root, home: within, path: "" })).shown).toEqual([file]);
 });
 
 test("SBX-14.4 PATH inside holds what is seen there, in the person's order, and the system's", () => {

@@ -1,4 +1,5 @@
 /** A guest on a session of its own: the real helper, overlay and sandbox, with its streams as pipes. */
+import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -23,6 +24,8 @@ const sessions = overlaySessions({ helper, blobs: openMemoryBlobs(), hide: [], i
 afterAll(async () => {
   await sessions.close();
   await helper.close();
+  // An overlay keeps a folder that only root may look into.
+  spawnSync("chmod", ["-R", "u+rwX", top]);
   rmSync(top, { recursive: true, force: true });
 });
 
