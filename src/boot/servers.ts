@@ -6,7 +6,8 @@
 import type { BootStep } from "../abi/entry.ts";
 import type { CallHandler } from "../abi/call.ts";
 import type { Finding } from "../abi/finding.ts";
-import type { McpServer, McpTransport } from "../drivers/tool/mcp.ts";
+import type { McpServer } from "../drivers/tool/mcp.ts";
+import type { McpTransport } from "../drivers/tool/mcp-connection.ts";
 import type { Config } from "./config.ts";
 import type { McpEntry } from "./config-file.ts";
 import type { Layout } from "./layout.ts";
