@@ -115,6 +115,7 @@ export const limits = {
   doorTextsMax: 32,
   /** Findings about the tools of one server that are told. */
   mcpFindingsMax: 20,
+  mcpFindingNameMax: 60,
   /** What the question of a commit shows; the rest is counted, and `daimon diff PID:N` shows it. */
   reviewStepsMax: 100,
   reviewRowsMax: 240,

@@ -200,11 +200,13 @@ async function gatherParts(gathering: Gathering): Promise<Result<Parts, SysError
   undo.push(() => helper.close());
   const sessions = openSessions(layout, helper, stores.blobs);
   undo.push(() => sessions.close());
-  const servers = await connectServers(config, layout);
-  undo.push(() => servers.close());
   const sandbox = bwrapSandbox({ helper });
   const drivers = { layout, config, clock, sessions, sandbox, blobs: stores.blobs, running: () => running.now };
-  const handlers: readonly CallHandler[] = [...worldCalls(drivers), ...servers.calls];
+  const native = worldCalls(drivers);
+  const own = [...Object.values(kernelSpecs), ...native.map(({ spec }) => spec)].map(({ name }) => name);
+  const servers = await connectServers(config, layout, world.env, own);
+  undo.push(() => servers.close());
+  const handlers: readonly CallHandler[] = [...native, ...servers.calls];
   const specs = [...Object.values(kernelSpecs), ...handlers.map((handler) => handler.spec)];
   const policies = await loadPolicies({ layout, config, specs, engine: options.policyEngine, tick: () => performance.now() });
   if (!policies.ok) return policies;

@@ -1,20 +1,20 @@
 /**
  * Visible: text of others as a person sees it. What a screen does not show but a model reads is where instructions are hidden.
- *   LIB-16.1  visible() leaves no control byte but tab and newline, no bidirectional control, no zero-width and no tag character; all else stays.
+ *   LIB-16.1  visible() leaves nothing unseen but tab and newline; what stood between words leaves a space, and all that is seen stays as it is.
  *   LIB-16.2  hiddenIn() names each kind of what visible() takes away, once, and nothing of a text that it leaves as it is.
  */
 import { isObject, type Json } from "./json.ts";
+import { mayHideCharacters, unseen, type UnseenKind } from "./unseen.ts";
 
-export type Hidden = "control" | "bidi" | "tag" | "zero-width";
-
-/** Control bytes become a space, so that words stay apart; the rest goes without a trace. */
 export function visible(text: string): string {
-  return text.replace(controls, " ").replace(ignorables, "");
-}
-
-export function hiddenIn(text: string): readonly Hidden[] {
-  if (text === visible(text)) return [];
-  return kinds.filter(([, pattern]) => pattern.test(text)).map(([kind]) => kind);
+  if (!mayHideCharacters(text)) return text;
+  let shown = "";
+  let from = 0;
+  for (const { index, length, kind } of unseen(text)) {
+    shown += text.slice(from, index) + (kind === "control" || kind === "separator" ? " " : "");
+    from = index + length;
+  }
+  return shown + text.slice(from);
 }
 
 /** The same in every text of a value, names of fields aside. */
@@ -25,11 +25,6 @@ export function visibleJson(value: Json): Json {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, visibleJson(item)]));
 }
 
-const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
-const ignorables = /\p{Default_Ignorable_Code_Point}|\p{Bidi_Control}/gu;
-const kinds: readonly (readonly [Hidden, RegExp])[] = [
-  ["control", /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/],
-  ["bidi", /\p{Bidi_Control}/u],
-  ["tag", /[\u{e0000}-\u{e007f}]/u],
-  ["zero-width", /(?!\p{Bidi_Control}|[\u{e0000}-\u{e007f}])\p{Default_Ignorable_Code_Point}/u],
-];
+export function hiddenIn(text: string): readonly UnseenKind[] {
+  return [...new Set([...unseen(text)].map(({ kind }) => kind))].sort();
+}
