@@ -104,6 +104,8 @@ export interface TurnEntry {
   readonly model: string;
   /** One for each call part, in order. */
   readonly intents: readonly Intent[];
+  /** Of a guest: the model failed it, or broke off, and this is what it had generated until then. */
+  readonly error?: SysError;
 }
 
 /** A body's call. `id` counts within the process, so re-execution meets the same ids. */

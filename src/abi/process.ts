@@ -82,6 +82,8 @@ export interface ProcessSummary {
   readonly pages: number;
   readonly pagesEvicted: number;
   readonly refused: number;
+  /** Why the model failed it the last time, while it has not answered since. */
+  readonly trouble: SysError | null;
   readonly startedAt: number;
   readonly endedAt: number | null;
   /** The pid whose copy-on-write session it works in. */

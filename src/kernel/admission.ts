@@ -11,6 +11,9 @@ import type { Core, Cpu } from "./core.ts";
 import { timeOf } from "./fold-time.ts";
 import { ancestry, type Proc } from "./table.ts";
 
+/** A model as budgets see it. */
+export type Priced = Pick<Cpu, "model" | "cost">;
+
 /** The most that a request to a model can take. */
 export interface RequestSize {
   readonly windowTokens: number;
@@ -23,7 +26,7 @@ export function sizeOf(proc: Proc, cpu: Cpu): RequestSize {
 }
 
 /** Why it may not ask the model now. */
-export function overBudget(core: Core, proc: Proc, cpu: Cpu, size: RequestSize = sizeOf(proc, cpu)): ParkReason | null {
+export function overBudget(core: Core, proc: Proc, cpu: Priced, size: RequestSize): ParkReason | null {
   const { table } = core.recorder;
   const costUsd = reserveUsd(cpu, size);
   const tokens = size.windowTokens + size.outputTokensMax;
@@ -59,7 +62,7 @@ function outOfTime(core: Core, group: Proc): Refusal | null {
 }
 
 /** A limit in dollars cannot be kept without a price: a person lifts it, or limits tokens instead. */
-function pricePark(proc: Proc, group: Proc, cpu: Cpu): ParkReason {
+function pricePark(proc: Proc, group: Proc, cpu: Priced): ParkReason {
   const question = `${proc.manifest.name} runs on ${cpu.model}, whose price is not known, so its limit of ${group.limits.costUsd} USD cannot be kept. Go on without it?`;
   return { type: "budget", limit: "costUsd", group: group.pid, question, unpriced: true };
 }
@@ -78,7 +81,7 @@ function seconds(ms: number): string {
 }
 
 /** Dollars for the window and the longest reply, nothing cached; null when the price is not known. */
-export function reserveUsd(cpu: Cpu, size: RequestSize): number | null {
+export function reserveUsd(cpu: Priced, size: RequestSize): number | null {
   const { windowTokens: inputTokens, outputTokensMax: outputTokens } = size;
   return cpu.cost({ inputTokens, outputTokens, cacheReadTokens: 0, cacheWriteTokens: 0, reported: false });
 }

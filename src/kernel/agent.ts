@@ -91,7 +91,7 @@ function step(core: Core, proc: Proc, running: Running): Awaitable<void> {
   const room = makeRoom(core, proc);
   if (!room.ok) return exit(core, proc, room);
   if (cpu.driver.remote) return thinkRemote(core, proc, running, cpu);
-  const parked = overBudget(core, proc, cpu);
+  const parked = overBudget(core, proc, cpu, sizeOf(proc, cpu));
   if (parked !== null) return park(core, proc, parked);
   const reply = think(core, proc, running, cpu);
   if (reply instanceof Promise) return reply.then((answer) => answered(core, proc, cpu, answer));
@@ -140,7 +140,7 @@ async function thinkRemote(core: Core, proc: Proc, running: Running, cpu: Cpu): 
   try {
     if (!mayAct(core, proc)) return;
     /** Asked now, not before the wait: others have spent meanwhile. */
-    const parked = overBudget(core, proc, cpu);
+    const parked = overBudget(core, proc, cpu, sizeOf(proc, cpu));
     if (parked !== null) return park(core, proc, parked);
     const reserveTokens = proc.windowTokens + outputTokensMax(cpu);
     core.recorder.record({

@@ -6,6 +6,7 @@ import type { SysError } from "../abi/errno.ts";
 import type { Manifest, Pid } from "../abi/process.ts";
 import type { Body } from "../abi/sys.ts";
 import type { Digest } from "../lib/hash.ts";
+import { Turn } from "../lib/turn.ts";
 import type { CallTable } from "./calls.ts";
 import type { Recorder } from "./recorder.ts";
 import type { Slots } from "./slots.ts";
@@ -55,6 +56,10 @@ export class Running {
   loop: Promise<void> | null = null;
   /** Calls that another kernel may have begun: each is looked at before it is performed. */
   readonly doubt = new Set<CallId>();
+  /** A guest has several calls and requests under way; a person is asked about one at a time. */
+  readonly question = new Turn();
+  /** Of its calls, those that change something run one after the other. */
+  readonly effect = new Turn();
   #abort: AbortController | null = null;
 
   constructor(pid: Pid) {

@@ -42,6 +42,7 @@ export function applySpawn(table: Table, entry: SpawnEntry, input: FoldInput): v
     tape: manifest.kind === "body" ? new Map<CallId, Taped>() : null,
     result: null,
     refused: 0,
+    trouble: null,
     unpricedTokens: 0,
     finished: null,
     firstStep: 0,

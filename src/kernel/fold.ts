@@ -23,6 +23,7 @@ import type {
 } from "../abi/entry.ts";
 import type { CallId } from "../abi/call.ts";
 import type { ResultPart } from "../abi/message.ts";
+import type { Page } from "../abi/page.ts";
 import type { Manifest, Pid } from "../abi/process.ts";
 import { assert, unreachable } from "../lib/assert.ts";
 import type { Digest } from "../lib/hash.ts";
@@ -169,6 +170,7 @@ function applyTurn(table: Table, entry: TurnEntry): void {
   const calls = callsOf(entry.parts);
   assert(calls.length === entry.intents.length, "every call of a turn has an intent");
   spendTurn(table, proc, entry, calls.length);
+  proc.trouble = entry.error ?? null;
   if (!isGuest(proc)) {
     proc.messages.push({ role: "assistant", parts: entry.parts, tokens: entry.tokens });
     proc.windowTokens += entry.tokens;
@@ -226,6 +228,8 @@ function applyOutcome(table: Table, entry: OutcomeEntry, input: FoldInput): void
   assert(pending !== undefined, `outcome ${entry.id} has its intent`);
   if (proc.manifest.kind === "agent") applyAgentOutcome(proc, pending, entry, input);
   else applyBodyOutcome(proc, pending, entry);
+  /** What a guest was shown cut it may read on. */
+  if (isGuest(proc) && entry.blob !== undefined) proc.pages.push(pageOf(pending, entry, proc.step - 1, false));
   proc.label = join(proc.label, entry.label ?? derived);
 }
 
@@ -237,7 +241,7 @@ function applyBodyOutcome(proc: Proc, pending: PendingCall, entry: OutcomeEntry)
         ? { value: entry.value ?? null }
         : { blob: entry.blob };
   answerTape(proc, entry.id, taped);
-  pending.result = result(pending, entry.error === undefined, "");
+  pending.result = result(pending, entry.error === undefined, typeof entry.value === "string" ? entry.value : "");
   settleTape(proc);
 }
 
@@ -249,18 +253,22 @@ function applyAgentOutcome(proc: Proc, pending: PendingCall, entry: OutcomeEntry
     pending.result = result(pending, true, excerpt(render(value), entry.id, 0));
     takeEffect(proc, pending, value);
   }
-  pending.page = {
+  pending.page = pageOf(pending, entry, proc.step - 1, true);
+  settle(proc);
+}
+
+function pageOf(call: PendingCall, entry: OutcomeEntry, bornStep: number, resident: boolean): Page {
+  return {
     id: entry.id,
     source: entry.source ?? `call ${entry.id}`,
-    kind: pending.name === "mem.note" ? "note" : "result",
+    kind: call.name === "mem.note" ? "note" : "result",
     tokens: entry.tokens,
     label: entry.label ?? derived,
     pin: "none",
-    resident: true,
-    bornStep: proc.step - 1,
+    resident,
+    bornStep,
     blob: entry.blob ?? null,
   };
-  settle(proc);
 }
 
 /** The calls whose whole effect is a change of the process itself. */

@@ -7,36 +7,47 @@
  *   GST-1.3  Of the calls of a reply those that policy asks about wait for a person one after the other; the rest are decided at once.
  *   GST-1.4  What a call gave is believed once, and only of a call that was allowed; it is untrusted text and taints the guest.
  *   GST-1.5  A guest that was ended, and one whose kernel leaves, asks and acts no more.
+ *   GST-1.6  A request that the model fails gives back its reservation, and what was generated until then is paid for by our own count.
+ *   GST-1.7  What a guest calls through the tool door goes through the trap, the budget and the journal like any call; reads run side by side,
+ *            and what changes something runs alone.
  */
 import type { CallId } from "../abi/call.ts";
-import type { Intent } from "../abi/entry.ts";
+import type { Intent, OutcomeEntry } from "../abi/entry.ts";
 import { fail, sysError, type SysError } from "../abi/errno.ts";
 import { limits } from "../abi/limits.ts";
-import type { ModelReply } from "../abi/model.ts";
+import type { ToolDefinition } from "../abi/message.ts";
+import type { ModelReply, Usage } from "../abi/model.ts";
 import type { ExitStatus, ParkReason, Pid } from "../abi/process.ts";
 import type { Json } from "../lib/json.ts";
 import { done, ok, type Result } from "../lib/result.ts";
-import { Turn } from "../lib/turn.ts";
 import { label } from "../security/labels.ts";
-import { overBudget } from "./admission.ts";
-import { mayAct, type Core, type Cpu } from "./core.ts";
+import { overBudget, type Priced } from "./admission.ts";
+import { mayAct, type Core, type Running } from "./core.ts";
 import { exit } from "./exit.ts";
+import { ask, onlyReads, parkFor, performBeside, type Job } from "./perform.ts";
 import { callsOf, type PendingCall, type Proc } from "./table.ts";
+import { excerpt, render } from "./window.ts";
 
 /** A guest's own tool as a call of the table, on which policy decides; null is a tool that touches nothing but the guest. */
 export type Mapping = (name: string, args: Json) => { readonly name: string; readonly args: Json } | null;
 
 export interface Asking {
-  readonly cpu: Cpu;
+  readonly model: Priced;
   /** What the request weighs, by our own count. */
   readonly windowTokens: number;
   readonly outputTokensMax: number;
 }
 
 /** A request that was admitted. */
-export interface Ticket {
+export interface Ticket extends Asking {
   readonly step: number;
-  readonly cpu: Cpu;
+}
+
+/** What a call gave a guest. */
+export interface Given {
+  readonly value: Json;
+  /** As a model sees it: cut to size, with the call that reads on. */
+  readonly text: string;
 }
 
 /** What becomes of a call of the reply. */
@@ -47,58 +58,52 @@ export interface Verdict {
   readonly refused: SysError | null;
 }
 
-export function openGuest(core: Core, proc: Proc, map: Mapping): Result<GuestProcess, SysError> {
+export function openGuest(core: Core, proc: Proc, running: Running, map: Mapping): Result<GuestProcess, SysError> {
   if (proc.manifest.kind !== "guest") return fail("EINVAL", `process ${proc.pid} is no guest`);
-  return ok(new GuestProcess(core, proc, map));
+  return ok(new GuestProcess({ core, proc, running }, map));
 }
 
 export class GuestProcess {
   readonly pid: Pid;
+  readonly #job: Job;
   readonly #core: Core;
   readonly #proc: Proc;
   readonly #map: Mapping;
-  /** A process waits for one answer at a time. */
-  readonly #question = new Turn();
 
-  constructor(core: Core, proc: Proc, map: Mapping) {
-    this.pid = proc.pid;
-    this.#core = core;
-    this.#proc = proc;
+  constructor(job: Job, map: Mapping) {
+    this.pid = job.proc.pid;
+    this.#job = job;
+    this.#core = job.core;
+    this.#proc = job.proc;
     this.#map = map;
   }
 
   /** Waits for as long as a person needs to make room. */
   async admit(asking: Asking): Promise<Result<Ticket, SysError>> {
     const { recorder, clock } = this.#core;
-    const { cpu, windowTokens, outputTokensMax } = asking;
+    const { model, windowTokens, outputTokensMax } = asking;
     for (;;) {
       const free = await this.#free();
       if (!free.ok) return free;
-      const parked = overBudget(this.#core, this.#proc, cpu, { windowTokens, outputTokensMax });
+      const parked = overBudget(this.#core, this.#proc, model, asking);
       if (parked === null) break;
       const answered = await this.#ask(parked);
       if (!answered.ok) return answered;
     }
     const { step } = this.#proc;
-    const usage = {
-      inputTokens: windowTokens,
-      outputTokens: outputTokensMax,
-      cacheReadTokens: 0,
-      cacheWriteTokens: 0,
-      reported: false,
-    };
+    const most = counted(windowTokens, outputTokensMax);
     recorder.record({
       kind: "think",
       at: clock.now(),
       pid: this.pid,
       step,
       reserveTokens: windowTokens + outputTokensMax,
-      reserveUsd: cpu.cost(usage) ?? 0,
+      reserveUsd: model.cost(most) ?? 0,
       windowTokens,
     });
     const durable = await recorder.barrier(false);
     if (!durable.ok) return durable;
-    return mayAct(this.#core, this.#proc) ? ok({ step, cpu }) : this.#gone();
+    return mayAct(this.#core, this.#proc) ? ok({ ...asking, step }) : this.#gone();
   }
 
   /** The model answered: what of its calls may be made. */
@@ -115,7 +120,7 @@ export class GuestProcess {
       stop: reply.stop,
       usage: reply.usage,
       tokens: reply.usage.outputTokens,
-      costUsd: ticket.cpu.cost(reply.usage),
+      costUsd: ticket.model.cost(reply.usage),
       model: reply.model,
       intents,
     });
@@ -129,6 +134,54 @@ export class GuestProcess {
       verdicts.push({ id, modelId: call.id, refused: refused.value });
     }
     return ok(verdicts);
+  }
+
+  /** The model failed the request, or broke off after it had generated so much. `asked`: it had begun to answer, so its input is paid for, too. */
+  lost(ticket: Ticket, error: SysError, asked: boolean, outputTokens: number): void {
+    if (this.#proc.state === "zombie" || this.#core.stopping) return;
+    const usage = counted(asked ? ticket.windowTokens : 0, outputTokens);
+    this.#core.recorder.record({
+      kind: "turn",
+      at: this.#core.clock.now(),
+      pid: this.pid,
+      step: ticket.step,
+      parts: [],
+      stop: "end",
+      usage,
+      tokens: outputTokens,
+      costUsd: ticket.model.cost(usage),
+      model: ticket.model.model,
+      intents: [],
+      error: sysError(error.errno, error.message.slice(0, limits.errorCharsMax)),
+    });
+  }
+
+  /** The calls of the table that it may make. */
+  tools(): readonly ToolDefinition[] {
+    return this.#core.toolsOf(this.#proc.manifest).definitions;
+  }
+
+  /** A call of the table, made through the tool door. Waits for as long as a person needs to allow it. */
+  async call(name: string, args: Json): Promise<Result<Given, SysError>> {
+    const free = await this.#free();
+    if (!free.ok) return free;
+    const { recorder, trap, clock } = this.#core;
+    const id = `${this.pid}.${this.#proc.step}.0`;
+    const intent = trap.decide(this.#proc, name, args);
+    recorder.record({ kind: "call", at: clock.now(), pid: this.pid, id, name, args, intent });
+    if (intent.error !== undefined) return { ok: false, error: intent.error };
+    const call = this.#proc.pending.find((pending) => pending.id === id);
+    if (call === undefined) return this.#gone();
+    for (;;) {
+      const may = await this.#permit(call);
+      if (!may.ok) return may;
+      if (call.result !== null) return answered(call);
+      const beside = onlyReads(this.#core, call);
+      const outcome = beside ? await this.#perform(call) : await this.#job.running.effect.take(() => this.#perform(call));
+      if (outcome !== null) return this.#given(outcome);
+      const goesOn = await this.#free();
+      if (!goesOn.ok) return goesOn;
+    }
   }
 
   /** Whether a call of this id was allowed and has given nothing yet. */
@@ -159,6 +212,28 @@ export class GuestProcess {
     if (!this.#core.stopping) exit(this.#core, this.#proc, status);
   }
 
+  /** Asks a person for what the call needs. */
+  #permit(call: PendingCall): Promise<Result<void, SysError>> {
+    if (parkFor(this.#core, this.#proc, call) === null) return Promise.resolve(done);
+    return this.#job.running.question.take(async () => {
+      const free = await this.#free();
+      const reason = free.ok ? parkFor(this.#core, this.#proc, call) : null;
+      if (reason === null) return free;
+      await ask(this.#job, call, reason);
+      return await this.#free();
+    });
+  }
+
+  #perform(call: PendingCall): Promise<OutcomeEntry | null> {
+    return mayAct(this.#core, this.#proc) ? performBeside(this.#job, call) : Promise.resolve(null);
+  }
+
+  #given({ id, error, value, blob }: OutcomeEntry): Result<Given, SysError> {
+    if (error !== undefined) return { ok: false, error };
+    const whole = blob === undefined ? (value ?? null) : this.#core.recorder.value(blob);
+    return ok({ value: whole, text: excerpt(render(whole), id, 0) });
+  }
+
   #open(modelId: string): PendingCall | undefined {
     return this.#proc.pending.find((call) => call.modelId === modelId && call.verb === "allow" && call.result === null);
   }
@@ -175,7 +250,7 @@ export class GuestProcess {
 
   /** null: a person allowed it. */
   #permission(id: CallId, name: string): Promise<Result<SysError | null, SysError>> {
-    return this.#question.take(async () => {
+    return this.#job.running.question.take(async () => {
       const call = this.#proc.pending.find((pending) => pending.id === id);
       if (call === undefined) return this.#gone();
       const asked = await this.#park({
@@ -185,12 +260,12 @@ export class GuestProcess {
       });
       if (!asked.ok) return asked;
       if (call.verb === "allow") return ok(null);
-      return ok(sysError("EPERM", call.result?.text ?? "a person refused this call"));
+      return ok(refusal(call));
     });
   }
 
   #ask(reason: ParkReason): Promise<Result<void, SysError>> {
-    return this.#question.take(() => this.#park(reason));
+    return this.#job.running.question.take(() => this.#park(reason));
   }
 
   async #park(reason: ParkReason): Promise<Result<void, SysError>> {
@@ -206,6 +281,24 @@ export class GuestProcess {
   }
 
   #gone(): Result<never, SysError> {
-    return fail("ECANCELED", `process ${this.pid} ${this.#core.stopping ? "waits for the next kernel" : "was ended"}`);
+    if (this.#core.stopping) return fail("EAGAIN", `process ${this.pid} waits for the next kernel; try again`);
+    const why = this.#proc.ending?.message ?? "it has ended";
+    return fail("ECANCELED", `process ${this.pid} was ended: ${why}`);
   }
+}
+
+/** A person said no, or answered what the call asked. */
+function answered(call: PendingCall): Result<Given, SysError> {
+  const { result } = call;
+  if (result?.ok === true) return ok({ value: result.text, text: result.text });
+  return { ok: false, error: refusal(call) };
+}
+
+/** The table keeps the words that a model reads. */
+function refusal({ result }: PendingCall): SysError {
+  return sysError("EPERM", (result?.text ?? "a person refused this call").replace(/^EPERM: /, ""));
+}
+
+function counted(inputTokens: number, outputTokens: number): Usage {
+  return { inputTokens, outputTokens, cacheReadTokens: 0, cacheWriteTokens: 0, reported: false };
 }

@@ -11,7 +11,7 @@
  */
 import type { CallHandler, CallId } from "../abi/call.ts";
 import type { Clock } from "../abi/clock.ts";
-import type { Answer, Entry, SpawnEntry } from "../abi/entry.ts";
+import type { Answer, Entry } from "../abi/entry.ts";
 import { fail, sysError, type SysError } from "../abi/errno.ts";
 import type { Label } from "../abi/label.ts";
 import { limits } from "../abi/limits.ts";
@@ -21,8 +21,7 @@ import type { Follows, ExitStatus, Manifest, Pid, ProcessSummary, Signal } from 
 import type { BlobDriver, LogDriver, SwapDriver } from "../abi/store.ts";
 import type { Body } from "../abi/sys.ts";
 import { assert, Panic } from "../lib/assert.ts";
-import type { Digest } from "../lib/hash.ts";
-import { canonical, tooLarge, type Json } from "../lib/json.ts";
+import { tooLarge, type Json } from "../lib/json.ts";
 import { done, ok, type Awaitable, type Result } from "../lib/result.ts";
 import { Turn } from "../lib/turn.ts";
 import { tighten } from "../scheduler/budget.ts";
@@ -38,7 +37,7 @@ import { begun } from "./perform.ts";
 import { Halted, Recorder, type EntryListener } from "./recorder.ts";
 import { SharedTier } from "./shared-tier.ts";
 import { Slots } from "./slots.ts";
-import { headTokens, placed, type Measured } from "./spawn.ts";
+import { headTokens, headWriter, placed, type Measured, type WriteHead } from "./spawn.ts";
 import { answered, programMissing, superseded } from "./reasons.ts";
 import { summaryOf } from "./summary.ts";
 import type { Proc, Table } from "./table.ts";
@@ -84,7 +83,7 @@ export class Kernel {
   readonly #ends = new Waiters<ExitStatus>();
   readonly #answers = new Waiters<void>();
   readonly #loops = new Set<Promise<void>>();
-  readonly #manifests = new WeakMap<Manifest, Digest>();
+  readonly #head: WriteHead;
   #panic: Panic | null = null;
   #resumed = false;
   readonly #left = sysError("ECANCELED", "the kernel stopped; the process goes on with the next one");
@@ -121,6 +120,7 @@ export class Kernel {
       answered: (pid) => this.#answers.wait(pid),
       halt: (error) => this.#halt(error),
     };
+    this.#head = headWriter(recorder, this.#core.toolsOf);
   }
 
   set onDelta(listen: ((pid: Pid, delta: Delta) => void) | null) {
@@ -246,7 +246,7 @@ export class Kernel {
   /** The doors' side of a guest; `map` tells which call of the table a tool of its own stands for. */
   guest(pid: Pid, map: Mapping): Result<GuestProcess, SysError> {
     const proc = this.#live(pid);
-    return proc.ok ? openGuest(this.#core, proc.value, map) : proc;
+    return proc.ok ? openGuest(this.#core, proc.value, this.#runningOf(proc.value), map) : proc;
   }
 
   /** A person answers what a process is parked on. */
@@ -305,14 +305,6 @@ export class Kernel {
       this.#halt(error.error);
       return { ok: false, error: error.error };
     }
-  }
-
-  /** Processes of one program share a manifest: it is written and hashed once. */
-  #head(manifest: Manifest, goal: Json): Pick<SpawnEntry, "manifest" | "goal" | "headTokens"> {
-    const digest = this.#manifests.get(manifest) ?? this.recorder.putText(canonical(manifest));
-    this.#manifests.set(manifest, digest);
-    const tools = this.#core.toolsOf(this.recorder.manifest(digest));
-    return { manifest: digest, goal, headTokens: headTokens(manifest, tools.tokens, goal) };
   }
 
   #runningOf(proc: Proc): Running {

@@ -52,7 +52,7 @@ function needsLook(core: Core, { name }: PendingCall): boolean {
 }
 
 /** Carry out the next calls that may go: a batch of reads, or one effect. */
-export function performPending(job: Job): Awaitable<void> {
+export function performPending(job: Job): Awaitable<unknown> {
   const { core, proc } = job;
   const first = proc.pending.find((call) => call.result === null);
   if (first === undefined) return;
@@ -66,7 +66,7 @@ export function performPending(job: Job): Awaitable<void> {
   return ifDurable(job, batch, durable);
 }
 
-function ifDurable(job: Job, batch: readonly PendingCall[], result: Result<void, SysError>): Awaitable<void> {
+function ifDurable(job: Job, batch: readonly PendingCall[], result: Result<void, SysError>): Awaitable<unknown> {
   if (!result.ok) throw new Halted(result.error);
   return mayAct(job.core, job.proc) ? performAll(job, batch) : undefined;
 }
@@ -76,7 +76,7 @@ function park({ core, proc }: Job, reason: ParkReason): void {
 }
 
 /** Where the arguments do not say all that would happen, the question names the plan. */
-function ask(job: Job, call: PendingCall, reason: ParkReason): Awaitable<void> {
+export function ask(job: Job, call: PendingCall, reason: ParkReason): Awaitable<void> {
   const handler = job.core.calls.get(call.name)?.handler;
   if (reason.type !== "approval" || handler?.freeze === undefined) return park(job, reason);
   return freeze(job, call, handler).then((plan) => {
@@ -102,7 +102,7 @@ async function freeze({ core, running }: Job, call: PendingCall, handler: CallHa
 }
 
 /** A call that waits for a person: for a larger budget, for permission, or because asking is what it does. */
-function parkFor(core: Core, proc: Proc, call: PendingCall): ParkReason | null {
+export function parkFor(core: Core, proc: Proc, call: PendingCall): ParkReason | null {
   const over = unmetered.has(call.name) ? null : overLimits(core, proc, call.name);
   if (over !== null) return over;
   if (call.verb === "ask") {
@@ -136,11 +136,11 @@ function isRead(effect: EffectClass): boolean {
   return effect === "pure" || effect === "read";
 }
 
-function performAll(job: Job, batch: readonly PendingCall[]): Awaitable<void> {
+function performAll(job: Job, batch: readonly PendingCall[]): Awaitable<unknown> {
   const [first] = batch;
   assert(first !== undefined, "an open call can be carried out, or its process waits");
   if (batch.length === 1) return performOne(job, first);
-  const waits: Promise<void>[] = [];
+  const waits: Promise<unknown>[] = [];
   try {
     for (const call of batch) {
       /** Those before it took time; with none left it parks with the rest of the batch still open. */
@@ -153,10 +153,10 @@ function performAll(job: Job, batch: readonly PendingCall[]): Awaitable<void> {
     void Promise.allSettled(waits);
     throw error;
   }
-  return waits.length === 0 ? undefined : Promise.all(waits).then(() => undefined);
+  return waits.length === 0 ? undefined : Promise.all(waits);
 }
 
-function performOne(job: Job, call: PendingCall): Awaitable<void> {
+function performOne(job: Job, call: PendingCall): Awaitable<OutcomeEntry | null> {
   const { core, running } = job;
   const registered = core.calls.get(call.name);
   if (registered === undefined) {
@@ -167,19 +167,34 @@ function performOne(job: Job, call: PendingCall): Awaitable<void> {
   return carryOut(job, call, registered.handler, context);
 }
 
+/** Carry out one call that may be made beside others of its process, for a guest. What came of it; null where it could not act any more. */
+export async function performBeside(job: Job, call: PendingCall): Promise<OutcomeEntry | null> {
+  const { core, proc } = job;
+  if (!isRead(effectOf(core, call))) {
+    const durable = await core.recorder.barrier(false);
+    if (!durable.ok) throw new Halted(durable.error);
+  }
+  return mayAct(core, proc) ? await performOne(job, call) : null;
+}
+
+export function onlyReads(core: Core, call: PendingCall): boolean {
+  return isRead(effectOf(core, call));
+}
+
 /** A person's yes holds for what they were shown. */
-function carryOut(job: Job, call: PendingCall, handler: CallHandler, context: Context): Awaitable<void> {
+function carryOut(job: Job, call: PendingCall, handler: CallHandler, context: Context): Awaitable<OutcomeEntry | null> {
   if (call.frozen === undefined) return settle(job, call, attempt(handler, call, context));
   return freeze(job, call, handler).then((plan) => {
-    if (!mayAct(job.core, job.proc)) return;
+    if (!mayAct(job.core, job.proc)) return null;
     if (!plan.ok) return recordOutcome(job, call, plan);
     if (plan.value === call.frozen) return settle(job, call, attempt(handler, call, context));
     const question = `${job.proc.manifest.name} asks again to call ${call.name}: what you allowed has changed since`;
-    return park(job, { type: "approval", call: call.id, question, frozen: plan.value });
+    park(job, { type: "approval", call: call.id, question, frozen: plan.value });
+    return null;
   });
 }
 
-function settle(job: Job, call: PendingCall, outcome: Awaitable<Result<CallValue, SysError>>): Awaitable<void> {
+function settle(job: Job, call: PendingCall, outcome: Awaitable<Result<CallValue, SysError>>): Awaitable<OutcomeEntry | null> {
   if (!(outcome instanceof Promise)) return recordOutcome(job, call, outcome);
   return outcome.then(
     (result) => recordOutcome(job, call, result),
@@ -203,15 +218,19 @@ function thrown(error: unknown): Result<never, SysError> {
 }
 
 /** Did it happen before the restart? What cannot be known is a person's to settle. */
-async function verify(job: Job, call: PendingCall, handler: CallHandler, context: Context): Promise<void> {
+async function verify(job: Job, call: PendingCall, handler: CallHandler, context: Context): Promise<OutcomeEntry | null> {
   const look = await lookAtTheWorld(handler, call, context);
   /** Still in doubt: whoever performs this call next has to look again. */
-  if (!mayAct(job.core, job.proc)) return void job.running.doubt.add(call.id);
+  if (!mayAct(job.core, job.proc)) {
+    job.running.doubt.add(call.id);
+    return null;
+  }
   if (look.verdict === "happened") return recordOutcome(job, call, ok(look.value));
   /** Then it is a call like any other, and goes the whole way. */
-  if (look.verdict === "did-not-happen") return;
+  if (look.verdict === "did-not-happen") return null;
   const question = `${call.name} was under way when the kernel stopped, and ${look.why}. Perform it again?`;
-  return park(job, { type: "uncertain", call: call.id, question });
+  park(job, { type: "uncertain", call: call.id, question });
+  return null;
 }
 
 async function lookAtTheWorld(handler: CallHandler, call: PendingCall, context: Context): Promise<Verdict> {
@@ -225,8 +244,11 @@ async function lookAtTheWorld(handler: CallHandler, call: PendingCall, context: 
 }
 
 /** Killed, gone on as another program, or in a kernel that leaves: then the outcome has no reader here. */
-function recordOutcome({ core, proc }: Job, call: PendingCall, result: Result<CallValue, SysError>): void {
-  if (proc.pending.includes(call) && !core.stopping) core.recorder.record(outcomeOf(core, proc, call, result));
+function recordOutcome({ core, proc }: Job, call: PendingCall, result: Result<CallValue, SysError>): OutcomeEntry | null {
+  if (!proc.pending.includes(call) || core.stopping) return null;
+  const entry = outcomeOf(core, proc, call, result);
+  core.recorder.record(entry);
+  return entry;
 }
 
 export function outcomeOf(core: Core, proc: Proc, call: PendingCall, result: Result<CallValue, SysError>): OutcomeEntry {

@@ -8,15 +8,19 @@
  *   KRN-13.3  The workspace's instructions follow an agent's own, once.
  *   KRN-13.6  Below a process that follows its own instructions nobody is told those of the workspace; no process can choose that for its children.
  */
+import type { SpawnEntry } from "../abi/entry.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import { limits } from "../abi/limits.ts";
 import type { Follows, Manifest } from "../abi/process.ts";
-import type { Json } from "../lib/json.ts";
+import type { Digest } from "../lib/hash.ts";
+import { canonical, type Json } from "../lib/json.ts";
 import { ok, type Result } from "../lib/result.ts";
 import type { Cpu } from "./core.ts";
 import { estimateTokens } from "../lib/tokens.ts";
 import { attenuates } from "../security/capability.ts";
+import type { Recorder } from "./recorder.ts";
 import { ancestry, type Proc, type Table } from "./table.ts";
+import type { Tools } from "./tools.ts";
 
 export interface Placed {
   readonly manifest: Manifest;
@@ -83,8 +87,21 @@ function windowBound(table: Table, manifest: Manifest, parent: Proc | undefined)
   return bound;
 }
 
-/** What the head of a window takes: the instructions, the calls that are offered, and the goal. A body has no window. */
+export type WriteHead = (manifest: Manifest, goal: Json) => Pick<SpawnEntry, "manifest" | "goal" | "headTokens">;
+
+/** Writes down what a process begins with. Processes of one program share a manifest: it is written and hashed once. */
+export function headWriter(recorder: Recorder, toolsOf: (manifest: Manifest) => Tools): WriteHead {
+  const digests = new WeakMap<Manifest, Digest>();
+  return (manifest, goal) => {
+    const digest = digests.get(manifest) ?? recorder.putText(canonical(manifest));
+    digests.set(manifest, digest);
+    const { tokens } = toolsOf(recorder.manifest(digest));
+    return { manifest: digest, goal, headTokens: headTokens(manifest, tokens, goal) };
+  };
+}
+
+/** What the head of a window takes: the instructions, the calls that are offered, and the goal. A body has no window, and that of a guest is its own. */
 export function headTokens(manifest: Manifest, toolTokens: number, goal: Json): number {
-  if (manifest.kind === "body") return 0;
+  if (manifest.kind !== "agent") return 0;
   return estimateTokens(manifest.instructions) + toolTokens + estimateTokens(JSON.stringify(goal));
 }

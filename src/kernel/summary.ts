@@ -23,6 +23,7 @@ export function summaryOf(table: Table, proc: Proc): ProcessSummary {
     pages: proc.swapped?.pages ?? proc.pages.length,
     pagesEvicted: proc.pagesEvicted,
     refused: proc.refused,
+    trouble: proc.trouble,
     startedAt: proc.startedAt,
     endedAt: proc.endedAt,
     session: proc.session,

@@ -82,6 +82,8 @@ export interface Proc {
   /** The value of task.done; the process ends once its turn is complete. */
   result: { readonly value: Json } | null;
   refused: number;
+  /** Of a guest: why its model failed it the last time, while it has not answered since. */
+  trouble: SysError | null;
   /** Tokens spent on models without a known price: the cost shown is only a part. */
   unpricedTokens: number;
   /** Why the last turn stopped, if it had no call: the model says it is finished. */

@@ -1,10 +1,10 @@
 /** Guests: the doors' side of a program that is not ours, on a whole kernel. */
 import { expect, test } from "vitest";
 import type { ModelReply } from "../../src/abi/model.ts";
-import type { Cpu } from "../../src/kernel/core.ts";
 import type { GuestProcess } from "../../src/kernel/guest.ts";
 import { replay } from "../../src/kernel/replay.ts";
 import type { Proc } from "../../src/kernel/table.ts";
+import { sysError } from "../../src/abi/errno.ts";
 import { noLimits } from "../../src/abi/budget.ts";
 import { ok } from "../../src/lib/result.ts";
 import { answer } from "./answer.ts";
@@ -15,12 +15,14 @@ const shell = handler({ name: "shell.run", effect: "write", recovery: "once" }, 
   ok({ value: "never performed by the kernel" }),
 );
 
-const cpu = { driver: { name: "remote", remote: true }, model: "m", cost: () => 0.001 } as unknown as Cpu;
-const asking = { cpu, windowTokens: 100, outputTokensMax: 50 };
+const asking = { model: { model: "m", cost: () => 0.001 }, windowTokens: 100, outputTokensMax: 50 };
 
-function guestOn(options: RigOptions = {}, limits = noLimits): { machine: Rig; guest: GuestProcess; proc: Proc } {
+function guestOn(
+  options: RigOptions & { readonly calls?: readonly string[] } = {},
+  limits = noLimits,
+): { machine: Rig; guest: GuestProcess; proc: Proc } {
   const machine = rig({ handlers: [shell], ...options });
-  const pid = machine.spawn({ kind: "guest", name: "claude", instructions: "{}", calls: ["shell.run"], limits });
+  const pid = machine.spawn({ kind: "guest", name: "claude", instructions: "{}", calls: options.calls ?? ["shell.run"], limits });
   const found = machine.kernel.guest(pid, (name, args) => (name === "Bash" ? { name: "shell.run", args } : null));
   const proc = machine.kernel.recorder.table.procs.get(pid);
   if (!found.ok || proc === undefined) throw new Error("no guest");
@@ -116,7 +118,60 @@ test("GST-1.5 a guest that was ended asks and acts no more, and neither does one
   expect(await guest.admit(asking)).toMatchObject({ ok: false, error: { errno: "ECANCELED" } });
   const other = guestOn();
   await other.machine.kernel.close();
-  expect(await other.guest.admit(asking)).toMatchObject({ ok: false, error: { errno: "ECANCELED" } });
+  expect(await other.guest.admit(asking)).toMatchObject({ ok: false, error: { errno: "EAGAIN" } });
   const again = reborn(other.machine, { handlers: [shell] });
   expect(again.kernel.guest(other.guest.pid, () => null).ok).toBe(true);
+});
+
+test("GST-1.6 a request that failed gives its reservation back and costs what was generated", async () => {
+  const { machine, guest, proc } = guestOn();
+  const [refused, cut] = [await admitted(guest), await admitted(guest)];
+  guest.lost(refused, sysError("EAGAIN", "overloaded"), false, 0);
+  expect(proc.spend.tokens).toBe(0);
+  guest.lost(cut, sysError("EPROTO", "cut off"), true, 7);
+  expect(proc.spend.tokens).toBe(107);
+  expect(proc.reserved.tokens).toBe(0);
+  const told = (): unknown => machine.kernel.processes().find(({ pid }) => pid === guest.pid)?.trouble;
+  expect(told()).toMatchObject({ errno: "EPROTO", message: "cut off" });
+  await guest.settle(await admitted(guest), billed(say("again")));
+  expect(told()).toBe(null);
+});
+
+test("GST-1.7 a call of the tool door is decided, performed and recorded, and a person's no is its answer", async () => {
+  const { machine, guest, proc } = guestOn({
+    decide: ({ action }) => ({
+      verb: action.id === "fs.commit" ? "ask" : action.id.endsWith(".read") ? "allow" : "deny",
+      rules: ["test#1"],
+    }),
+    handlers: [
+      handler({ name: "fs.read", effect: "read" }, () => ok({ value: { lines: 1, text: "x".repeat(20_000) } })),
+      handler({ name: "fs.commit", effect: "write", recovery: "idempotent" }, () => ok({ value: "done" })),
+      handler({ name: "fs.rm", effect: "write", recovery: "idempotent" }, () => ok({ value: "done" })),
+    ],
+    calls: ["fs.*", "mem.*"],
+  });
+  const read = await guest.call("fs.read", {});
+  expect(read.ok && read.value.text).toMatch(
+    /^lines: 1\nx+\n\[cut: \d+ more characters; mem\.read \{"page":"1\.0\.0","from":\d+\} reads on\]$/,
+  );
+  const more = await guest.call("mem.read", { page: "1.0.0", from: 19_000 });
+  expect(more.ok && more.value.text).toContain("xxx");
+  expect(await guest.call("fs.rm", {})).toMatchObject({ ok: false, error: { errno: "EPERM" } });
+  expect(await guest.call("fs.none", {})).toMatchObject({ ok: false, error: { errno: "ENOSYS" } });
+  const [first, second] = [guest.call("fs.commit", {}), guest.call("fs.commit", {})];
+  await settled(machine, guest.pid, "parked");
+  answer(machine.kernel, guest.pid, { allow: false, text: "not yet" });
+  expect(await first).toMatchObject({
+    ok: false,
+    error: { errno: "EPERM", message: expect.stringContaining("not yet") as string },
+  });
+  await settled(machine, guest.pid, "parked");
+  answer(machine.kernel, guest.pid, { allow: true });
+  expect(await second).toEqual({ ok: true, value: { value: "done", text: "done" } });
+  expect(proc.pending).toEqual([]);
+  guest.ended({ ok: true, value: 0 });
+  expect(replay({ log: machine.log, blobs: machine.blobs, until: null, pid: null })).toMatchObject({
+    ok: true,
+    value: { findings: [] },
+  });
 });

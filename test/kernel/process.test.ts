@@ -413,6 +413,7 @@ describe("signals and groups", () => {
       label: { integrity: "untrusted", confidentiality: "secret" },
       spend: { calls: 5, tokens: 60 },
       refused: 0,
+      trouble: null,
     });
     const proof = replay({ log: machine.log, blobs: machine.blobs, until: null, pid: null });
     expect(proof.ok && proof.value.findings).toEqual([]);
