@@ -12,7 +12,7 @@ import { toolDoor } from "../src/doors/tool/door.ts";
 import { serveHttp } from "../src/doors/tool/http.ts";
 import { connectMcp } from "../src/drivers/tool/mcp.ts";
 import { sha256 } from "../src/lib/hash.ts";
-import { bodyGate } from "../test/doors/tool/body-gate.ts";
+import { guestGate } from "../test/doors/tool/guest-gate.ts";
 
 const cache = join(import.meta.dirname, "../.cache/mcp");
 const packages = [
@@ -77,7 +77,7 @@ async function trial(): Promise<number> {
     });
     if (!behind.ok) throw new Error(behind.error.message);
     stops.push(() => behind.value.close());
-    const { gate } = await bodyGate([behind.value]);
+    const { gate } = guestGate([behind.value]);
     const door = toolDoor({ gate, mode: { type: "identity", server: "fixture" }, version: "0" });
     const http = await serveHttp(door, { listen: { port: 0 }, credential });
     if (!http.ok) throw new Error(http.error.message);

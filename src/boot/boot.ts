@@ -29,7 +29,7 @@ import { loadConfig, type Config } from "./config.ts";
 import { readConfigSources } from "./config-read.ts";
 import { serveControl } from "./control.ts";
 import { openCpus, type Cpus } from "./cpus.ts";
-import { connectServers } from "./servers.ts";
+import { connectServers, type Servers } from "./servers.ts";
 import { loadInstructions, preambles, type Instruction } from "./instructions.ts";
 import { findRoot, layoutOf, type Layout, type Surroundings } from "./layout.ts";
 import { acquireLock, readIdentity } from "./lock.ts";
@@ -62,6 +62,7 @@ export interface Machine {
   readonly cpus: Cpus;
   readonly programs: Programs;
   readonly sessions: Sessions;
+  readonly servers: Servers;
   readonly instructions: readonly Instruction[];
   readonly log: LogDriver;
   readonly blobs: BlobDriver;
@@ -119,7 +120,7 @@ async function assemble(options: BootOptions, undo: Undo): Promise<Result<Machin
   const running: { now: Running | null } = { now: null };
   const parts = await gatherParts({ options, layout, inputs: inputs.value, stores: stores.value, running, undo });
   if (!parts.ok) return parts;
-  const { policies, cpus, sessions, steps } = parts.value;
+  const { policies, cpus, sessions, servers, steps } = parts.value;
   const ready = await prepareProcesses(recovered.value, cpus, inputs.value.programs);
   if (!ready.ok) return ready;
   const opened = openKernel(options, layout, inputs.value, stores.value, parts.value, recovered.value, undo);
@@ -137,7 +138,20 @@ async function assemble(options: BootOptions, undo: Undo): Promise<Result<Machin
   const loaded = [...inputs.value.findings, ...policies.findings, ...parts.value.findings];
   const findings = [...workspace.value, ...loaded, ...ready.value, ...unfinished];
   const resumed = options.processes === "leave" ? [] : kernel.resume();
-  const machine = { layout, config, kernel, policy, cpus, programs, sessions, instructions, ...stores.value, digest, steps };
+  const machine = {
+    layout,
+    config,
+    kernel,
+    policy,
+    cpus,
+    programs,
+    sessions,
+    servers,
+    instructions,
+    ...stores.value,
+    digest,
+    steps,
+  };
   return ok({ ...machine, findings, resumed, close: () => unwind(undo) });
 }
 
@@ -184,6 +198,7 @@ interface Gathering {
 
 interface Parts {
   readonly sessions: Sessions;
+  readonly servers: Servers;
   readonly handlers: readonly CallHandler[];
   readonly policies: LoadedPolicies;
   readonly cpus: Cpus;
@@ -221,7 +236,7 @@ async function gatherParts(gathering: Gathering): Promise<Result<Parts, SysError
   undo.push(() => cpus.close());
   const callStep = bootStep("calls", sha256(canonical(specs)), 0, 0);
   const steps = [...inputs.steps, ...policies.value.steps, callStep, ...servers.steps];
-  return ok({ sessions, handlers, policies: policies.value, cpus, steps, findings: servers.findings });
+  return ok({ sessions, servers, handlers, policies: policies.value, cpus, steps, findings: servers.findings });
 }
 
 function openKernel(

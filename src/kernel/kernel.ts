@@ -120,7 +120,7 @@ export class Kernel {
       answered: (pid) => this.#answers.wait(pid),
       halt: (error) => this.#halt(error),
     };
-    this.#head = headWriter(recorder, this.#core.toolsOf);
+    this.#head = headWriter(recorder, (manifest) => this.#core.toolsOf(manifest));
   }
 
   set onDelta(listen: ((pid: Pid, delta: Delta) => void) | null) {

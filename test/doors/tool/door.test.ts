@@ -33,7 +33,7 @@ const of = (era: (typeof eras)[number]): Client => (era === "sessions" ? legacy 
 test.each(eras)("DRT-1.2 a client of the era with %s is served", async (era) => {
   expect(of(era).getProtocolEra()).toBe(era === "sessions" ? "legacy" : "modern");
   const { tools } = await of(era).listTools();
-  expect(tools.map(({ name }) => name).slice(0, 3)).toEqual(["fs__read", "fs__gone", "rich__image"]);
+  expect(tools.map(({ name }) => name).slice(0, 3)).toEqual(["fs__gone", "fs__read", "rich__ask_name"]);
   expect(tools.at(-1)?.name).toBe("daimon__read_on");
   const result = await of(era).callTool({ name: "rich__image" });
   expect(result.content).toEqual([

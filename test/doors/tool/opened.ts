@@ -11,7 +11,7 @@ import { fail } from "../../../src/abi/errno.ts";
 import type { JsonObject } from "../../../src/lib/json.ts";
 import { ok } from "../../../src/lib/result.ts";
 import { handler, type Rig, type RigOptions } from "../../kernel/rig.ts";
-import { bodyGate } from "./body-gate.ts";
+import { guestGate } from "./guest-gate.ts";
 
 export const credential = "door-credential-1";
 
@@ -38,7 +38,7 @@ export async function openedDoor(
   const transport = { type: "stdio" as const, command: process.execPath, args, env: {}, cwd: tmpdir() };
   const server = await connectMcp({ name: "rich", transport });
   if (!server.ok) throw new Error(server.error.message);
-  const { gate, machine } = await bodyGate([server.value], own, options, calls);
+  const { gate, machine } = guestGate([server.value], own, options, calls);
   const door = toolDoor({ gate, mode, version: "1" });
   const http = await serveHttp(door, { listen: { port: 0 }, credential });
   if (!http.ok) throw new Error(http.error.message);
