@@ -4,8 +4,9 @@
  *   DRT-1.2  Both eras are served: with sessions to 2025-11-25, and stateless from 2026-07-28.
  *   DRT-1.3  What a server asks and tells while a call is under way reaches the client that called, if it declared that it can be asked.
  *   DRT-1.4  A client that cancels its request cancels the call.
+ *   DRT-1.5  An argument that its tool wants in a header as well is the same in both, or the call is not made.
  */
-import { ProtocolError, Server, type ServerContext } from "@modelcontextprotocol/server";
+import { McpServer, ProtocolError, type Server, type ServerContext } from "@modelcontextprotocol/server";
 import type { CallSpec } from "../../abi/call.ts";
 import type { ChangeKind, Exchange, Gate } from "../../abi/gate.ts";
 import { limits } from "../../abi/limits.ts";
@@ -22,7 +23,7 @@ export interface DoorOptions {
 
 /** One server of the SDK for one connection or, in the stateless era, for one request. */
 export interface ToolDoor {
-  serve(era: Exchange["era"], session: AbortSignal): Server;
+  serve(era: Exchange["era"], session: AbortSignal): McpServer;
   watch(listener: (kind: ChangeKind) => void): () => void;
 }
 
@@ -36,7 +37,7 @@ export function toolDoor({ gate, mode, version }: DoorOptions): ToolDoor {
     return known.names;
   };
   return {
-    serve: (era, session) => new Desk({ gate, mode, version, texts, names, era, session }).server,
+    serve: (era, session) => new Desk({ gate, mode, version, texts, names, era, session }).served,
     watch: (listener) => gate.watch(listener),
   };
 }
@@ -49,7 +50,7 @@ interface DeskOptions extends DoorOptions {
 }
 
 /** Tells a client that what it may ask for has changed. */
-export function tellChange(server: Server, kind: ChangeKind): Promise<void> {
+export function tellChange({ server }: McpServer, kind: ChangeKind): Promise<void> {
   if (kind === "tools") return server.sendToolListChanged();
   return kind === "prompts" ? server.sendPromptListChanged() : server.sendResourceListChanged();
 }
@@ -59,8 +60,22 @@ const invalidParams = -32602;
 /** Whatever a method's result is: it was made by a server of the same protocol, or by answers.ts. */
 type Answers = (params: JsonObject, exchange: Exchange) => Promise<JsonObject>;
 
+/** The SDK compares headers with arguments where a server knows its tools' schemas; it asks for them here, and everything else goes to the handlers. */
+class Served extends McpServer {
+  readonly #schemaOf: (name: string) => JsonObject | undefined;
+
+  constructor(info: ConstructorParameters<typeof McpServer>[0], schemaOf: (name: string) => JsonObject | undefined) {
+    super(info);
+    this.#schemaOf = schemaOf;
+  }
+
+  override toolInputSchemaJson(name: string): JsonObject | undefined {
+    return this.#schemaOf(name);
+  }
+}
+
 class Desk {
-  readonly server: Server;
+  readonly served: McpServer;
   readonly #gate: Gate;
   readonly #mode: NameMode;
   readonly #texts: Texts;
@@ -84,7 +99,8 @@ class Desk {
       ...(has("completion/complete") && { completions: {} }),
       ...(has("logging/setLevel") && { logging: {} }),
     };
-    this.server = new Server({ name: "daimon", version: options.version }, { capabilities });
+    this.served = new Served({ name: "daimon", version: options.version }, (name) => this.#schemaOf(name));
+    this.#server.registerCapabilities(capabilities);
     this.#answer("tools/list", () => Promise.resolve(this.#listTools()));
     this.#answer("tools/call", (params, exchange) => this.#callTool(params, exchange));
     if (has("resources/list")) this.#answerResources();
@@ -94,6 +110,16 @@ class Desk {
     }
     if (has("completion/complete")) this.#answer("completion/complete", (params, exchange) => this.#complete(params, exchange));
     if (has("logging/setLevel")) this.#answer("logging/setLevel", (params, exchange) => this.#setLevel(params, exchange));
+  }
+
+  get #server(): Server {
+    return this.served.server;
+  }
+
+  #schemaOf(name: string): JsonObject | undefined {
+    const spec = this.#names().tools.get(name);
+    const declared = spec?.mcp?.definition?.["inputSchema"];
+    return isObject(declared) ? declared : spec?.input;
   }
 
   #answerResources(): void {
@@ -110,7 +136,7 @@ class Desk {
   #answer(method: string, answers: Answers): void {
     const handler = (request: { readonly params?: unknown }, context: ServerContext): Promise<JsonObject> =>
       answers(isObject(request.params) ? request.params : {}, this.#exchange(context));
-    this.server.setRequestHandler(method as "tools/list", handler as never);
+    this.#server.setRequestHandler(method as "tools/list", handler as never);
   }
 
   #listTools(): JsonObject {
@@ -233,7 +259,7 @@ class Desk {
 
   #exchange({ mcpReq }: ServerContext): Exchange {
     const stateless = this.#era === "stateless";
-    const capabilities = stateless ? declaredIn(mcpReq.envelope) : jsonOf(this.server.getClientCapabilities());
+    const capabilities = stateless ? declaredIn(mcpReq.envelope) : jsonOf(this.#server.getClientCapabilities());
     const { inputResponses } = mcpReq;
     const requestState = mcpReq.requestState();
     return {
@@ -245,7 +271,7 @@ class Desk {
         ...(inputResponses !== undefined && { inputResponses: inputResponses as JsonObject }),
         ...(typeof requestState === "string" && { requestState }),
       },
-      tell: (method, params) => void tell(this.server, mcpReq, method, params).catch(() => undefined),
+      tell: (method, params) => void tell(this.#server, mcpReq, method, params).catch(() => undefined),
       ask: async (method, params) => {
         const kind = asks[method];
         if (kind === undefined || stateless || !isObject(capabilities[kind])) throw new Error("the client cannot be asked this");

@@ -15,7 +15,7 @@ import {
   isLegacyRequest,
   WebStandardStreamableHTTPServerTransport,
   type McpHttpHandler,
-  type Server,
+  type McpServer,
 } from "@modelcontextprotocol/server";
 import { fail, type SysError } from "../../abi/errno.ts";
 import type { ChangeKind } from "../../abi/gate.ts";
@@ -139,7 +139,7 @@ class Counter {
       sessionIdGenerator: randomUUID,
       onsessioninitialized: (id) => void this.#sessions.set(id, { server, transport }),
     });
-    server.onclose = () => {
+    server.server.onclose = () => {
       if (transport.sessionId !== undefined) this.#sessions.delete(transport.sessionId);
       gone.abort("the session ended");
     };
@@ -165,7 +165,7 @@ class Counter {
 }
 
 interface Session {
-  readonly server: Server;
+  readonly server: McpServer;
   readonly transport: WebStandardStreamableHTTPServerTransport;
 }
 

@@ -3,7 +3,7 @@
  *   DRT-6.1  The era is the one in which the client opens; a message beyond the bound ends the connection.
  */
 import type { Readable, Writable } from "node:stream";
-import type { Server } from "@modelcontextprotocol/server";
+import type { McpServer } from "@modelcontextprotocol/server";
 import { serveStdio, StdioServerTransport } from "@modelcontextprotocol/server/stdio";
 import { limits } from "../../abi/limits.ts";
 import { tellChange, type ToolDoor } from "./door.ts";
@@ -17,7 +17,7 @@ export interface StdioDoor {
 export function serveStreams(door: ToolDoor, input: Readable, output: Writable): StdioDoor {
   const gone = new AbortController();
   const { promise: ended, resolve } = Promise.withResolvers<void>();
-  const servers = new Set<Server>();
+  const servers = new Set<McpServer>();
   const transport = new StdioServerTransport(input, output, { maxBufferSize: limits.doorBodyBytesMax });
   const handle = serveStdio(
     ({ era }) => {

@@ -43,6 +43,7 @@ export class Line {
   readonly #told = new Map<ChangeKind, number>();
   #shared: Connection | null;
   #connecting: Promise<Result<Connection, SysError>> | null = null;
+  #sessionless = false;
 
   private constructor(target: Target, shared: Connection) {
     this.#target = target;
@@ -140,10 +141,11 @@ export class Line {
   }
 
   async #ready(exchange: Exchange | undefined): Promise<Result<Connection, SysError>> {
-    if (exchange?.era === "sessions") {
+    if (exchange?.era === "sessions" && !this.#sessionless) {
       const own = await this.#session(exchange);
       // A server that knows no sessions has none to keep apart.
-      if (own.ok || this.#shared?.era !== "stateless") return own;
+      this.#sessionless = !own.ok && this.#shared?.era === "stateless";
+      if (!this.#sessionless) return own;
     }
     if (this.#shared?.open === true) return ok(this.#shared);
     this.#connecting ??= connect(this.#target, null, (method) => this.changed(method));
@@ -151,6 +153,7 @@ export class Line {
     this.#connecting = null;
     if (!made.ok) return made;
     this.#now = digestsOf(made.value.tools);
+    this.#sessionless = false;
     this.#shared = made.value;
     this.#listen(made.value);
     return made;
@@ -214,7 +217,8 @@ async function send(
   exchange: Exchange | undefined,
   signal: AbortSignal,
 ): Promise<JsonObject> {
-  const stateless = era === "stateless" && exchange?.era === "stateless";
+  // Whatever the era of the client is: the door asks one with a session on the server's behalf.
+  const stateless = era === "stateless" && exchange !== undefined;
   const options = {
     signal,
     // Whoever is asked meanwhile is a person.

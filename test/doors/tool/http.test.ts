@@ -216,3 +216,39 @@ test("DRT-5.3 a client that goes away while it is answered cancels its request",
   await expect(hanging).rejects.toThrow();
   expect(await outcome).toMatchObject({ error: { errno: "ECANCELED" } });
 });
+
+test("DRT-1.5 an argument that goes into a header, too, is the same in both, or the call is not made", async () => {
+  let calls = 0;
+  const stop = opened.machine.kernel.on((entry) => {
+    if (entry.kind === "call") calls += 1;
+  });
+  const call = async (region: string | null): Promise<number> => {
+    const _meta = {
+      "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+      "io.modelcontextprotocol/clientCapabilities": {},
+      "io.modelcontextprotocol/clientInfo": { name: "t", version: "1" },
+    };
+    const params = { name: "rich__image", arguments: { region: "north" }, _meta };
+    const reply = await fetch(opened.url, {
+      method: "POST",
+      headers: {
+        authorization: `Bearer ${credential}`,
+        "content-type": "application/json",
+        accept: "application/json, text/event-stream",
+        "mcp-protocol-version": "2026-07-28",
+        "mcp-method": "tools/call",
+        "mcp-name": "rich__image",
+        ...(region !== null && { "mcp-param-region": region }),
+      },
+      body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params }),
+    });
+    await reply.text();
+    return reply.status;
+  };
+  expect(await call("south")).toBe(400);
+  expect(await call(null)).toBe(400);
+  expect(calls).toBe(0);
+  expect(await call("north")).toBe(200);
+  expect(calls).toBe(1);
+  stop();
+});

@@ -20,7 +20,11 @@ export function richServer(state: RichState = { description: "Shows a picture.",
     state.lists += 1;
     return {
       tools: [
-        { name: "image", description: state.description, inputSchema: anything },
+        {
+          name: "image",
+          description: state.description,
+          inputSchema: { ...anything, properties: { region: { type: "string", "x-mcp-header": "Region" } } },
+        },
         ...["ask_name", "tell", "links", "change", "lists", "long", "hang"].map((name) => ({ name, inputSchema: anything })),
       ],
     };
