@@ -1,7 +1,12 @@
 /** The tool door, by clients of both eras, on a whole kernel. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Client } from "@modelcontextprotocol/client";
-import { clientOf, openedDoor, type Opened } from "./opened.ts";
+import type { Gate } from "../../../src/abi/gate.ts";
+import { toolDoor } from "../../../src/doors/tool/door.ts";
+import { serveHttp } from "../../../src/doors/tool/http.ts";
+import { ok } from "../../../src/lib/result.ts";
+import { handler } from "../../kernel/rig.ts";
+import { clientOf, credential, openedDoor, type Opened } from "./opened.ts";
 
 let opened: Opened;
 let legacy: Client;
@@ -84,6 +89,29 @@ test("DRT-1.3 a server asks the client that called, and tells it", async () => {
   expect(progress).toEqual([1]);
   const mute = await modern.callTool({ name: "rich__ask_name" });
   expect(mute.content).toEqual([{ type: "text", text: "refused" }]);
+});
+
+test("DRT-1.3 a client is asked nothing that it did not declare, and nothing that servers do not ask", async () => {
+  const refusals: string[] = [];
+  const gate: Gate = {
+    specs: () => [handler({ name: "x.ask" }, () => ok({ value: 1 })).spec],
+    call: async (_name, _args, exchange) => {
+      for (const method of ["sampling/createMessage", "roots/list", "tools/list", "ping"])
+        await exchange.ask(method, { messages: [], maxTokens: 1 }).catch((error: Error) => refusals.push(error.message));
+      return ok("asked");
+    },
+    watch: () => () => undefined,
+  };
+  const served = await serveHttp(toolDoor({ gate, mode: { type: "namespaced" }, version: "1" }), {
+    listen: { port: 0 },
+    credential,
+  });
+  if (!served.ok) throw new Error(served.error.message);
+  const client = await clientOf(served.value.url ?? "", "legacy", { elicitation: {} });
+  await client.callTool({ name: "x__ask" });
+  expect(refusals).toEqual(Array.from({ length: 4 }, () => "the client cannot be asked this"));
+  await client.close();
+  await served.value.close();
 });
 
 test("DRT-1.4 a client that cancels its request cancels the call", async () => {

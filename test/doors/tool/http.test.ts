@@ -111,12 +111,33 @@ test("DRT-4.3 a body is one bounded JSON message in plain encoding", async () =>
   for (const body of ["", "{", "[]", `[${ping}]`, '"text"', "NaN", `${"[".repeat(100_000)}`]) {
     expect(await post(body), body.slice(0, 20)).toBe(400);
   }
-  expect(await post(`{"a":${"[".repeat(100)}${"]".repeat(100)}}`)).toBe(400);
+  const deep = `${"[".repeat(100)}${"]".repeat(100)}`;
+  const within = (value: string): string => initialize.replace('"params":{', `"params":{"_meta":{"x":${value}},`);
+  const accept = { accept: "application/json, text/event-stream" };
+  expect(await post(within("[]"), accept)).toBe(200);
+  expect(await post(within(deep), accept)).toBe(400);
+  expect(await chunked()).toBe(413);
   expect(await post(`{"a":"${"x".repeat(limits.doorBodyBytesMax)}"}`).catch(() => 413)).toBe(413);
   const replies = await Promise.all(["PUT", "OPTIONS", "PATCH"].map((method) => status(method)));
   expect(replies).toEqual([405, 405, 405]);
   expect(await raw(head({ more: [`x-long: ${"x".repeat(limits.doorHeaderBytesMax)}`] }))).toBe(431);
 });
+
+/** A body that says nothing of its length, and does not end. */
+function chunked(): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const headers = { authorization: `Bearer ${credential}`, "content-type": "application/json" };
+    const asked = httpRequest(opened.url, { method: "POST", headers }, (reply) => {
+      reply.resume();
+      asked.destroy();
+      resolve(reply.statusCode);
+    });
+    asked.on("error", () => undefined);
+    const piece = Buffer.alloc(64 * 1024, " ");
+    const more = (): void => void (asked.destroyed || asked.write(piece, more));
+    more();
+  });
+}
 
 function status(method: string): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
