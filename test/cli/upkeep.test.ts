@@ -144,7 +144,8 @@ describe("a fresh folder", () => {
       /^mcp\.docs is trusted as it is now .*\n {2}echo is new: "Says it again\."/,
     );
     expect(there.json("config", "trust", "mcp.docs").adds).toEqual([]);
-    const checked = (): readonly Health[] => there.json("doctor").checks.filter(({ name }: Health) => name === "mcp docs");
+    const checked = (): readonly Health[] =>
+      there.json<{ readonly checks: readonly Health[] }>("doctor").checks.filter(({ name }) => name === "mcp docs");
     expect(checked()).toMatchObject([{ state: "fine", detail: expect.stringMatching(/^\d+ tools accepted$/) }]);
     fs.writeFileSync(path.join(there.home, "swapped"), "");
     expect(there.json("config", "trust", "mcp.docs").adds[0]).toContain(`it was "Says it again."`);
@@ -157,11 +158,15 @@ describe("a fresh folder", () => {
     const command = `echo >> ${started}; exec ${process.execPath} --disable-warning=ExperimentalWarning ${script} odd`;
     there.put(".mcp.json", JSON.stringify({ mcpServers: { odd: { command: "sh", args: ["-c", command] } } }));
     there.run("config", "trust", ".mcp.json");
-    const checked = (): readonly Health[] => there.json("doctor").checks.filter(({ name }: Health) => name === "mcp odd");
+    const checked = (): readonly Health[] =>
+      there.json<{ readonly checks: readonly Health[] }>("doctor").checks.filter(({ name }) => name === "mcp odd");
     expect(checked()).toMatchObject([{ state: "fine", detail: expect.stringContaining("not connected yet") }]);
     there.run("config", "trust", "mcp.odd");
     expect(checked().slice(1)).toMatchObject([
-      { state: "degraded", detail: expect.stringContaining("mcp.odd.hidden: what it says of itself hides zero-width characters") },
+      {
+        state: "degraded",
+        detail: expect.stringContaining("mcp.odd.hidden: what it says of itself hides zero-width characters"),
+      },
       { state: "degraded", detail: expect.stringContaining("mcp.odd.whisper") },
     ]);
     expect(fs.readFileSync(started, "utf8")).toBe("\n");

@@ -30,7 +30,7 @@ const layers: Readonly<Record<string, readonly string[] | null>> = {
   kernel: ["abi", "lib", ...deciders],
   programs: ["abi", "lib"],
   guests: ["abi", "lib"],
-  boot: ["abi", "lib", ...deciders, "drivers", "kernel", "programs", "guests"],
+  boot: ["abi", "lib", "wire", ...deciders, "drivers", "kernel", "programs", "guests", "doors"],
   doors: ["abi", "lib", "wire", "kernel"],
   console: ["abi", "lib"],
   cli: null,

@@ -69,8 +69,11 @@ function opened(http: HttpServer, listen: HttpOptions["listen"]): Promise<Result
       http.off("error", failed);
       resolve(ok(undefined));
     };
-    if ("socket" in listen) http.listen(listen.socket, ready);
-    else http.listen(listen.port, "127.0.0.1", ready);
+    if ("port" in listen) return void http.listen(listen.port, "127.0.0.1", ready);
+    // The mask covers the socket from its first moment.
+    const before = process.umask(0o177);
+    http.listen(listen.socket, ready);
+    process.umask(before);
   });
 }
 
