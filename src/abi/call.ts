@@ -1,8 +1,9 @@
 /** Call: the system calls' types. One table of specs, one trap, whoever the caller is. */
 import type { Digest } from "../lib/hash.ts";
 import type { Awaitable, Result } from "../lib/result.ts";
-import type { Json, JsonSchema } from "../lib/json.ts";
+import type { Json, JsonObject, JsonSchema } from "../lib/json.ts";
 import type { SysError } from "./errno.ts";
+import type { Exchange } from "./gate.ts";
 import type { Label } from "./label.ts";
 import type { Pid } from "./process.ts";
 
@@ -40,6 +41,10 @@ export interface CallSpec {
   readonly reversible: boolean;
   readonly recovery: Recovery;
   readonly roles: Readonly<Record<string, ArgRole>>;
+  /** No model is offered it: only a program that speaks MCP itself has a use for it. */
+  readonly offered?: false;
+  /** Of a call that an MCP server performs: which of its methods it is, and what it declares of the tool, freed of hidden text. */
+  readonly mcp?: { readonly server: string; readonly method: string; readonly definition: JsonObject | null };
 }
 
 /** `PID.STEP.N`: unique for all time, the same after a restart, and the idempotency key. */
@@ -53,6 +58,8 @@ export interface CallContext {
   readonly now: number;
   /** The plan that a person allowed, as freeze() named it, and no other may be performed; null where the arguments say it all. */
   readonly frozen: Digest | null;
+  /** The client's request that it answers; absent where an agent or a body calls. */
+  readonly exchange?: Exchange;
 }
 
 /**

@@ -119,10 +119,32 @@ export const limits = {
   mcpTextBytesMax: 1024 * 1024,
   mcpConnectTimeoutMs: 30_000,
   mcpCallTimeoutMs: 120_000,
+  /** Of a client's call, during which a server may ask a person. */
+  mcpAskTimeoutMs: 600_000,
   /** How long a closed server may take to end by itself, and again after it was told to. */
   mcpCloseTimeoutMs: 1_000,
   /** What a server of ours may write in one message. */
   mcpMessageBytesMax: 8 * 1024 * 1024,
+  /** A result kept as its server gave it, for clients that take more than text. */
+  mcpResultBytesMax: 8 * 1024 * 1024,
+  /** Between two looks at what a server says has changed; notices in between count as one. */
+  mcpRelistMsMin: 1_000,
+  /** One request of a client at the tool door, its headers, and how long its bytes may take. */
+  doorBodyBytesMax: 4 * 1024 * 1024,
+  doorHeaderBytesMax: 16 * 1024,
+  doorBodyTimeoutMs: 15_000,
+  doorConnectionsMax: 256,
+  /** Sessions of one process at the tool door; the one unused for longest makes room. */
+  doorSessionsMax: 64,
+  /** Pages of one server's list that are put together for a client. */
+  doorPagesMax: 64,
+  /** Text of one result that a client is given at once; the rest is read on. */
+  doorTextCharsMax: 64 * 1024,
+  /** Texts that are kept to be read on; the oldest makes room. */
+  doorTextsMax: 32,
+  /** Findings about the tools of one server that are told. */
+  mcpFindingsMax: 20,
+  mcpFindingNameMax: 60,
   /** What the question of a commit shows; the rest is counted, and `daimon diff PID:N` shows it. */
   reviewStepsMax: 100,
   reviewRowsMax: 240,

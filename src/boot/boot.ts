@@ -31,8 +31,8 @@ import { readConfigSources } from "./config-read.ts";
 import { serveControl } from "./control.ts";
 import { openCpus, type Cpus } from "./cpus.ts";
 import { endAllLost, openGuests, type Guests } from "./guests.ts";
-import { connectServers } from "./servers.ts";
 import type { OpenModelDoor } from "./model-door.ts";
+import { connectServers, type Servers } from "./servers.ts";
 import { loadInstructions, preambles, type Instruction } from "./instructions.ts";
 import { findRoot, layoutOf, type Layout, type Surroundings } from "./layout.ts";
 import { acquireLock, readIdentity } from "./lock.ts";
@@ -66,6 +66,7 @@ export interface Machine {
   readonly programs: Programs;
   readonly sessions: Sessions;
   readonly guests: Guests;
+  readonly servers: Servers;
   readonly instructions: readonly Instruction[];
   readonly log: LogDriver;
   readonly blobs: BlobDriver;
@@ -123,7 +124,7 @@ async function assemble(options: BootOptions, undo: Undo): Promise<Result<Machin
   const running: { now: Running | null } = { now: null };
   const parts = await gatherParts({ options, layout, inputs: inputs.value, stores: stores.value, running, undo });
   if (!parts.ok) return parts;
-  const { policies, cpus, sessions, guests, steps } = parts.value;
+  const { policies, cpus, sessions, guests, servers, steps } = parts.value;
   const ready = await prepareProcesses(recovered.value, cpus, inputs.value.programs);
   if (!ready.ok) return ready;
   const opened = openKernel(options, layout, inputs.value, stores.value, parts.value, recovered.value, undo);
@@ -151,6 +152,7 @@ async function assemble(options: BootOptions, undo: Undo): Promise<Result<Machin
     programs,
     sessions,
     guests,
+    servers,
     instructions,
     ...stores.value,
     digest,
@@ -203,6 +205,7 @@ interface Gathering {
 interface Parts {
   readonly sessions: Sessions;
   readonly guests: Guests;
+  readonly servers: Servers;
   readonly handlers: readonly CallHandler[];
   readonly policies: LoadedPolicies;
   readonly cpus: Cpus;
@@ -219,11 +222,13 @@ async function gatherParts(gathering: Gathering): Promise<Result<Parts, SysError
   undo.push(() => helper.close());
   const sessions = openSessions(layout, helper, stores.blobs);
   undo.push(() => sessions.close());
-  const servers = await connectServers(config, layout);
-  undo.push(() => servers.close());
   const sandbox = bwrapSandbox({ helper });
   const drivers = { layout, config, clock, sessions, sandbox, blobs: stores.blobs, running: () => running.now };
-  const handlers: readonly CallHandler[] = [...worldCalls(drivers), ...servers.calls];
+  const native = worldCalls(drivers);
+  const own = [...Object.values(kernelSpecs), ...native.map(({ spec }) => spec)].map(({ name }) => name);
+  const servers = await connectServers(config, layout, world.env, own);
+  undo.push(() => servers.close());
+  const handlers: readonly CallHandler[] = [...native, ...servers.calls];
   const specs = [...Object.values(kernelSpecs), ...handlers.map((handler) => handler.spec)];
   const policies = await loadPolicies({ layout, config, specs, engine: options.policyEngine, tick: () => performance.now() });
   if (!policies.ok) return policies;
@@ -241,7 +246,7 @@ async function gatherParts(gathering: Gathering): Promise<Result<Parts, SysError
   const guests = openGuests({ config, clock, sessions, sandbox, helper, kernel, root: layout.root, modelDoor });
   const callStep = bootStep("calls", sha256(canonical(specs)), 0, 0);
   const steps = [...inputs.steps, ...policies.value.steps, callStep, ...servers.steps];
-  return ok({ sessions, guests, handlers, policies: policies.value, cpus, steps, findings: servers.findings });
+  return ok({ sessions, guests, servers, handlers, policies: policies.value, cpus, steps, findings: servers.findings });
 }
 
 /** Opens the model door for the first guest, and once. */

@@ -23,7 +23,7 @@ import { folderName, type Layout } from "./layout.ts";
 import { bootStep } from "./measure.ts";
 import { readText, type SourceText } from "./read.ts";
 import type { Trust } from "./trust.ts";
-import { unseen } from "./unseen.ts";
+import { unseen } from "../lib/unseen.ts";
 
 export interface Instruction {
   /** `AGENTS.md`, `~/AGENTS.md`: how a person knows the file, and its name in the boot measure after `instructions:`. */

@@ -319,7 +319,8 @@ const config = defineCommand({
   name: "config",
   summary: "show the settings in force and where each comes from",
   details:
-    "`daimon config trust PATH` accepts a file of the workspace as it is now, `daimon config distrust PATH` takes that back.",
+    "`daimon config trust PATH` accepts a file of the workspace as it is now, `daimon config distrust PATH` takes that back. " +
+    "`daimon config trust mcp.SERVER` shows what the tools of an MCP server say now and said before, and accepts them.",
   options: {},
   positionals: [
     {
@@ -328,9 +329,27 @@ const config = defineCommand({
       optional: true,
       words: ["trust", "distrust"],
     },
-    { name: "path", summary: "the file to accept", optional: true, complete: "file" },
+    { name: "path", summary: "the file to accept, or mcp.SERVER", optional: true, complete: "file" },
   ],
   run: async (input, io: Io) => (await import("./config.ts")).run(input.positionals, io),
+});
+
+export const mcpOptions = {
+  calls: runOptions.calls,
+  time: runOptions.time,
+  server: { type: "text", value: "NAME", summary: "show this one server as it is, under its own names" },
+} as const satisfies OptionTable;
+
+const mcp = defineCommand({
+  name: "mcp",
+  summary: "serve this workspace's calls and MCP servers to an MCP client, on standard input and output",
+  details:
+    "Enter `daimon mcp` as the command of a server in any MCP client. The client is one process of this workspace: policy decides on each of its calls, " +
+    "its files are its own copy (`daimon diff PID`, `commit PID`), and what needs a person waits for `daimon approve` in another terminal. " +
+    "It ends when the client closes its end.",
+  options: mcpOptions,
+  positionals: [],
+  run: async (input, io: Io) => (await import("./mcp.ts")).run(input.options, io),
 });
 
 const version = defineCommand({
@@ -365,6 +384,7 @@ const all: readonly Command<Io>[] = [
   init,
   run,
   exec,
+  mcp,
   approve,
   ps,
   top,

@@ -3,6 +3,7 @@
  *   CLI-25.1  Every setting is shown with its value and where it comes from; values of environments and headers never are.
  *   CLI-25.2  trust accepts one file of the workspace as it is now and tells what that adds to what was trusted before; distrust takes every
  *             acceptance of it back.
+ *   CLI-25.3  trust mcp.SERVER shows what the tools of that server say now and said before, and accepts them.
  */
 import { existsSync } from "node:fs";
 import { relative, resolve } from "node:path";
@@ -10,9 +11,9 @@ import { fail, type SysError } from "../abi/errno.ts";
 import { effective, loadConfig } from "../boot/config.ts";
 import { readConfigSources } from "../boot/config-read.ts";
 import type { numberKeys } from "../boot/config-file.ts";
-import { configName } from "../boot/layout.ts";
+import { configName, type Layout } from "../boot/layout.ts";
 import { didYouMean } from "../boot/suggest.ts";
-import { acceptFile } from "../boot/accept.ts";
+import { acceptFile, type Accepted } from "../boot/accept.ts";
 import { readTrust, withdrawTrust } from "../boot/trust.ts";
 import type { Digest } from "../lib/hash.ts";
 import { ok, type Result } from "../lib/result.ts";
@@ -84,7 +85,9 @@ async function producedHere(io: Io): Promise<ReadonlySet<Digest>> {
 
 async function accept(path: string, io: Io): Promise<Result<number, SysError>> {
   const layout = layoutHere(io);
-  const accepted = await acceptFile(layout, resolve(io.world.cwd, path), io.clock.now());
+  const accepted = path.startsWith("mcp.")
+    ? await acceptTools(layout, path.slice("mcp.".length), io)
+    : await acceptFile(layout, resolve(io.world.cwd, path), io.clock.now());
   if (!accepted.ok) return accepted;
   const { path: name, digest, adds } = accepted.value;
   if (io.json) printJson(io, { trusted: name, digest, adds });
@@ -93,6 +96,24 @@ async function accept(path: string, io: Io): Promise<Result<number, SysError>> {
     for (const line of adds) print(io, `  ${neutraliseLine(line)}`);
   }
   return ok(0);
+}
+
+async function acceptTools(layout: Layout, server: string, io: Io): Promise<Result<Accepted, SysError>> {
+  const trust = readTrust(layout);
+  if (!trust.ok) return trust;
+  const sources = await readConfigSources(layout, trust.value, await producedHere(io));
+  if (!sources.ok) return sources;
+  const loaded = await loadConfig(sources.value);
+  if (!loaded.ok) return loaded;
+  const { acceptServer } = await import("../boot/accept-server.ts");
+  const { callSpecs } = await import("../boot/call-specs.ts");
+  return await acceptServer(
+    layout,
+    loaded.value,
+    server,
+    io.world.env,
+    callSpecs().map(({ name }) => name),
+  );
 }
 
 function withdraw(path: string, io: Io): Result<number, SysError> {

@@ -3,13 +3,16 @@
  *   CLI-26.1  Each line is fine, degraded or missing; what is not fine names the next step. Exit 0 unless something essential is missing.
  *   CLI-26.2  Of keys only the names are shown, never a value.
  *   CLI-26.3  It makes nothing in the workspace and starts no process of it.
+ *   CLI-26.4  Of each MCP server it tells what was accepted, and what is suspicious in that, without starting it.
  */
 import { accessSync, constants, existsSync, statfsSync } from "node:fs";
 import { availableParallelism, freemem, totalmem } from "node:os";
 import { delimiter, join } from "node:path";
 import type { SysError } from "../abi/errno.ts";
+import { callSpecs } from "../boot/call-specs.ts";
 import { openCpus } from "../boot/cpus.ts";
 import { checkRoot, configName } from "../boot/layout.ts";
+import { readPin } from "../boot/pins.ts";
 import { preview, type Preview } from "../boot/preview.ts";
 import { checkWorkspace } from "../boot/provenance.ts";
 import { overlaySessions } from "../drivers/files/overlay.ts";
@@ -18,9 +21,10 @@ import { ZygoteClient } from "../drivers/sandbox/zygote-client.ts";
 import { openMemoryBlobs } from "../drivers/store/memory-blobs.ts";
 import { emptyTable } from "../kernel/table.ts";
 import { ok, type Result } from "../lib/result.ts";
+import { inspectTools } from "../security/tool-text.ts";
 import { hanging } from "./field.ts";
 import { print, printJson, type Io } from "./io.ts";
-import { formatBytes } from "./term/format.ts";
+import { formatBytes, many } from "./term/format.ts";
 import { neutralise } from "./term/neutralise.ts";
 import { isRunning, layoutHere } from "./workspace.ts";
 
@@ -46,6 +50,7 @@ export async function run(io: Io): Promise<Result<number, SysError>> {
     ...(seen.ok ? await cpus(seen.value, io) : []),
     keys(io),
     ...configuration(seen),
+    ...(seen.ok ? servers(seen.value, io) : []),
     await workspace(io),
   ];
   const broken = list.some((one) => one.state === "missing");
@@ -194,6 +199,22 @@ function configuration(seen: Result<Preview, SysError>): readonly Health[] {
     ...told,
     { name: "policy", state: "missing", detail: policy.error.message, next: "correct what is named; nothing boots before" },
   ];
+}
+
+function servers({ config }: Preview, io: Io): readonly Health[] {
+  const own = callSpecs().map(({ name }) => name);
+  return Object.keys(config.mcp).flatMap((name) => {
+    const pin = readPin(layoutHere(io), name);
+    const title = `mcp ${name}`;
+    if (!pin.ok) return [degraded(title, pin.error.message, `daimon config trust mcp.${name}`)];
+    if (pin.value === null) return [fine(title, "not connected yet; what it says of its tools is accepted when it is")];
+    const signs = inspectTools(name, [...pin.value.values()], new Set(own));
+    const accepted = fine(title, `${many(pin.value.size, "tool")} accepted`);
+    const next = "read it with `daimon config trust`, and deny the tool in policy if you do not want it";
+    return signs.length === 0
+      ? [accepted]
+      : [accepted, ...signs.map(({ where, message }) => degraded(title, `${where}: ${message}`, next))];
+  });
 }
 
 async function workspace(io: Io): Promise<Health> {

@@ -2,6 +2,7 @@
  * Calls: the one call table. Native calls and tools of MCP servers are entries of the same kind.
  *   KRN-4.1  Two calls of one name are refused when the table is made.
  *   KRN-4.2  Schemas compile when a call is first used, so that a boot does not pay for calls nobody makes. A call of which one is broken is not made.
+ *   KRN-4.3  A call that only programs have a use for is made like any other, and no model is offered it.
  */
 import type { CallHandler, CallSpec } from "../abi/call.ts";
 import { fail, type SysError } from "../abi/errno.ts";
@@ -69,7 +70,7 @@ export function callTable(handlers: readonly CallHandler[]): Result<CallTable, S
     all: () => entries.values(),
     tools: (holds) =>
       [...entries.values()]
-        .filter(({ spec }) => spec.name !== "guest.tool" && holds(spec.name))
+        .filter(({ spec }) => spec.offered !== false && holds(spec.name))
         .map(({ spec }) => ({ name: spec.name, description: spec.summary, input: spec.input })),
   });
 }

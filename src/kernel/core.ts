@@ -1,6 +1,7 @@
 /** Core: what the loops share. Made by the kernel, passed to each of them. */
 import type { CallContext, CallId } from "../abi/call.ts";
 import type { Clock } from "../abi/clock.ts";
+import type { Exchange } from "../abi/gate.ts";
 import type { Delta, ModelDriver, Usage } from "../abi/model.ts";
 import type { SysError } from "../abi/errno.ts";
 import type { Manifest, Pid } from "../abi/process.ts";
@@ -60,6 +61,8 @@ export class Running {
   readonly question = new Turn();
   /** Of its calls, those that change something run one after the other. */
   readonly effect = new Turn();
+  /** The requests of clients that its calls answer. */
+  readonly exchanges = new Map<CallId, Exchange>();
   #abort: AbortController | null = null;
 
   constructor(pid: Pid) {
@@ -83,6 +86,7 @@ export class Context implements CallContext {
   readonly id: CallId;
   readonly now: number;
   readonly frozen: Digest | null;
+  readonly exchange?: Exchange;
   readonly #running: Running;
 
   constructor(running: Running, { id, frozen }: PendingCall, now: number) {
@@ -91,6 +95,8 @@ export class Context implements CallContext {
     this.id = id;
     this.now = now;
     this.frozen = frozen ?? null;
+    const exchange = running.exchanges.get(id);
+    if (exchange !== undefined) this.exchange = exchange;
   }
 
   get signal(): AbortSignal {

@@ -17,6 +17,7 @@ import type { CallId } from "../abi/call.ts";
 import type { Intent, OutcomeEntry } from "../abi/entry.ts";
 import { fail, sysError, type SysError } from "../abi/errno.ts";
 import { limits } from "../abi/limits.ts";
+import type { Exchange } from "../abi/gate.ts";
 import type { ToolDefinition } from "../abi/message.ts";
 import type { ModelReply, Usage } from "../abi/model.ts";
 import type { ExitStatus, ParkReason, Pid } from "../abi/process.ts";
@@ -175,12 +176,18 @@ export class GuestProcess {
     return this.#core.toolsOf(this.#proc.manifest).definitions;
   }
 
-  /** A call of the table, made through the tool door. Waits for as long as a person needs to allow it. */
-  async call(name: string, args: Json): Promise<Result<Given, SysError>> {
+  /** A call of the table, made through the tool door. Waits for as long as a person needs to allow it. `exchange`: the client's request that it answers. */
+  async call(name: string, args: Json, exchange: Exchange | null = null): Promise<Result<Given, SysError>> {
     const free = await this.#free();
     if (!free.ok) return free;
-    const { recorder, trap, clock } = this.#core;
     const id = `${this.pid}.${this.#proc.step}.0`;
+    const { exchanges } = this.#job.running;
+    if (exchange !== null) exchanges.set(id, exchange);
+    return await this.#make(id, name, args).finally(() => exchanges.delete(id));
+  }
+
+  async #make(id: CallId, name: string, args: Json): Promise<Result<Given, SysError>> {
+    const { recorder, trap, clock } = this.#core;
     const intent = trap.decide(this.#proc, name, args);
     recorder.record({ kind: "call", at: clock.now(), pid: this.pid, id, name, args, intent });
     if (intent.error !== undefined) return { ok: false, error: intent.error };
@@ -321,7 +328,9 @@ function stalled({ manifest }: Proc): ParkReason {
 
 /** Without the ids, which are new each time. */
 function saidIn({ parts }: ModelReply): string {
-  return parts.map((part) => (part.type === "text" ? part.text : part.type === "call" ? `${part.name} ${JSON.stringify(part.args)}` : "")).join("\n");
+  return parts
+    .map((part) => (part.type === "text" ? part.text : part.type === "call" ? `${part.name} ${JSON.stringify(part.args)}` : ""))
+    .join("\n");
 }
 
 /** The first of equals stays, but an effect counts more than none. */

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { nearest } from "../../src/boot/suggest.ts";
-import { mayHideCharacters, unseen } from "../../src/boot/unseen.ts";
+import { mayHideCharacters, unseen } from "../../src/lib/unseen.ts";
 import { parseBytes, parseCount, parseDuration, parseUsd } from "../../src/boot/units.ts";
 
 describe("units", () => {
@@ -61,7 +61,7 @@ describe("units", () => {
 describe("unseen", () => {
   const kinds = (text: string): readonly string[] => [...unseen(text)].map((found) => found.kind);
 
-  it("BOO-8.6  finds every control, bidi mark, zero-width, tag and separator character", () => {
+  it("LIB-8.1  finds every control, bidi mark, zero-width, tag and separator character", () => {
     const bad = {
       control: ["\u0000", "\u001b", "\u007f", "\u009b", "\r"],
       bidi: ["\u061c", "\u200e", "\u200f", "\u202a", "\u202e", "\u2066", "\u2069"],
@@ -77,7 +77,7 @@ describe("unseen", () => {
     expect(mayHideCharacters("plain text\twith\nlines, Größe, 漢字, שלום")).toBe(false);
   });
 
-  it("BOO-8.7  leaves emoji sequences, flags, selectors and CRLF alone", () => {
+  it("LIB-8.2  leaves emoji sequences, flags, selectors and CRLF alone", () => {
     for (const text of ["👨‍👩‍👧", "❤️", "1️⃣", "🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}", "a\r\nb", "👍🏽"])
       expect(kinds(text), text).toEqual([]);
     expect(kinds("a\ufe0f\ufe0f")).toEqual(["zero-width"]);

@@ -133,6 +133,45 @@ describe("a fresh folder", () => {
     expect(there.run("run", "p.ts")).toMatchObject({ code: 76, err: expect.stringContaining("lib/a.ts changed") });
   });
 
+  it("CLI-25.3  trust mcp.SERVER shows what its tools say now and said before, and accepts them", () => {
+    const there = place();
+    const script = path.resolve(import.meta.dirname, "../drivers/tool/mcp-server.ts");
+    const args = ["--disable-warning=ExperimentalWarning", script, "swap", path.join(there.home, "swapped")];
+    there.put(".mcp.json", JSON.stringify({ mcpServers: { docs: { command: process.execPath, args } } }));
+    expect(there.run("config", "trust", "mcp.docs")).toMatchObject({ code: 66, err: expect.stringContaining("no MCP server") });
+    there.run("config", "trust", ".mcp.json");
+    expect(there.run("config", "trust", "mcp.docs").out).toMatch(
+      /^mcp\.docs is trusted as it is now .*\n {2}echo is new: "Says it again\."/,
+    );
+    expect(there.json("config", "trust", "mcp.docs").adds).toEqual([]);
+    const checked = (): readonly Health[] =>
+      there.json<{ readonly checks: readonly Health[] }>("doctor").checks.filter(({ name }) => name === "mcp docs");
+    expect(checked()).toMatchObject([{ state: "fine", detail: expect.stringMatching(/^\d+ tools accepted$/) }]);
+    fs.writeFileSync(path.join(there.home, "swapped"), "");
+    expect(there.json("config", "trust", "mcp.docs").adds[0]).toContain(`it was "Says it again."`);
+  });
+
+  it("CLI-26.4  doctor tells what is suspicious in what was accepted of a server, and does not start it", () => {
+    const there = place();
+    const script = path.resolve(import.meta.dirname, "../drivers/tool/mcp-server.ts");
+    const started = path.join(there.home, "started");
+    const command = `echo >> ${started}; exec ${process.execPath} --disable-warning=ExperimentalWarning ${script} odd`;
+    there.put(".mcp.json", JSON.stringify({ mcpServers: { odd: { command: "sh", args: ["-c", command] } } }));
+    there.run("config", "trust", ".mcp.json");
+    const checked = (): readonly Health[] =>
+      there.json<{ readonly checks: readonly Health[] }>("doctor").checks.filter(({ name }) => name === "mcp odd");
+    expect(checked()).toMatchObject([{ state: "fine", detail: expect.stringContaining("not connected yet") }]);
+    there.run("config", "trust", "mcp.odd");
+    expect(checked().slice(1)).toMatchObject([
+      {
+        state: "degraded",
+        detail: expect.stringContaining("mcp.odd.hidden: what it says of itself hides zero-width characters"),
+      },
+      { state: "degraded", detail: expect.stringContaining("mcp.odd.whisper") },
+    ]);
+    expect(fs.readFileSync(started, "utf8")).toBe("\n");
+  });
+
   it("CLI-1.3  a configuration with an error is refused with file and line, by every command that boots", () => {
     here.put("daimon.yaml", "budgt:\n  calls: 7\n");
     documents(here);

@@ -82,6 +82,13 @@ describe("the trap", () => {
     }
   });
 
+  test("KRN-4.3 a call that is not offered is made, and stands in no model's list", async () => {
+    const quiet = handler({ name: "x.quiet", offered: false }, () => ok({ value: "made" }));
+    const machine = rig({ handlers: [quiet, put] });
+    expect(machine.kernel.calls.tools(() => true).map(({ name }) => name)).not.toContain("x.quiet");
+    expect(await asked("x.quiet", {}, { handlers: [quiet] })).toBe("made");
+  });
+
   test("KRN-5.5 a call beyond the budget of its process or a group above parks and asks; task.done is always affordable", async () => {
     const options = {
       handlers: [put],

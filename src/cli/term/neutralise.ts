@@ -6,7 +6,7 @@
  *   TTY-1.3  Text without such characters comes back as it is; neutralising twice is neutralising once.
  *   TTY-1.4  neutraliseLine() gives one line: line feeds and tabs are shown as `⏎` and a space.
  */
-import { mayHideCharacters, unseen } from "../../boot/unseen.ts";
+import { mayHideCharacters, unseen } from "../../lib/unseen.ts";
 
 export function neutralise(text: string): string {
   if (!mayHideCharacters(text)) return text;

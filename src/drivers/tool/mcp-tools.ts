@@ -3,6 +3,8 @@ import type { ArgRole, CallSpec } from "../../abi/call.ts";
 import type { Finding } from "../../abi/finding.ts";
 import { limits } from "../../abi/limits.ts";
 import { isObject, type Json, type JsonObject, type JsonSchema } from "../../lib/json.ts";
+import { visible, visibleJson } from "../../lib/visible.ts";
+import { isMethodName } from "./mcp-methods.ts";
 
 /** What configuration may say of a tool; it was written by the user and is believed. */
 export type ToolRule = Partial<Pick<CallSpec, "effect" | "reversible" | "recovery" | "roles">>;
@@ -31,6 +33,7 @@ export function toolCalls(server: string, tools: readonly Json[], rules: Readonl
     else if (!isObject(tool) || !/^[A-Za-z0-9_.-]{1,64}$/.test(name))
       leaveOut(name, "its name has other characters than letters, digits, '.', '-' and '_', or too many");
     else if (specs.some((known) => known.tool === name)) leaveOut(name, "the server declares it twice");
+    else if (isMethodName(name)) leaveOut(name, "its name is that of a method of the protocol");
     else {
       const problem = inputProblem(tool.inputSchema) ?? sizeProblem("output", tool.outputSchema);
       if (problem === null)
@@ -39,11 +42,6 @@ export function toolCalls(server: string, tools: readonly Json[], rules: Readonl
     }
   }
   return { specs, findings };
-}
-
-/** Text of others as it may be shown: no control bytes, and nothing a person would not see but a model would read. */
-export function visible(text: string): string {
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, " ").replace(/\p{Default_Ignorable_Code_Point}/gu, "");
 }
 
 function specOf(server: string, name: string, tool: JsonObject, rule: ToolRule): CallSpec {
@@ -59,6 +57,7 @@ function specOf(server: string, name: string, tool: JsonObject, rule: ToolRule):
     reversible: rule.reversible ?? false,
     recovery: rule.recovery === "verify" ? "once" : (rule.recovery ?? "once"),
     roles: { ...rolesOf(input), ...rule.roles },
+    mcp: { server, method: "tools/call", definition: visibleJson(tool) as JsonObject },
   };
 }
 
@@ -88,19 +87,12 @@ function depthOf(value: Json, depth: number): number {
 
 /** Words are cleaned wherever they stand. */
 function cleanSchema(schema: JsonObject): JsonObject {
-  return { ...withoutDialect(clean(schema) as JsonObject), type: "object" };
+  return { ...withoutDialect(visibleJson(schema) as JsonObject), type: "object" };
 }
 
 /** Everything is checked as 2020-12. */
 function withoutDialect({ $schema: _dialect, $id: _id, ...rest }: JsonObject): JsonObject {
   return rest;
-}
-
-function clean(value: Json): Json {
-  if (typeof value === "string") return visible(value);
-  if (Array.isArray(value)) return value.map((item) => clean(item as Json));
-  if (!isObject(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, clean(item)]));
 }
 
 /** What an argument's name suggests; an unknown one counts as naming an object, which policy looks at. */

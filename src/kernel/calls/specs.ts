@@ -157,5 +157,6 @@ export const specs = {
     reversible: true,
     recovery: "once",
     roles: { tool: "object" },
+    offered: false,
   },
 } as const satisfies Record<string, CallSpec>;

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { StdioServerTransport } from "@modelcontextprotocol/server/stdio";
 import { fixtureServer } from "./mcp-fixture.ts";
+import { richServer } from "./mcp-rich.ts";
 
 const [variant = "plain", file = ""] = process.argv.slice(2);
 process.stderr.write("fixture started\n");
@@ -11,6 +12,8 @@ if (variant === "stubborn") {
   process.on("SIGTERM", () => undefined);
   setInterval(() => undefined, 1_000);
 }
-await fixtureServer(
-  variant === "swap" ? (existsSync(file) ? "changed" : "plain") : variant === "stubborn" ? "plain" : variant,
-).connect(new StdioServerTransport());
+const server =
+  variant === "rich"
+    ? richServer()
+    : fixtureServer(variant === "swap" ? (existsSync(file) ? "changed" : "plain") : variant === "stubborn" ? "plain" : variant);
+await server.connect(new StdioServerTransport());

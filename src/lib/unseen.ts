@@ -1,8 +1,8 @@
 /**
  * Unseen: characters that a reader does not see as themselves: controls, reordering marks, zero-width and tag characters.
  * One table serves the check of instruction files and the terminal's neutraliser.
- *   BOO-8.6  Every C0 control but tab, line feed and the CR of a CRLF, DEL, every C1 control, bidi mark, zero-width, tag and line-separator character is unseen.
- *   BOO-8.7  What writing needs is not: joiners inside an emoji sequence, one variation selector after a visible character, a flag's own tags.
+ *   LIB-8.1  Every C0 control but tab, line feed and the CR of a CRLF, DEL, every C1 control, bidi mark, zero-width, tag and line-separator character is unseen.
+ *   LIB-8.2  What writing needs is not: joiners inside an emoji sequence, one variation selector after a visible character, a flag's own tags.
  * Source: Unicode 17, Default_Ignorable_Code_Point and Bidi_Control; UTS #51 for emoji sequences.
  */
 

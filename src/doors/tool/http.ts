@@ -1,0 +1,227 @@
+/**
+ * HTTP: the tool door as Streamable HTTP, on loopback or a Unix socket, for one process.
+ *   DRT-5.1  The door listens on a loopback address or a Unix socket that its owner alone opens, and nowhere else.
+ *   DRT-5.2  A session belongs to the client that began it and ends when it says so, when the door closes, or when there are too many; then what its
+ *            servers ask has nobody to answer.
+ *   DRT-5.3  A client that goes away while it is answered cancels its request.
+ */
+import { randomUUID } from "node:crypto";
+import { chmodSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import {
+  createMcpHandler,
+  isInitializeRequest,
+  isLegacyRequest,
+  WebStandardStreamableHTTPServerTransport,
+  type McpHttpHandler,
+  type McpServer,
+} from "@modelcontextprotocol/server";
+import { fail, type SysError } from "../../abi/errno.ts";
+import type { ChangeKind } from "../../abi/gate.ts";
+import { limits } from "../../abi/limits.ts";
+import type { JsonObject } from "../../lib/json.ts";
+import { ok, type Result } from "../../lib/result.ts";
+import { tellChange, type ToolDoor } from "./door.ts";
+import { checkHead, readBody, doorPath, type Refusal } from "./guards.ts";
+
+export interface HttpOptions {
+  /** A loopback port, 0 for one that is free; or the path of a Unix socket. */
+  readonly listen: { readonly port: number } | { readonly socket: string };
+  /** What every request has to carry: `Authorization: Bearer CREDENTIAL`. */
+  readonly credential: string;
+}
+
+export interface HttpDoor {
+  /** `http://127.0.0.1:PORT/mcp`; null on a Unix socket. */
+  readonly url: string | null;
+  close(): Promise<void>;
+}
+
+export async function serveHttp(door: ToolDoor, { listen, credential }: HttpOptions): Promise<Result<HttpDoor, SysError>> {
+  if (credential === "") return fail("EINVAL", "a door without a credential stands open; give it one");
+  const counter = new Counter(door);
+  const guarded: { port: number | null; readonly credential: string } = { port: null, credential };
+  const http = createServer(
+    { maxHeaderSize: limits.doorHeaderBytesMax, headersTimeout: limits.doorBodyTimeoutMs, requireHostHeader: false },
+    (request, response) => void serve(counter, guarded, request, response),
+  );
+  http.maxConnections = limits.doorConnectionsMax;
+  const listening = await opened(http, listen);
+  if (!listening.ok) return listening;
+  if ("socket" in listen) chmodSync(listen.socket, 0o600);
+  else guarded.port = (http.address() as AddressInfo).port;
+  const close = async (): Promise<void> => {
+    await counter.close();
+    const ended = new Promise<void>((resolve) => http.close(() => resolve()));
+    http.closeAllConnections();
+    await ended;
+  };
+  return ok({ url: guarded.port === null ? null : `http://127.0.0.1:${guarded.port}${doorPath}`, close });
+}
+
+function opened(http: HttpServer, listen: HttpOptions["listen"]): Promise<Result<void, SysError>> {
+  return new Promise((resolve) => {
+    const failed = (error: NodeJS.ErrnoException): void =>
+      resolve(fail("EIO", `the tool door cannot listen (${error.code ?? "unknown"}); choose another port or folder`));
+    http.once("error", failed);
+    const ready = (): void => {
+      http.off("error", failed);
+      resolve(ok(undefined));
+    };
+    if ("port" in listen) return void http.listen(listen.port, "127.0.0.1", ready);
+    // The mask covers the socket from its first moment.
+    const before = process.umask(0o177);
+    http.listen(listen.socket, ready);
+    process.umask(before);
+  });
+}
+
+async function serve(
+  counter: Counter,
+  guarded: Parameters<typeof checkHead>[1],
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const gone = new AbortController();
+  response.once("close", () => gone.abort("the client is gone"));
+  request.on("error", () => undefined);
+  response.on("error", () => undefined);
+  try {
+    const head = checkHead(request, guarded);
+    if (!head.ok) return refuse(response, head.error);
+    const body = request.method === "POST" ? await readBody(request) : ok(null);
+    if (!body.ok) return refuse(response, body.error);
+    await send(response, await counter.answer(requestOf(request, gone.signal), body.value));
+  } catch {
+    // The protocol answers its own errors; what comes here is a client that went away, or a fault of ours that is not told to it.
+    if (!response.headersSent && !response.destroyed) refuse(response, { status: 500, message: "the door failed" });
+    else response.destroy();
+  }
+}
+
+/** Hands each message to the server it is for. */
+class Counter {
+  readonly #door: ToolDoor;
+  readonly #stateless: McpHttpHandler;
+  readonly #all = new AbortController();
+  /** The one used last is last. */
+  readonly #sessions = new Map<string, Session>();
+  readonly #unwatch: () => void;
+
+  constructor(door: ToolDoor) {
+    this.#door = door;
+    this.#stateless = createMcpHandler(() => door.serve("stateless", this.#all.signal), { legacy: "reject" });
+    this.#unwatch = door.watch((kind) => this.#changed(kind));
+  }
+
+  async answer(request: Request, body: JsonObject | null): Promise<Response> {
+    const id = request.headers.get("mcp-session-id");
+    if (body === null && id === null) return await this.#stateless.fetch(request);
+    if (body !== null && !(await isLegacyRequest(request, body)))
+      return await this.#stateless.fetch(request, { parsedBody: body });
+    if (id === null && isInitializeRequest(body)) return await this.#begin(request, body);
+    if (id === null) return refusal({ status: 400, message: "a session begins with initialize" });
+    const session = this.#sessions.get(id);
+    if (session === undefined) return refusal({ status: 404, message: "there is no such session" });
+    this.#sessions.delete(id);
+    this.#sessions.set(id, session);
+    return await session.transport.handleRequest(request, body === null ? {} : { parsedBody: body });
+  }
+
+  async close(): Promise<void> {
+    this.#unwatch();
+    this.#all.abort("the door closes");
+    await Promise.all([this.#stateless.close(), ...[...this.#sessions.values()].map((session) => session.server.close())]);
+  }
+
+  async #begin(request: Request, body: JsonObject | null): Promise<Response> {
+    const gone = new AbortController();
+    const server = this.#door.serve("sessions", gone.signal);
+    const transport = new WebStandardStreamableHTTPServerTransport({
+      sessionIdGenerator: randomUUID,
+      onsessioninitialized: (id) => void this.#sessions.set(id, { server, transport }),
+    });
+    server.server.onclose = () => {
+      if (transport.sessionId !== undefined) this.#sessions.delete(transport.sessionId);
+      gone.abort("the session ended");
+    };
+    await server.connect(transport);
+    await this.#makeRoom();
+    return await transport.handleRequest(request, { parsedBody: body });
+  }
+
+  async #makeRoom(): Promise<void> {
+    for (const session of this.#sessions.values()) {
+      if (this.#sessions.size < limits.doorSessionsMax) return;
+      await session.server.close();
+    }
+  }
+
+  #changed(kind: ChangeKind): void {
+    const { notify } = this.#stateless;
+    if (kind === "tools") notify.toolsChanged();
+    else if (kind === "prompts") notify.promptsChanged();
+    else notify.resourcesChanged();
+    for (const { server } of this.#sessions.values()) tellChange(server, kind).catch(() => undefined);
+  }
+}
+
+interface Session {
+  readonly server: McpServer;
+  readonly transport: WebStandardStreamableHTTPServerTransport;
+}
+
+/** The credential stays at the door. */
+function requestOf({ method = "GET", rawHeaders }: IncomingMessage, signal: AbortSignal): Request {
+  const headers = new Headers();
+  for (let n = 0; n + 1 < rawHeaders.length; n += 2) {
+    const name = rawHeaders[n] ?? "";
+    if (!/^(?:authorization|cookie|content-length|connection|transfer-encoding)$/i.test(name))
+      headers.append(name, rawHeaders[n + 1] ?? "");
+  }
+  return new Request(`http://127.0.0.1${doorPath}`, { method, headers, signal });
+}
+
+async function send(response: ServerResponse, answer: Response): Promise<void> {
+  response.writeHead(answer.status, Object.fromEntries(answer.headers));
+  if (answer.body === null) return void response.end();
+  response.flushHeaders();
+  const reader: ReadableStreamDefaultReader<Uint8Array> = answer.body.getReader();
+  // A stream that is silent would not notice otherwise.
+  response.once("close", () => void reader.cancel().catch(() => undefined));
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    if (!response.write(read.value) && !response.destroyed) await drained(response);
+  }
+  response.end();
+}
+
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    response.once("drain", resolve);
+    response.once("close", resolve);
+  });
+}
+
+function refuse(response: ServerResponse, refused: Refusal): void {
+  const { status, headers, text } = refusalOf(refused);
+  // What is left of a body that is not read must not become the next request.
+  response.writeHead(status, { ...headers, connection: "close" });
+  response.end(text);
+}
+
+function refusal(refused: Refusal): Response {
+  const { status, headers, text } = refusalOf(refused);
+  return new Response(text, { status, headers });
+}
+
+function refusalOf({ status, message }: Refusal): {
+  readonly status: number;
+  readonly headers: Record<string, string>;
+  readonly text: string;
+} {
+  const challenge: Record<string, string> = status === 401 ? { "www-authenticate": "Bearer" } : {};
+  const allow: Record<string, string> = status === 405 ? { allow: "POST, GET, DELETE" } : {};
+  const text = JSON.stringify({ jsonrpc: "2.0", id: null, error: { code: -32000, message } });
+  return { status, headers: { "content-type": "application/json", ...challenge, ...allow }, text };
+}
