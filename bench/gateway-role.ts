@@ -48,7 +48,12 @@ interface Role {
 function upstream(): Role {
   const usage = { input_tokens: 80, output_tokens: 70, cache_read_input_tokens: 0, cache_creation_input_tokens: 0 };
   const message = { id: "msg_1", type: "message", role: "assistant", model: "bench", stop_sequence: null, usage };
-  const whole = JSON.stringify({ ...message, content: [{ type: "text", text: words }], stop_reason: "end_turn" });
+  /** No two replies are the same: a guest that hears the same again and again would be asked about. */
+  let replies = 0;
+  const whole = (): string => {
+    replies += 1;
+    return JSON.stringify({ ...message, content: [{ type: "text", text: `${replies} ${words}` }], stop_reason: "end_turn" });
+  };
   const pieces = [
     { type: "message_start", message: { ...message, content: [], stop_reason: null } },
     { type: "content_block_start", index: 0, content_block: { type: "text", text: "" } },
@@ -65,7 +70,7 @@ function upstream(): Role {
     response.writeHead(200, { "content-type": "text/event-stream" });
     let n = 0;
     const next = (): void => {
-      response.write(pieces[n] ?? "");
+      response.write(n === 2 ? (pieces[n] ?? "").replace("some words", `${(replies += 1)} words`) : (pieces[n] ?? ""));
       n += 1;
       if (n < pieces.length) setImmediate(next);
       else response.end();
@@ -81,8 +86,9 @@ function upstream(): Role {
     });
     request.on("end", () => {
       if (streams) return stream(response);
-      response.writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(whole) });
-      response.end(whole);
+      const body = whole();
+      response.writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(body) });
+      response.end(body);
     });
   });
   return { server, close: () => undefined };

@@ -47,7 +47,7 @@ export async function openModelDoor(options: ModelDoorOptions): Promise<Result<O
     formats: guestFormats,
     destination: (format, model) => upstreams.value.destination(format, model),
     upstream: (format) => upstreams.value.of(format),
-    broke: options.broke,
+    broke: (error) => options.broke(error),
   });
   const listening = await listen(gateway, options.socket);
   if (!listening.ok) return listening;
