@@ -208,7 +208,7 @@ const ambiguous: readonly (readonly [keyof typeof guestFormats, string, string])
 ];
 
 test.each(ambiguous)("HRD-1.9 %s: %s is never given out, whatever comes behind it", (name, _what, event) => {
-  const { before } = samples[name as keyof typeof samples];
+  const { before } = samples[name];
   const passed = pass(guestFormats[name].hear(asked), [Buffer.from(`${event}\n\n${before}`)]);
   expect(passed.out).toBe("");
   expect(passed.end.ok).toBe(false);
