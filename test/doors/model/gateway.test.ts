@@ -463,3 +463,19 @@ test("GST-1.1 a request for several choices has to have room for all of them", a
     await waiting;
   });
 });
+
+test("UPS-1.5 a key that the provider repeats does not reach the guest, and nothing of the guest says who pays or what is asked", async () => {
+  const telltale: Provider = ({ headers }, response) => {
+    const key = String(headers["x-api-key"]);
+    response.writeHead(401, { "content-type": "application/json", "x-echo": key });
+    response.write(`{"error":{"message":"wrong key é ${key.slice(0, 3)}`);
+    setImmediate(() => response.end(`${key.slice(3)}"}}`));
+  };
+  await door(telltale, {}, async ({ post, asked }) => {
+    const told = await post("/v1/messages", asking(), { "x-http-method-override": "DELETE", "openai-organization": "org" });
+    expect(told.status).toBe(401);
+    expect(told.text).toBe('{"error":{"message":"wrong key é [key]"}}');
+    expect(JSON.stringify(told.headers)).not.toContain("sk-real");
+    expect(Object.keys(asked[0]?.headers ?? {}).filter((name) => /override|organization/.test(name))).toEqual([]);
+  });
+});
