@@ -94,6 +94,9 @@ export const limits = {
   /** A guest's request to a model, and what is kept of it in memory while it may have to be sent again. */
   guestBodyBytesMax: 64 * 1024 * 1024,
   guestBodyMemoryBytesMax: 128 * 1024,
+  /** Requests of one guest that are under way or wait for a person, and connections of all guests. */
+  guestRequestsMax: 64,
+  guestConnectionsMax: 1_024,
   /** The result of a guest's own call, as it tells its model. */
   guestResultBytesMax: 256 * 1024,
   /** How often a model is asked again because a call of its reply was refused. */

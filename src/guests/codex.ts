@@ -1,6 +1,6 @@
 /** Codex. Facts measured with 0.169.0 against a local endpoint in an empty network namespace; documentation: developers.openai.com/codex. */
-import type { JsonObject } from "../lib/json.ts";
-import { inWorkspace, type Guest, type Place, type StandsFor } from "./guest.ts";
+import { isObject, type JsonObject } from "../lib/json.ts";
+import { inWorkspace, standsFor, type Guest, type Place, type StandsFor } from "./guest.ts";
 
 const measured = "measured with 0.169.0";
 
@@ -38,7 +38,7 @@ export const codex: Guest = {
     shell_command: { call: "shell.run", command: ["command"] },
     shell: { call: "shell.run", command: ["command"] },
     "container.exec": { call: "shell.run", command: ["cmd", "command"] },
-    local_shell: { call: "shell.run", command: ["command"] },
+    local_shell: (args, place) => standsFor(codex, place, "shell", isObject(args["action"]) ? args["action"] : args),
     apply_patch: patched,
     read_file: { call: "fs.read", path: ["file_path"] },
     view_image: { call: "fs.read", path: ["path"] },
@@ -56,13 +56,13 @@ export const codex: Guest = {
   ],
 };
 
-/** Each file that a patch names; a patch that names none is unknown. */
+const patchedFile = /^\*\*\* (?:(?:Add|Update|Delete) File|Move to): *(.+)$/s;
+
+/** Each file that a patch names, by lines that Codex trims; a patch that names none is refused as an edit without a path. */
 function patched(args: JsonObject, place: Place): readonly StandsFor[] {
   const text = args["input"] ?? args["patch"];
-  const unknown = [{ name: "guest.tool", args: { tool: "apply_patch" } }];
-  if (typeof text !== "string") return unknown;
-  const files = [...text.matchAll(/^\*\*\* (?:(?:Add|Update|Delete) File|Move to): (.+)$/gm)].map(([, path = ""]) => path.trim());
-  if (files.length === 0) return unknown;
+  const files = typeof text === "string" ? text.split("\n").flatMap((line) => patchedFile.exec(line.trim())?.[1] ?? []) : [];
+  if (files.length === 0) return [{ name: "fs.edit", args: {} }];
   return files.map((path) => {
     const inside = inWorkspace(path, place);
     return inside === null ? { name: "guest.tool", args: { tool: "apply_patch" } } : { name: "fs.edit", args: { path: inside } };

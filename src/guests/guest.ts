@@ -2,7 +2,9 @@
  * Guest: what has to be known of somebody else's agent to run it unmodified: how it is launched, what it speaks, what its tools do. One file each,
  * with the source of every fact.
  *   GUE-1.1  A tool that stands for a call of the table is decided on as that call, with the paths as policy knows them.
- *   GUE-1.2  A tool that is not known, or whose arguments cannot be read, is `guest.tool`: it may do what the sandbox lets it, and policy sees its name.
+ *   GUE-1.2  A tool that is not known is `guest.tool`: it may do what the sandbox lets it, and policy sees its name. One that is known, and whose
+ *            arguments cannot be read here, stands for its call without them, which is refused: the guest may read them all the same.
+ *   GUE-1.4  Where an argument has several names every one that is given counts: which of them the guest heeds depends on its version.
  *   GUE-1.3  What lies outside the workspace is private to the sandbox: a path there is no file of the workspace, whatever its name.
  */
 import type { Format } from "../abi/upstream.ts";
@@ -71,33 +73,42 @@ export function standsFor(guest: Pick<Guest, "tools">, place: Place, name: strin
   /** Those of the tool door are decided on there. */
   if (/^mcp__daimon__|^daimon__/.test(name)) return [];
   const meaning = Object.hasOwn(guest.tools, name) ? guest.tools[name] : undefined;
-  if (meaning === undefined || !isObject(args)) return unknown;
-  if (typeof meaning === "function") return meaning(args, place);
+  if (meaning === undefined) return unknown;
+  if (typeof meaning === "function") return meaning(isObject(args) ? args : {}, place);
   switch (meaning.call) {
     case null:
       return [];
     case "shell.run": {
-      const command = first(args, meaning.command);
-      const text = Array.isArray(command) ? words(command as readonly Json[]) : command;
-      return typeof text === "string" ? [{ name: "shell.run", args: { command: text } }] : unknown;
+      const call = (command: Json): StandsFor => {
+        const text = Array.isArray(command) ? words(command as readonly Json[]) : command;
+        return { name: meaning.call, args: typeof text === "string" ? { command: text } : {} };
+      };
+      return each(given(args, meaning.command).map(call), meaning.call);
     }
     case "net.fetch": {
-      const url = first(args, meaning.url);
-      return typeof url === "string" ? [{ name: "net.fetch", args: { url } }] : unknown;
+      const call = (url: Json): StandsFor => ({ name: meaning.call, args: typeof url === "string" ? { url } : {} });
+      return each(given(args, meaning.url).map(call), meaning.call);
     }
     default: {
-      const path = first(args, meaning.path);
-      if (path === undefined && meaning.optional === true) return [{ name: meaning.call, args: { path: "." } }];
-      if (typeof path !== "string") return unknown;
-      const inside = inWorkspace(path, place);
-      return inside === null ? unknown : [{ name: meaning.call, args: { path: inside } }];
+      const paths = given(args, meaning.path);
+      if (paths.length === 0 && meaning.optional === true && isObject(args)) return [{ name: meaning.call, args: { path: "." } }];
+      const calls = paths.flatMap((path): readonly StandsFor[] => {
+        const inside = typeof path === "string" ? inWorkspace(path, place) : undefined;
+        return inside === null ? unknown : [{ name: meaning.call, args: inside === undefined ? {} : { path: inside } }];
+      });
+      return each(calls, meaning.call);
     }
   }
 }
 
-function first(args: JsonObject, names: readonly string[]): Json | undefined {
-  const name = names.find((each) => args[each] !== undefined);
-  return name === undefined ? undefined : args[name];
+/** What arguments have under any of the names. */
+function given(args: Json, names: readonly string[]): readonly Json[] {
+  return isObject(args) ? names.map((name) => args[name] ?? null).filter((value) => value !== null) : [];
+}
+
+/** None can be read: the call without what it needs. */
+function each(calls: readonly StandsFor[], name: string): readonly StandsFor[] {
+  return calls.length === 0 ? [{ name, args: {} }] : calls;
 }
 
 /** `["bash", "-lc", "ls"]` is the command `ls`; any other list is its words, each quoted where it has to be. */

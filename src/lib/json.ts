@@ -1,6 +1,7 @@
 /**
  * Json: the value form everything that is journaled has.
  *   LIB-1.2  parseJson() throws nothing, and its objects have no key `__proto__`, however it was spelled.
+ *   LIB-1.3  parsePlainJson() takes no text that has such a key.
  *   LIB-1.1  canonical() gives one text per value: keys sorted by code unit, no white space.
  */
 
@@ -55,14 +56,22 @@ export function tooLarge(value: Json, charsMax: number): boolean {
 
 /** Parse text from outside: no exception, no prototype keys. */
 export function parseJson(text: string): Json | undefined {
+  return parse(text, () => undefined);
+}
+
+/** The same for what somebody else reads as well, who may heed such a key: a text that has one is none. */
+export function parsePlainJson(text: string): Json | undefined {
+  return parse(text, () => {
+    throw new SyntaxError("a key that changes what its object is");
+  });
+}
+
+function parse(text: string, prototypeKey: () => undefined): Json | undefined {
   try {
     /** A reviver makes parsing several times slower, and the key it looks for can only be spelled in these ways. */
-    return (/__proto__|\\u00/.test(text) ? JSON.parse(text, dropPrototypeKeys) : JSON.parse(text)) as Json;
+    if (!/__proto__|\\u00/.test(text)) return JSON.parse(text) as Json;
+    return JSON.parse(text, (key, value: unknown) => (key === "__proto__" ? prototypeKey() : value)) as Json;
   } catch {
     return undefined;
   }
-}
-
-function dropPrototypeKeys(key: string, value: unknown): unknown {
-  return key === "__proto__" ? undefined : value;
 }

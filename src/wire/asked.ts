@@ -2,12 +2,14 @@
  * Asked: what of a guest's request matters to the kernel, read while the request passes by unchanged.
  *   ASK-1.1  Model, streaming and output bound are found wherever they stand; what is not there is null.
  *   ASK-1.2  The results of calls are told in order, with the call's own id and their text, whether the format writes them as text or in blocks.
- *   ASK-1.3  A result beyond the bound is told as cut, and nothing else of a request is kept: a request of any size costs the same memory.
+ *   ASK-1.6  Of several bounds on the output the largest counts, and as often as there are to be choices.
+ *   ASK-1.3  A result beyond the bound of size or depth is told as cut, and nothing else of a request is kept: a request of any size costs the same memory.
  *   ASK-1.4  Of a result whose id the caller does not wait for nothing is kept at all.
  *   ASK-1.5  Results that name no call the model knows are those of the newest calls of their tool, in order.
  */
 import type { Format } from "../abi/upstream.ts";
-import { isObject, type Json } from "../lib/json.ts";
+import { limits } from "../abi/limits.ts";
+import { isObject, tooDeep, type Json } from "../lib/json.ts";
 import { jsonScan, type JsonPath, type ScanChoice } from "../lib/json-scan.ts";
 import { count, str } from "./parts.ts";
 
@@ -24,6 +26,8 @@ export interface Asked {
   readonly model: string | null;
   readonly stream: boolean;
   readonly outputTokensMax: number | null;
+  /** How many replies are asked for, each with that bound. */
+  readonly choices: number;
   readonly results: readonly GuestResult[];
   readonly bytes: number;
 }
@@ -37,6 +41,7 @@ export interface AskedReader {
 
 interface Shape {
   readonly outputTokens: readonly (readonly string[])[];
+  readonly choices: readonly string[];
   /** Where the things lie of which some are results; `*` is any place of an array. */
   readonly items: readonly string[];
   /** The fields of such a thing that are looked at; the last is its content. */
@@ -50,6 +55,7 @@ interface Shape {
 const shapes: Readonly<Record<Format, Shape>> = {
   messages: {
     outputTokens: [["max_tokens"]],
+    choices: [],
     items: ["messages", "*", "content", "*"],
     fields: ["type", "tool_use_id", "is_error", "content"],
     read: ({ type, tool_use_id: id, is_error: failed, content }) =>
@@ -57,6 +63,7 @@ const shapes: Readonly<Record<Format, Shape>> = {
   },
   responses: {
     outputTokens: [["max_output_tokens"]],
+    choices: [],
     items: ["input", "*"],
     fields: ["type", "call_id", "output"],
     read: ({ type, call_id: id, output }) =>
@@ -64,12 +71,15 @@ const shapes: Readonly<Record<Format, Shape>> = {
   },
   chat: {
     outputTokens: [["max_completion_tokens"], ["max_tokens"]],
+    choices: ["n"],
     items: ["messages", "*"],
     fields: ["role", "tool_call_id", "content"],
-    read: ({ role, tool_call_id: id, content }) => (role === "tool" ? { id: str(id), tool: null, ok: true, content: content ?? "" } : null),
+    read: ({ role, tool_call_id: id, content }) =>
+      role === "tool" ? { id: str(id), tool: null, ok: true, content: content ?? "" } : null,
   },
   gemini: {
     outputTokens: [["generationConfig", "maxOutputTokens"]],
+    choices: ["generationConfig", "candidateCount"],
     items: ["contents", "*", "parts", "*", "functionResponse"],
     fields: ["id", "name", "response"],
     read: ({ id, name, response }) => ({
@@ -96,6 +106,7 @@ export function askedReader(format: Format, waited: (id: string) => boolean, res
   let model: string | null = null;
   let stream = false;
   let outputTokensMax: number | null = null;
+  let choices = 1;
   let bytes = 0;
   const results: Ordered<GuestResult>[] = [];
   let order = 0;
@@ -134,7 +145,7 @@ export function askedReader(format: Format, waited: (id: string) => boolean, res
     const small = { takeBytesMax: smallBytesMax };
     if (path.length === 0) return "enter";
     if (path.length === 1 && (path[0] === "model" || path[0] === "stream")) return small;
-    for (const known of shape.outputTokens) {
+    for (const known of [...shape.outputTokens, shape.choices]) {
       if (same(known, path)) return small;
       if (path.length < known.length && same(known.slice(0, path.length), path)) return "enter";
     }
@@ -150,7 +161,8 @@ export function askedReader(format: Format, waited: (id: string) => boolean, res
     if (place !== placeOf(path)) return { takeBytesMax: resultBytesMax };
     const found = shape.read(fields);
     const known = fields[shape.fields[0] ?? ""] !== undefined;
-    if ((found === null && known) || (found !== null && (found.id !== "" || found.tool !== null) && !isWaited(found))) return "skip";
+    if ((found === null && known) || (found !== null && (found.id !== "" || found.tool !== null) && !isWaited(found)))
+      return "skip";
     return { takeBytesMax: resultBytesMax };
   }
 
@@ -163,7 +175,8 @@ export function askedReader(format: Format, waited: (id: string) => boolean, res
     taken: (path, value, size) => {
       if (path.length === 1 && path[0] === "model") model = typeof value === "string" ? value : null;
       else if (path.length === 1 && path[0] === "stream") stream = value === true;
-      else if (shape.outputTokens.some((known) => same(known, path))) outputTokensMax = count(value) ?? outputTokensMax;
+      else if (shape.outputTokens.some((known) => same(known, path))) outputTokensMax = larger(outputTokensMax, count(value));
+      else if (same(shape.choices, path)) choices = larger(choices, count(value)) ?? 1;
       else {
         const here = placeOf(path);
         if (here !== place) {
@@ -172,7 +185,7 @@ export function askedReader(format: Format, waited: (id: string) => boolean, res
         }
         const field = String(path.at(-1));
         fields[field] = value;
-        if (field === contentField && value === undefined) {
+        if (field === contentField && (value === undefined || tooDeep(value, limits.jsonDepthMax))) {
           cut = size > 0;
           fields[field] = "";
         }
@@ -190,9 +203,13 @@ export function askedReader(format: Format, waited: (id: string) => boolean, res
       flush();
       takeUnnamed();
       const told = results.toSorted((a, b) => a.order - b.order).map(({ order: _, ...result }) => result);
-      return { model, stream, outputTokensMax, results: told, bytes };
+      return { model, stream, outputTokensMax, choices, results: told, bytes };
     },
   };
+}
+
+function larger(one: number | null, other: number | null): number | null {
+  return one === null || other === null ? (one ?? other) : Math.max(one, other);
 }
 
 function same(known: readonly string[], path: JsonPath): boolean {

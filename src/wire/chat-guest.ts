@@ -13,8 +13,8 @@ import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { chatDialectName, chatReader, readChat, saidMessage } from "./chat-reply.ts";
 import { chatRequest } from "./chat-request.ts";
 import type { CallAnswer, GuestFormat, Hearing, Question, ReplyWriter } from "./guest-format.ts";
-import { askedOf, hearing, type Meaning } from "./hearing.ts";
-import { jsonBytes, listOf, objectArgs, str } from "./parts.ts";
+import { askedOf, hearing, withError, type Meaning } from "./hearing.ts";
+import { isNoList, jsonBytes, listOf, objectArgs, str } from "./parts.ts";
 import { chatRefusal, chatRefusalEvent } from "./refusals.ts";
 
 export const chatGuest: GuestFormat = {
@@ -51,16 +51,17 @@ function hearChat(question: Question): Hearing {
   return hearing(question, {
     event(event, data) {
       if (!isObject(data)) return { broken: "an event of its stream is no object" };
-      let meaning: Meaning = "pass";
+      if (isNoList(data.choices)) return { broken: "its choices are no list" };
+      let meaning: "pass" | "call" = "pass";
       let first = true;
       for (const choice of listOf(data.choices)) {
         const found = meaningOf(choice, names);
         if (typeof found === "object") return found;
-        if (found === "call") meaning = "call";
+        if (found === "call") meaning = found;
         first &&= isFirst(choice);
       }
       const error = reader.event(event, first ? data : { ...data, choices: listOf(data.choices).filter(isFirst) });
-      return error === null ? meaning : { error };
+      return withError(meaning, error);
     },
     passed(data) {
       if (!isObject(data)) return;
@@ -81,7 +82,8 @@ function hearChat(question: Question): Hearing {
       if (!reply.ok) return reply;
       const [choice, ...others] = isObject(body) ? listOf(body.choices) : [];
       if (others.some(({ message }) => hasCalls(message) !== false)) return { ok: false, error: otherChoice };
-      if (!isObject(choice?.message) || hasCalls(choice.message) === null) return { ok: false, error: "its calls are no list" };
+      if (!isObject(choice?.message) || hasCalls(choice.message) === null)
+        return { ok: false, error: "its calls are not told as calls are" };
       const { role: _role, ...said } = choice.message;
       return { ok: true, value: { reply: reply.value, said: [saidMessage(said)] } };
     },
@@ -105,8 +107,9 @@ function meaningOf(choice: JsonObject, names: Map<number, string>): Meaning {
   if (calls === null || hasCalls(choice.message) !== false) return { broken: "a call of its stream is not told as calls are" };
   if (!calls) return "pass";
   if (!isFirst(choice)) return { broken: otherChoice };
-  for (const { index, function: fn } of isObject(choice.delta) ? listOf(choice.delta.tool_calls) : []) {
-    const name = isObject(fn) ? str(fn.name) : "";
+  for (const { index, function: fn, custom } of isObject(choice.delta) ? listOf(choice.delta.tool_calls) : []) {
+    const body = fn ?? custom;
+    const name = isObject(body) ? str(body.name) : "";
     if (typeof index !== "number" || name === "") continue;
     if ((names.get(index) ?? name) !== name) return { broken: "the name of a call changes in its stream" };
     names.set(index, name);
@@ -114,11 +117,11 @@ function meaningOf(choice: JsonObject, names: Map<number, string>): Meaning {
   return "call";
 }
 
-/** null: something stands in the place of calls that is none. */
+/** null: something stands in the place of calls that is none, or is two at once. */
 function hasCalls(message: Json | undefined): boolean | null {
   if (!isObject(message)) return false;
   const { tool_calls: calls, function_call: legacy } = message;
-  if (calls != null && !Array.isArray(calls)) return null;
+  if (isNoList(calls) || listOf(calls).some((call) => call.function != null && call.custom != null)) return null;
   return (Array.isArray(calls) && calls.length > 0) || legacy != null;
 }
 

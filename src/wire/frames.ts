@@ -4,7 +4,8 @@
  *   MOD-2.1  Events are the same however the bytes are cut: inside UTF-8, inside CRLF, one byte at a time.
  *   MOD-2.2  The bytes of a frame are bounded; beyond the bound push() returns false and stays so.
  *   MOD-2.3  Comments and unknown fields are ignored; several data lines are joined by a newline; LF, CRLF and CR end lines.
- *   MOD-2.4  A frame with a line that is none of the format's fields is marked as odd, because readers differ on what to make of it.
+ *   MOD-2.4  A frame with a line that is none of the format's fields, or in which some readers see the end of a line where the format has none, is
+ *            marked as odd, because readers differ on what to make of it.
  */
 
 export interface Frame {
@@ -102,6 +103,8 @@ function textOf(bytes: Uint8Array, from: number, to: number): string {
   return buffer.toString("utf8", from, to);
 }
 
+const otherLineEnds = /[\v\f\x1c-\x1e\x85\u2028\u2029]/;
+
 function parse(frame: string, end: number): Frame {
   const text = frame.includes("\r") ? frame.replace(/\r\n?/g, "\n") : frame;
   let event = "";
@@ -112,6 +115,8 @@ function parse(frame: string, end: number): Frame {
     if (to < 0) to = text.length;
     if (to === from) continue;
     const colon = text.indexOf(":", from);
+    // Some readers of lines end them at these as well, and would find a field behind one; inside the JSON of data there is none.
+    odd ||= !text.startsWith("data", from) && otherLineEnds.test(text.slice(from, to));
     if (colon === from) continue;
     const bare = colon < 0 || colon > to;
     const name = text.slice(from, bare ? to : colon);

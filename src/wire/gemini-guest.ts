@@ -14,8 +14,8 @@ import { err, ok } from "../lib/result.ts";
 import { callIds, geminiDialectName, geminiReader, partsOf, responsesIn } from "./gemini-reply.ts";
 import { geminiRequest } from "./gemini-request.ts";
 import type { CallAnswer, GuestFormat, Hearing, Question, ReplyWriter } from "./guest-format.ts";
-import { askedOf, hearing, type Listener, type Meaning } from "./hearing.ts";
-import { jsonBytes, listOf, objectOf, str } from "./parts.ts";
+import { askedOf, hearing, withError, type Listener, type Meaning } from "./hearing.ts";
+import { isNoList, jsonBytes, listOf, objectOf, str } from "./parts.ts";
 import { geminiRefusal, geminiRefusalEvent } from "./refusals.ts";
 
 export const geminiGuest: GuestFormat = {
@@ -66,7 +66,7 @@ function listenerOf(question: Question): Listener {
       const meaning = meaningOf(data);
       if (typeof meaning === "object") return meaning;
       const error = reader.event(event, data);
-      return error === null ? meaning : { error };
+      return withError(meaning, error);
     },
     passed(data) {
       if (!isObject(data)) return;
@@ -99,8 +99,13 @@ function listenerOf(question: Question): Listener {
   };
 }
 
-function meaningOf(response: JsonObject): Meaning {
+function meaningOf(response: JsonObject): Exclude<Meaning, { readonly error: unknown }> {
   const [, ...others] = listOf(response.candidates);
+  const lists = [
+    response.candidates,
+    ...listOf(response.candidates).map(({ content }) => (isObject(content) ? content.parts : null)),
+  ];
+  if (lists.some(isNoList)) return { broken: "its candidates or parts are no list" };
   if (others.some(({ content }) => isObject(content) && listOf(content.parts).some(isCall)))
     return { broken: "a candidate other than the first calls" };
   const calls = partsOf(response).filter(isCall);

@@ -6,6 +6,7 @@
  *   HRD-1.3  What one chunk passes on is one view of it, besides the pieces that waited for it.
  *   HRD-1.4  A stream whose events are no JSON, are told in a way that readers differ on, end early or never is trouble, and never a shorter reply.
  *   HRD-1.5  The provider's own error is given out where no call is held, and is told so; behind it, and behind anything malformed, nothing is.
+ *   HRD-1.9  An event that is an error and a call is not given out; one that is nested too deeply, or whose keys change what an object is, is trouble.
  *   HRD-1.6  A body in one piece is held to its end, and is the same reply as its stream.
  *   HRD-1.7  What a broken reply had generated is counted.
  *   HRD-1.8  A provider that reports no usage, or none to speak of, is not believed: our own count of the request and the reply stands.
@@ -13,7 +14,7 @@
 import { limits } from "../abi/limits.ts";
 import type { OpaquePart, Part } from "../abi/message.ts";
 import type { ModelReply, ModelRequest } from "../abi/model.ts";
-import { parseJson, type Json, type JsonObject } from "../lib/json.ts";
+import { parsePlainJson, tooDeep, type Json, type JsonObject } from "../lib/json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { troubleOf, type Trouble } from "./dialect.ts";
 import { frameReader } from "./frames.ts";
@@ -21,7 +22,18 @@ import type { Heard, Hearing, HeardTrouble, Question, ReplyWriter } from "./gues
 import { tokensOf } from "./parts.ts";
 
 /** What an event is to the one who lets it pass: harmless, the beginning of a call, the provider's error, or nothing a reader can rely on. */
-export type Meaning = "pass" | "call" | { readonly error: Trouble } | { readonly broken: string };
+export type Meaning = "pass" | "call" | { readonly error: Trouble; readonly call: boolean } | { readonly broken: string };
+
+/** What an event means that a reader took: readers differ on whether an error is heeded before what stands beside it. */
+export function withError(meaning: "pass" | "call", error: Trouble | null): Meaning {
+  return error === null ? meaning : { error, call: meaning === "call" };
+}
+
+/** Text that the guest reads as well; undefined where it is none that all readers read alike. */
+function readJson(text: string): Json | undefined {
+  const body = parsePlainJson(text);
+  return body === undefined || tooDeep(body, limits.jsonDepthMax) ? undefined : body;
+}
 
 export interface Reply {
   readonly reply: ModelReply;
@@ -82,8 +94,8 @@ function streamHearing(listener: Listener): Hearing {
 
   function take(event: string, data: string): Meaning {
     if (data === "" || data === "[DONE]") return "pass";
-    const body = parseJson(data);
-    if (body === undefined) return { broken: "an event of its stream is not JSON" };
+    const body = readJson(data);
+    if (body === undefined) return { broken: "an event of its stream is not JSON that is read alike everywhere" };
     const meaning = listener.event(event, body);
     if (meaning === "pass" && !holding) listener.passed(body);
     return meaning;
@@ -97,6 +109,7 @@ function streamHearing(listener: Listener): Hearing {
     else {
       if (meaning !== "pass") {
         trouble = meaning.error;
+        holding ||= meaning.call;
         told = !holding;
       }
       if (!holding) passTo = end;
@@ -162,8 +175,8 @@ function wholeHearing(listener: Listener): Hearing {
 }
 
 function readWhole(listener: Listener, pieces: readonly Uint8Array[]): Result<Reply, string | Trouble> {
-  const body = parseJson(Buffer.concat(pieces).toString("utf8"));
-  if (body === undefined) return err("its body is not JSON");
+  const body = readJson(Buffer.concat(pieces).toString("utf8"));
+  if (body === undefined) return err("its body is not JSON that is read alike everywhere");
   const said = troubleOf(body);
   return said === undefined ? listener.whole(body) : err({ ...said, status: null, retryAfterMs: null, retry: null });
 }

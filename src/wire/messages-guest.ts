@@ -11,7 +11,7 @@ import type { OpaquePart, Part } from "../abi/message.ts";
 import type { StopReason, Usage } from "../abi/model.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import type { CallAnswer, GuestFormat, Hearing, Question, ReplyWriter } from "./guest-format.ts";
-import { askedOf, hearing, misnamed, namedAs, type Meaning } from "./hearing.ts";
+import { askedOf, hearing, misnamed, namedAs, withError, type Meaning } from "./hearing.ts";
 import { isToolUse, messageReader, messagesDialectName, readMessage, saidBlocks } from "./messages-reply.ts";
 import { messagesRequest } from "./messages-request.ts";
 import { hasText, jsonBytes, listOf, objectOf, str } from "./parts.ts";
@@ -43,9 +43,11 @@ function hearMessages(question: Question): Hearing {
   let begun = false;
   let blocks = 0;
 
-  function meaning(data: JsonObject): Meaning {
+  function meaning(data: JsonObject): Exclude<Meaning, { readonly error: unknown }> {
     if (data.type === "message_start") {
-      const empty = isObject(data.message) && listOf(data.message.content).length === 0;
+      const empty =
+        isObject(data.message) &&
+        (data.message.content == null || (Array.isArray(data.message.content) && data.message.content.length === 0));
       if (begun || !empty) return { broken: "its stream begins twice, or with blocks" };
       begun = true;
     } else if (data.type === "content_block_start") {
@@ -62,7 +64,7 @@ function hearMessages(question: Question): Hearing {
       const found = namedAs(event, data) ? meaning(data) : misnamed;
       if (typeof found === "object") return found;
       const error = reader.event(event, data);
-      return error === null ? found : { error };
+      return withError(found, error);
     },
     passed(data) {
       if (!isObject(data)) return;

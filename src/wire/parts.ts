@@ -7,10 +7,11 @@
  *   MOD-4.4  A contract whose root is not an object travels inside one, and is unwrapped in the reply.
  *   MOD-4.5  A conversation that grows is put together from what it was and what is new; one that was changed, from the start.
  */
+import { limits } from "../abi/limits.ts";
 import type { CallPart, Message, Part, ToolDefinition } from "../abi/message.ts";
 import type { ModelReply, ModelRequest, StopReason, Usage } from "../abi/model.ts";
 import { sha256 } from "../lib/hash.ts";
-import { isObject, parseJson, type Json, type JsonObject, type JsonSchema } from "../lib/json.ts";
+import { isObject, parseJson, tooDeep, type Json, type JsonObject, type JsonSchema } from "../lib/json.ts";
 import { estimateTokens } from "../lib/tokens.ts";
 
 const plain = /^[A-Za-z0-9-]+(?:_[A-Za-z0-9-]+)*(?:\.[A-Za-z0-9-]+(?:_[A-Za-z0-9-]+)*)*$/;
@@ -35,7 +36,8 @@ export function callNames(tools: readonly ToolDefinition[]): (wire: string) => s
 /** Arguments as the model wrote them. `cut`: the reply ended at its limit, so no text means no arguments yet. */
 export function readArgs(text: string, cut: boolean): Json {
   if (text.trim() === "") return cut ? "" : {};
-  return parseJson(text) ?? text;
+  const args = parseJson(text) ?? text;
+  return tooDeep(args, limits.jsonDepthMax) ? text : args;
 }
 
 /** Arguments for a provider that insists on an object, also where the model once wrote something else. */
@@ -70,6 +72,11 @@ export interface Counted {
 /** A field that should be text; anything else is none. */
 export function str(value: Json | undefined): string {
   return typeof value === "string" ? value : "";
+}
+
+/** Whether something stands in the place of a list that is none: some readers take `{"0": …}` for one. */
+export function isNoList(value: Json | undefined): boolean {
+  return value != null && !Array.isArray(value);
 }
 
 /** The objects of a field that should be a list of them. */

@@ -11,8 +11,8 @@ import type { OpaquePart } from "../abi/message.ts";
 import { canonical, isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { CallAnswer, GuestFormat, Hearing, Question } from "./guest-format.ts";
-import { askedOf, hearing, misnamed, namedAs, type Listener, type Meaning, type Reply } from "./hearing.ts";
-import { jsonBytes, listOf, readArgs, str } from "./parts.ts";
+import { askedOf, hearing, misnamed, namedAs, withError, type Listener, type Meaning, type Reply } from "./hearing.ts";
+import { isNoList, jsonBytes, listOf, readArgs, str } from "./parts.ts";
 import { responsesRefusal, responsesRefusalEvent } from "./refusals.ts";
 import { isCallItem, isCallType, itemCall, readResponse, responseReader, saidItem } from "./responses-reply.ts";
 import { responsesRequest } from "./responses-request.ts";
@@ -45,7 +45,7 @@ function hearResponses(question: Question): Hearing {
       if (str(data.type).endsWith(".delta")) growing += str(data.delta);
       else if (data.type === "response.output_item.done") growing = "";
       const error = reader.event(event, data);
-      return error === null ? meaning : { error };
+      return withError(meaning, error);
     },
     passed: (data) => place.passed(data),
     finish() {
@@ -75,7 +75,7 @@ const background = "it is not finished, and what is fetched of it later passes n
 const disagree = "its stream tells its calls in ways that do not agree";
 
 interface CallWatch {
-  event(data: JsonObject): Meaning;
+  event(data: JsonObject): Exclude<Meaning, { readonly error: unknown }>;
   /** Whether the calls of the whole reply are those that the stream told one by one. */
   agree(said: readonly OpaquePart[]): boolean;
 }
@@ -100,6 +100,7 @@ function callWatch(): CallWatch {
         if (!fits(grown.get(data.output_index ?? null), item)) return { broken: disagree };
         done.push(item);
       }
+      if (isObject(data.response) && isNoList(data.response.output)) return { broken: "its output is no list" };
       const output = isObject(data.response) ? listOf(data.response.output) : [];
       return kind !== null || item !== null || output.some(isCallItem) ? "call" : "pass";
     },

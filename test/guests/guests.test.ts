@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { guestOf, guests } from "../../src/guests/all.ts";
 import { claude } from "../../src/guests/claude.ts";
+import { gemini } from "../../src/guests/gemini.ts";
 import { codex } from "../../src/guests/codex.ts";
 import { inWorkspace, standsFor, type Place } from "../../src/guests/guest.ts";
 import type { Json } from "../../src/lib/json.ts";
@@ -40,10 +41,40 @@ test("GUE-1.1 a tool is decided on as the call it stands for", () => {
 test("GUE-1.2 what is not known, or cannot be read, is a tool of the guest that policy sees by its name", () => {
   for (const name of ["Unheard", "__proto__", "constructor", "toString", "mcp__other__x"])
     expect(of(claude, name, {})).toEqual(unknown(name));
-  for (const args of [null, "ls", ["ls"], {}, { command: 7 }, { command: ["a", 1] }])
-    expect(of(claude, "Bash", args)).toEqual(unknown("Bash"));
-  expect(of(codex, "apply_patch", { input: "no patch" })).toEqual(unknown("apply_patch"));
+  for (const args of [null, "ls", '{"command":"ls"', ["ls"], {}, { command: 7 }, { command: ["a", 1] }])
+    expect(of(claude, "Bash", args)).toEqual([{ name: "shell.run", args: {} }]);
+  for (const args of [null, '{"path":"x"', { path: 7 }])
+    expect(of(claude, "Grep", args)).toEqual([{ name: "fs.search", args: {} }]);
+  for (const args of [null, {}, { input: 7 }, { input: "no patch" }])
+    expect(of(codex, "apply_patch", args)).toEqual([{ name: "fs.edit", args: {} }]);
   expect(of(claude, "mcp__daimon__fs__read", { path: "x" })).toEqual([]);
+});
+
+test("GUE-1.1 what the guest reads leniently is read so here", () => {
+  const patch =
+    "*** Begin Patch\n*** Update File: a.md\n@@\n \t*** Update File:  .git/config \r\n@@\n\u00a0*** Delete File: b.md\n*** End Patch";
+  expect(of(codex, "apply_patch", { input: patch })).toEqual(
+    ["sub/a.md", "sub/.git/config", "sub/b.md"].map((path) => ({ name: "fs.edit", args: { path } })),
+  );
+  for (const command of ["rm x", ["bash", "-lc", "rm x"]])
+    expect(of(codex, "local_shell", { action: { type: "exec", command } })).toEqual([
+      { name: "shell.run", args: { command: "rm x" } },
+    ]);
+});
+
+test("GUE-1.4 an argument that is given under several names is decided on under each", () => {
+  expect(of(gemini, "read_file", { absolute_path: "a.md", file_path: ".env" })).toEqual([
+    { name: "fs.read", args: { path: "sub/a.md" } },
+    { name: "fs.read", args: { path: "sub/.env" } },
+  ]);
+  expect(of(codex, "container.exec", { cmd: "ls", command: ["rm", "x"] })).toEqual([
+    { name: "shell.run", args: { command: "ls" } },
+    { name: "shell.run", args: { command: "rm x" } },
+  ]);
+  expect(of(gemini, "read_file", { absolute_path: "/etc/passwd", file_path: 7 })).toEqual([
+    { name: "guest.tool", args: { tool: "read_file" } },
+    { name: "fs.read", args: {} },
+  ]);
 });
 
 test("GUE-1.3 a path is the workspace's only where it lies in it, however it is written", () => {

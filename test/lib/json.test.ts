@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { canonical, parseJson } from "../../src/lib/json.ts";
+import { canonical, parseJson, parsePlainJson } from "../../src/lib/json.ts";
 import { linearPattern } from "../../src/lib/pattern.ts";
 
 test("LIB-1.1 canonical() gives one text per value, whatever the order of its keys", () => {
@@ -43,4 +43,9 @@ test("LIB-5.1 no pattern takes more than linear time, and what the engine does n
   expect(evil.ok && evil.value(`${"a".repeat(100_000)}b`)).toBe(false);
   expect(linearPattern("(?=a)")).toMatchObject({ ok: false });
   expect(linearPattern("(")).toMatchObject({ ok: false });
+});
+
+test("LIB-1.3 a text that others may take for more than it is here is none", () => {
+  for (const text of ['{"__proto__":{}}', '[{"a":{"\\u005f_proto__":1}}]', "{"]) expect(parsePlainJson(text)).toBe(undefined);
+  for (const text of ['{"a":"__proto__"}', '"\\u0041"', "[1]"]) expect(parsePlainJson(text)).toEqual(JSON.parse(text));
 });

@@ -164,3 +164,25 @@ test("ASK-1.5 results without an id are those of the newest calls of their tool"
   ]);
   expect(asked([])).toEqual([]);
 });
+
+test.each([
+  ["messages", (content: string) => `{"messages":[{"content":[{"type":"tool_result","tool_use_id":"w","content":${content}}]}]}`],
+  ["responses", (content: string) => `{"input":[{"type":"function_call_output","call_id":"w","output":${content}}]}`],
+  ["chat", (content: string) => `{"messages":[{"role":"tool","tool_call_id":"w","content":${content}}]}`],
+  ["gemini", (content: string) => `{"contents":[{"parts":[{"functionResponse":{"id":"w","name":"n","response":${content}}}]}]}`],
+] as const)("ASK-1.3 %s: a result that nests without end is told as cut", (format, body) => {
+  const reader = askedReader(format, () => true, 256 * 1024);
+  expect(reader.push(Buffer.from(body('{"a":'.repeat(20_000) + "1" + "}".repeat(20_000))))).toBe(true);
+  expect(reader.end()?.results).toEqual([{ id: "w", ok: true, text: "", cut: true }]);
+});
+
+test("ASK-1.6 of several bounds the largest counts, and so often as there are choices", () => {
+  const two = { model: "m", max_completion_tokens: 100_000, max_tokens: 1, n: 128, messages: [] };
+  expect(read("chat", two)).toMatchObject({ outputTokensMax: 100_000, choices: 128 });
+  expect(read("chat", { ...two, n: 0 })).toMatchObject({ choices: 1 });
+  const config = { generationConfig: { candidateCount: 8, maxOutputTokens: 7 } };
+  expect(read("gemini", config)).toMatchObject({ outputTokensMax: 7, choices: 8 });
+  const reader = askedReader("messages", () => false, 10);
+  reader.push(Buffer.from('{"max_tokens":9,"max_tokens":1}'));
+  expect(reader.end()).toMatchObject({ outputTokensMax: 9, choices: 1 });
+});

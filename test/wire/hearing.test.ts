@@ -151,3 +151,83 @@ for (const [name, sample] of Object.entries(samples)) {
     });
   });
 }
+
+const bash = { index: 0, id: "c", type: "function", function: { name: "bash", arguments: '{"command":"ls"}' } };
+const delta = { index: 0, delta: { content: "a", tool_calls: [bash] } };
+const part = { functionCall: { name: "run_shell_command", args: { command: "ls" } } };
+const candidate = { content: { parts: [part] }, finishReason: "STOP" };
+const item = { type: "function_call", call_id: "c", name: "bash", arguments: "{}" };
+
+/** What some reader takes for a call, and another for none. */
+const ambiguous: readonly (readonly [keyof typeof guestFormats, string, string])[] = [
+  ["chat", "an error beside a call", `data: ${JSON.stringify({ error: { message: "x" }, choices: [delta] })}`],
+  ["gemini", "an error beside a call", `data: ${JSON.stringify({ error: { message: "x" }, candidates: [candidate] })}`],
+  [
+    "responses",
+    "an error beside a call",
+    `data: ${JSON.stringify({ type: "response.failed", response: { error: { message: "x" }, output: [item] } })}`,
+  ],
+  ["chat", "choices that are no list", `data: ${JSON.stringify({ choices: { 0: delta } })}`],
+  ["gemini", "candidates that are no list", `data: ${JSON.stringify({ candidates: { 0: candidate } })}`],
+  [
+    "responses",
+    "an output that is no list",
+    `data: ${JSON.stringify({ type: "response.completed", response: { output: { 0: item } } })}`,
+  ],
+  [
+    "messages",
+    "a content that is no list",
+    `data: ${JSON.stringify({ type: "message_start", message: { content: { 0: { type: "tool_use", id: "c", name: "Bash" } } } })}`,
+  ],
+  [
+    "chat",
+    "a call in a prototype",
+    `data: {"choices":[{"index":0,"delta":{"__proto__":{"tool_calls":[${JSON.stringify(bash)}]}}}]}`,
+  ],
+  [
+    "chat",
+    "a call in a prototype that is spelled otherwise",
+    `data: {"choices":[{"delta":{"\\u005f_proto__":{"tool_calls":[]}}}]}`,
+  ],
+  ...["\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"].flatMap((end) =>
+    [": ", "id: ", "retry: 1", "event: x"].map(
+      (field) =>
+        [
+          "chat",
+          `a call behind ${JSON.stringify(end)} in a line of ${field}`,
+          `${field}${end}data: ${JSON.stringify({ choices: [delta] })}`,
+        ] as const,
+    ),
+  ),
+  [
+    "chat",
+    "a call that is two",
+    `data: ${JSON.stringify({ choices: [{ index: 0, delta: { tool_calls: [{ ...bash, type: "custom", custom: { name: "x", input: "" } }] } }] })}`,
+  ],
+  ["chat", "an event that nests without end", `data: {"choices":${"[".repeat(50_000)}${"]".repeat(50_000)}}`],
+];
+
+test.each(ambiguous)("HRD-1.9 %s: %s is never given out, whatever comes behind it", (name, _what, event) => {
+  const { before } = samples[name];
+  const passed = pass(guestFormats[name].hear(asked), [Buffer.from(`${event}\n\n${before}`)]);
+  expect(passed.out).toBe("");
+  expect(passed.end.ok).toBe(false);
+});
+
+test("HRD-1.9 text may speak of such keys, and hold what ends lines elsewhere", () => {
+  const content = 'a["__proto__"]: \u2028 \u0085 {"__proto__":1}';
+  const event = `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content } }] })}\n\n`;
+  expect(pass(guestFormats.chat.hear(asked), [Buffer.from(event)]).out).toBe(event);
+});
+
+test("HRD-1.9 arguments that nest without end stay text", () => {
+  const deep = "[".repeat(50_000) + "]".repeat(50_000);
+  const events = [
+    { type: "response.function_call_arguments.delta", output_index: 0, delta: deep },
+    { type: "response.output_item.done", output_index: 0, item: { ...item, arguments: deep } },
+    { type: "response.completed", response: { output: [{ ...item, arguments: deep }] } },
+  ];
+  const stream = events.map((event) => `data: ${JSON.stringify(event)}\n\n`).join("");
+  const heard = heardOf(pass(guestFormats.responses.hear(asked), [Buffer.from(stream)]));
+  expect(heard.reply.parts).toEqual([{ type: "call", id: "c", name: "bash", args: deep }]);
+});

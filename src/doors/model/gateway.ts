@@ -1,6 +1,7 @@
 /**
  * Gateway: the model door as an HTTP server. It speaks the four formats that agents speak, to any client that knows one of them.
  *   DOR-6.1  What is refused is refused in the words of the format that was spoken, and nothing of it was asked of anyone.
+ *   DOR-6.5  One guest has so many requests under way, and all of them so many connections; what is beyond is told to try again, or waits.
  *   DOR-6.2  A request that is not understood costs one answer: the server and every other request go on.
  *   DOR-6.3  The credential of a guest ends with it.
  *   DOR-6.4  Closing ends every connection; a guest that was waiting reads that it may try again.
@@ -53,6 +54,7 @@ export interface ModelGateway {
 interface Seat {
   readonly guest: GuestProcess;
   requests: number;
+  underWay: number;
   lastAnswered: boolean;
 }
 
@@ -74,6 +76,7 @@ export function modelGateway(door: ModelDoor): ModelGateway {
       });
     },
   );
+  server.maxConnections = limits.guestConnectionsMax;
   server.on("clientError", (_error, socket) => {
     if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
   });
@@ -82,7 +85,7 @@ export function modelGateway(door: ModelDoor): ModelGateway {
   });
   return {
     server,
-    admit: (credential, guest) => seats.add(credential, { guest, requests: 0, lastAnswered: false }),
+    admit: (credential, guest) => seats.add(credential, { guest, requests: 0, underWay: 0, lastAnswered: false }),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -117,8 +120,17 @@ async function answer(
     const error = sysError("EACCES", "no guest has this credential; start the program with daimon exec");
     return refuse(response, format, error, false);
   }
-  if (route.kind === "aside") return aside(await door.upstream(route.format), format, route.path, door.place, request, response);
-  await generate(door, seat, format, route, request, response);
+  if (seat.underWay >= limits.guestRequestsMax) {
+    const error = sysError("EAGAIN", `a guest has at most ${limits.guestRequestsMax} requests under way; wait for one to end`);
+    return refuse(response, format, error, true);
+  }
+  seat.underWay += 1;
+  try {
+    if (route.kind === "generate") return await generate(door, seat, format, route, request, response);
+    await aside(await door.upstream(route.format), format, route.path, door.place, request, response);
+  } finally {
+    seat.underWay -= 1;
+  }
 }
 
 async function generate(
@@ -138,7 +150,7 @@ async function generate(
     if (!asked.ok) return refuse(response, format, asked.error, false);
     for (const { id, ok: good, text, cut } of asked.value.results)
       guest.gave(id, { ok: good, text: cut ? "(too large to keep)" : text });
-    const { model, stream, windowTokens, outputTokensMax } = asked.value;
+    const { model, stream, windowTokens, outputTokensMax, choices } = asked.value;
     const destination = await door.destination(format.name, model);
     if (!destination.ok) return refuse(response, format, destination.error, false);
     seat.requests += 1;
@@ -158,7 +170,15 @@ async function generate(
       return was;
     };
     await pass(
-      { ...common, question, model: destination.value.model, conversation: conversation.value, id, lastAnswer },
+      {
+        ...common,
+        outputTokensMax: outputTokensMax * choices,
+        question,
+        model: destination.value.model,
+        conversation: conversation.value,
+        id,
+        lastAnswer,
+      },
       response,
     );
   } finally {
@@ -182,6 +202,7 @@ interface Understood {
   readonly stream: boolean;
   readonly windowTokens: number;
   readonly outputTokensMax: number;
+  readonly choices: number;
   readonly results: Asked["results"];
 }
 
@@ -195,6 +216,7 @@ function understood(asked: Asked | null, route: Extract<Route, { kind: "generate
     /** A token of JSON is about four bytes; the provider's own count settles it. */
     windowTokens: Math.ceil(asked.bytes / 4),
     outputTokensMax: asked.outputTokensMax ?? limits.guestOutputTokensMax,
+    choices: asked.choices,
     results: asked.results,
   });
 }

@@ -3,6 +3,7 @@
  *   DOR-5.1  What daimon says goes on where the provider's bytes stopped: the guest's client reads one answer.
  *   DOR-5.2  An answer that was begun ends as its format says, also with an error; nobody takes a broken answer for a whole one.
  *   DOR-5.3  A guest that reads slowly slows the provider down, and no memory fills.
+ *   DOR-5.5  The guest reads the bytes in the encoding in which they were heard, whatever the provider calls it.
  *   DOR-5.4  While a streamed answer is held, the guest hears from time to time that it is still worked on.
  */
 import type { ServerResponse } from "node:http";
@@ -46,7 +47,7 @@ export class Telling {
 
   /** The provider answers: its own words about the answer go on with it. */
   head(headers: HeadFields): void {
-    this.#headers = headers;
+    this.#headers = inUtf8(headers);
   }
 
   /** Bytes of a reply as they came. False when the guest does not keep up; `onDrain` says when it does again. */
@@ -151,6 +152,12 @@ export class Telling {
     this.#begin();
     this.#response.write(": held by daimon\n\n");
   }
+}
+
+function inUtf8(headers: HeadFields): HeadFields {
+  const type = String(headers["content-type"] ?? "");
+  if (/^[^;,]*(?:;\s*charset="?utf-8"?\s*)?$/i.test(type)) return headers;
+  return { ...headers, "content-type": `${type.split(/[;,]/)[0] ?? ""}; charset=utf-8` };
 }
 
 export function refuse(response: ServerResponse, format: GuestFormat, { errno, message }: SysError, retry: boolean): void {

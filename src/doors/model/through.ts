@@ -1,6 +1,8 @@
 /**
  * Through: a conversation with a provider that speaks the guest's own format: its request goes on as it is, and the reply comes back as it is.
  *   DOR-8.1  A request is sent again only while nothing of an answer has come, within bounds of number and time; a provider that says no is not asked.
+ *   DOR-8.3  Of an answer that is neither a reply nor an error, as a redirection, nothing goes to the guest: some clients take it for a reply.
+ *   DOR-8.4  What a guest breaks off, and what falls silent, before the answer begins was asked for all the same, and is paid for.
  *   DOR-8.2  To be asked again the request grows by the reply and the answers to its calls, and keeps all else.
  */
 import type { Clock } from "../../abi/clock.ts";
@@ -65,7 +67,8 @@ async function ask(
     const listener = new Listener(hearing, atOnce ? telling : null, ticket.durable);
     const exchange = upstream.send({ method: "POST", path, headers, body: body.send(), bytes: body.bytes }, listener);
     listener.exchange = line.exchange = exchange;
-    if (telling.gone) exchange.abort();
+    const unsent = telling.gone;
+    if (unsent) exchange.abort();
     const ended = await exchange.ended;
     const durable = await ticket.durable;
     if (!durable.ok) return { trouble: durable.error, answer: null, told: false };
@@ -91,8 +94,9 @@ async function ask(
     }
     const cut = !ended.ok && status !== 0;
     const seen = cut ? hearing.end() : null;
-    guest.lost(ticket, error, cut, seen === null || seen.ok ? 0 : seen.error.outputTokens);
-    const answer = ended.ok ? { status, headers: listener.headers, body: Buffer.concat(listener.error) } : null;
+    const left = !ended.ok && !unsent && (error.errno === "ECANCELED" || error.errno === "ETIMEDOUT");
+    guest.lost(ticket, error, cut || left, seen === null || seen.ok ? 0 : seen.error.outputTokens);
+    const answer = ended.ok && status >= 400 ? { status, headers: listener.headers, body: Buffer.concat(listener.error) } : null;
     return { trouble: error, answer, told: false };
   }
 }

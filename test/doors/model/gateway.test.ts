@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { connect } from "node:net";
 import { noLimits } from "../../../src/abi/budget.ts";
+import { limits } from "../../../src/abi/limits.ts";
 import type { Json, JsonObject } from "../../../src/lib/json.ts";
 import { answer } from "../../kernel/answer.ts";
 import { settled } from "../../kernel/settled.ts";
@@ -415,5 +416,102 @@ test("DOR-5.1 a client reads what daimon says as part of the one answer that it 
     ]);
     expect(stop).toBe("end");
     expect(usage).toMatchObject({ inputTokens: 40, outputTokens: 10 });
+  });
+});
+
+test.each([300, 302, 304])(
+  "DOR-8.3 nothing of an answer with status %i goes to the guest, and it ends as an error",
+  async (status) => {
+    const elsewhere = json(message([toolUse("t", "rm -rf x")], "tool_use"), status, { location: "http://127.0.0.1:1/" });
+    await door(elsewhere, {}, async ({ post, proc }) => {
+      const told = await post("/v1/messages", asking());
+      expect(told.status).toBeGreaterThanOrEqual(500);
+      expect(told.text).not.toContain("tool_use");
+      expect(told.headers["location"]).toBe(undefined);
+      expect(proc.reserved.tokens).toBe(0);
+    });
+  },
+);
+
+test("DOR-5.5 what was heard as UTF-8 is called so", async () => {
+  const body = streamOf([text("hi")], "end_turn");
+  const strange: Provider = (_asked, response) =>
+    void response.writeHead(200, { "content-type": "text/event-stream; charset=utf-7" }).end(body);
+  await door(strange, {}, async ({ post }) => {
+    const told = await post("/v1/messages", asking({ stream: true }));
+    expect(told.headers["content-type"]).toBe("text/event-stream; charset=utf-8");
+  });
+});
+
+test("DOR-8.4 a guest that goes away before the answer begins pays for what it asked", async () => {
+  let came = (): void => undefined;
+  const arrived = new Promise<void>((resolve) => (came = resolve));
+  await door(
+    () => came(),
+    {},
+    async ({ url, proc, machine }) => {
+      const leave = new AbortController();
+      const told = new Promise<void>((resolve) => {
+        machine.kernel.on((entry) => {
+          if (entry.kind === "turn") resolve();
+        });
+      });
+      const asked = fetch(`${url}/v1/messages`, {
+        method: "POST",
+        headers: { "x-api-key": credential },
+        body: JSON.stringify(asking({ system: "x".repeat(40_000) })),
+        signal: leave.signal,
+      }).catch(() => undefined);
+      await arrived;
+      leave.abort();
+      await Promise.all([asked, told]);
+      expect(proc.spend.tokens).toBeGreaterThan(10_000);
+      expect(proc.reserved.tokens).toBe(0);
+    },
+  );
+});
+
+test("DOR-6.5 a guest has a bounded number of requests under way, and the next is told to try again", async () => {
+  const answers: (() => void)[] = [];
+  const held: Provider = (asked, response, n) =>
+    void answers.push(() => json(message([text(`hi ${n}`)], "end_turn"))(asked, response, n));
+  await door(held, {}, async ({ post, asked }) => {
+    const all = Array.from({ length: limits.guestRequestsMax }, () => post("/v1/messages", asking()));
+    while (asked.length < limits.guestRequestsMax) await new Promise((resolve) => setImmediate(resolve));
+    const beyond = await post("/v1/messages", asking());
+    expect(beyond.status).toBeGreaterThanOrEqual(400);
+    expect(beyond.text).toContain("under way");
+    for (const answer of answers) answer();
+    expect((await Promise.all(all)).every(({ status }) => status === 200)).toBe(true);
+    const later = post("/v1/messages", asking());
+    while (answers.length === limits.guestRequestsMax) await new Promise((resolve) => setImmediate(resolve));
+    answers.at(-1)?.();
+    expect((await later).status).toBe(200);
+  });
+});
+
+test("GST-1.1 a request for several choices has to have room for all of them", async () => {
+  await door(json({}), { limits: { ...noLimits, tokens: 50_000 } }, async ({ post, asked, proc, machine }) => {
+    const waiting = post("/v1/chat/completions", { model: "m", max_tokens: 1_000, n: 128, messages: [] });
+    await settled(machine, proc.pid, "parked");
+    expect(asked).toHaveLength(0);
+    machine.kernel.signal(proc.pid, "kill", "test");
+    await waiting;
+  });
+});
+
+test("UPS-1.5 a key that the provider repeats does not reach the guest, and nothing of the guest says who pays or what is asked", async () => {
+  const telltale: Provider = ({ headers }, response) => {
+    const key = String(headers["x-api-key"]);
+    response.writeHead(401, { "content-type": "application/json", "x-echo": key });
+    response.write(`{"error":{"message":"wrong key é ${key.slice(0, 3)}`);
+    setImmediate(() => response.end(`${key.slice(3)}"}}`));
+  };
+  await door(telltale, {}, async ({ post, asked }) => {
+    const told = await post("/v1/messages", asking(), { "x-http-method-override": "DELETE", "openai-organization": "org" });
+    expect(told.status).toBe(401);
+    expect(told.text).toBe('{"error":{"message":"wrong key é [key]"}}');
+    expect(JSON.stringify(told.headers)).not.toContain("sk-real");
+    expect(Object.keys(asked[0]?.headers ?? {}).filter((name) => /override|organization/.test(name))).toEqual([]);
   });
 });
