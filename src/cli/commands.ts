@@ -3,6 +3,7 @@
  *   CLI-1.1  The table holds words alone: what a command does is loaded when it is called.
  */
 import { limits } from "../abi/limits.ts";
+import { exec, guests, mcp } from "./guest-commands.ts";
 import type { Io } from "./io.ts";
 import { defineCommand, usageOf, type Command, type OptionTable } from "./term/args.ts";
 import { shells } from "./term/completion.ts";
@@ -66,34 +67,6 @@ const run = defineCommand({
     { name: "input", summary: "the program's inputs, in its own order", optional: true, many: true, complete: "file" },
   ],
   run: async (input, io: Io) => (await import("./run.ts")).run(input, io),
-});
-
-export const execOptions = {
-  cpu: {
-    type: "text",
-    value: "NAME",
-    summary: "the model that answers it, whatever model it asks for; see `daimon doctor`",
-  },
-  budget: { type: "usd", summary: "spend at most this much on models" },
-  tokens: { type: "count", summary: "use at most this many tokens" },
-  calls: { type: "count", summary: "make at most this many calls" },
-  time: { type: "duration", summary: "run at most this long, then end it" },
-  net: { type: "choice", choices: ["none"], summary: "which network it has: none, as always today" },
-} as const satisfies OptionTable;
-
-const exec = defineCommand({
-  name: "exec",
-  summary: "run any program as a process, in a sandbox and on a copy of the workspace",
-  details:
-    "`daimon exec -- claude` starts the program where you stand, on your terminal, with its exit code. It sees the workspace at its own path as a " +
-    "copy-on-write session, an empty home, the system read-only and no network. When it has ended, `daimon diff`, `commit` and `rollback` show, keep or " +
-    "drop what it changed. With --json the closing report is JSON; it goes to standard error, since the output is the program's.",
-  options: execOptions,
-  positionals: [
-    { name: "command", summary: "the program and its arguments, as you would type them", many: true, complete: "file" },
-  ],
-  passthrough: true,
-  run: async (input, io: Io) => (await import("./exec.ts")).run(input, io),
 });
 
 export const psOptions = {
@@ -334,24 +307,6 @@ const config = defineCommand({
   run: async (input, io: Io) => (await import("./config.ts")).run(input.positionals, io),
 });
 
-export const mcpOptions = {
-  calls: runOptions.calls,
-  time: runOptions.time,
-  server: { type: "text", value: "NAME", summary: "show this one server as it is, under its own names" },
-} as const satisfies OptionTable;
-
-const mcp = defineCommand({
-  name: "mcp",
-  summary: "serve this workspace's calls and MCP servers to an MCP client, on standard input and output",
-  details:
-    "Enter `daimon mcp` as the command of a server in any MCP client. The client is one process of this workspace: policy decides on each of its calls, " +
-    "its files are its own copy (`daimon diff PID`, `commit PID`), and what needs a person waits for `daimon approve` in another terminal. " +
-    "It ends when the client closes its end.",
-  options: mcpOptions,
-  positionals: [],
-  run: async (input, io: Io) => (await import("./mcp.ts")).run(input.options, io),
-});
-
 const version = defineCommand({
   name: "version",
   summary: "print the version",
@@ -385,6 +340,7 @@ const all: readonly Command<Io>[] = [
   run,
   exec,
   mcp,
+  guests,
   approve,
   ps,
   top,

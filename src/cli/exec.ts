@@ -22,7 +22,7 @@ import { checkRoot } from "../drivers/sandbox/guest-places.ts";
 import { findProgram } from "../drivers/sandbox/guest-program.ts";
 import { guestOf } from "../guests/all.ts";
 import { ok, type Result } from "../lib/result.ts";
-import type { execOptions } from "./commands.ts";
+import type { execOptions } from "./guest-commands.ts";
 import { note, type Io } from "./io.ts";
 import type { Input } from "./term/args.ts";
 import { formatDuration, formatUsd, many } from "./term/format.ts";

@@ -11,7 +11,7 @@ import type { Machine } from "../boot/boot.ts";
 import { version } from "../boot/version.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { tighten } from "../scheduler/budget.ts";
-import type { mcpOptions } from "./commands.ts";
+import type { mcpOptions } from "./guest-commands.ts";
 import { interrupts, unless } from "./interrupt.ts";
 import { note, type Io } from "./io.ts";
 import type { Input } from "./term/args.ts";

@@ -8,7 +8,7 @@ export const claude: Guest = {
   title: "Claude Code",
   programs: ["claude"],
   package: "@anthropic-ai/claude-code",
-  verified: [],
+  verified: ["2.1.330"],
   speaks: ["messages"],
   launch: ({ model, credential }, { home, workspace }) => ({
     env: {

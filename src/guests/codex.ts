@@ -9,7 +9,7 @@ export const codex: Guest = {
   title: "Codex",
   programs: ["codex"],
   package: "@openai/codex",
-  verified: [],
+  verified: ["0.169.0"],
   speaks: ["responses"],
   launch: ({ model, credential }, { home, workspace }) => ({
     env: { CODEX_HOME: `${home}/.codex`, DAIMON_CREDENTIAL: credential },

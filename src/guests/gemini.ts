@@ -8,7 +8,7 @@ export const gemini: Guest = {
   title: "Gemini CLI",
   programs: ["gemini"],
   package: "@google/gemini-cli",
-  verified: [],
+  verified: ["0.61.0"],
   speaks: ["gemini"],
   launch: ({ model, credential }, { home }) => ({
     env: { GOOGLE_GEMINI_BASE_URL: model, GEMINI_API_KEY: credential, GEMINI_TELEMETRY_ENABLED: "false" },

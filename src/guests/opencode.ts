@@ -8,7 +8,7 @@ export const opencode: Guest = {
   title: "opencode",
   programs: ["opencode"],
   package: "opencode-ai",
-  verified: [],
+  verified: ["1.18.33"],
   speaks: ["chat", "messages", "responses"],
   launch: ({ model, credential }) => ({
     env: {

@@ -8,7 +8,7 @@ export const pi: Guest = {
   title: "pi",
   programs: ["pi"],
   package: "@mariozechner/pi-coding-agent",
-  verified: [],
+  verified: ["0.73.1"],
   speaks: ["chat", "messages", "responses"],
   launch: ({ model, credential }, { home }) => ({
     env: { PI_OFFLINE: "1", DAIMON_CREDENTIAL: credential },

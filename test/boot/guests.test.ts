@@ -1,4 +1,5 @@
 /** Guests as processes of a whole machine, with real programs in real sandboxes. */
+import { Client } from "undici";
 import { createConnection } from "node:net";
 import { afterAll, describe, expect, it } from "vitest";
 import { noLimits } from "../../src/abi/budget.ts";
@@ -6,6 +7,7 @@ import type { GuestPlan } from "../../src/abi/sandbox.ts";
 import type { Machine } from "../../src/boot/boot.ts";
 import { askForGuest } from "../../src/boot/guest-line.ts";
 import type { GuestAsk, HeldGuest, Order } from "../../src/boot/guests.ts";
+import { ok } from "../../src/lib/result.ts";
 import { bwrapSandbox } from "../../src/drivers/sandbox/bwrap.ts";
 import { launchGuest } from "../../src/drivers/sandbox/guest-launch.ts";
 import { ZygoteClient } from "../../src/drivers/sandbox/zygote-client.ts";
@@ -106,6 +108,27 @@ describe("guests", () => {
       expect(base.ok && Buffer.from(base.value).toString()).toBe("one\n");
     },
   );
+
+  rule("BOO-40.6  each guest has a credential of its own at the model door, and it ends with the guest", async () => {
+    const machine = await up(workspace());
+    const [one, two] = [must(await machine.guests.open(ask)), must(await machine.guests.open(ask))];
+    const [door] = one.open.doors;
+    expect(one.open.credential).not.toBe(two.open.credential);
+    const status = async (credential: string): Promise<number> => {
+      const client = new Client("http://localhost", { socketPath: door?.socket ?? "" });
+      const answer = await client.request({ method: "POST", path: "/v1/messages", headers: { "x-api-key": credential }, body: "{}" });
+      await answer.body.dump();
+      await client.destroy();
+      return answer.statusCode;
+    };
+    /** A request that names no model is refused as such; one of nobody's before it is read. */
+    expect(await status(one.open.credential)).toBe(400);
+    must(await one.ended(ok({ exitCode: 0, full: null })));
+    expect(await status(one.open.credential)).toBe(403);
+    expect(await status(two.open.credential)).toBe(400);
+    machine.guests.lost(two.open.pid);
+    expect(await status(two.open.credential)).toBe(403);
+  });
 
   rule("BOO-40.2  stop, continue and kill reach the program", async () => {
     const where = workspace();

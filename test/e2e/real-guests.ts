@@ -3,15 +3,12 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { guests } from "../../src/guests/all.ts";
 
-/** Versions that were tried; none of their install scripts is run. */
-const packages = {
-  "@anthropic-ai/claude-code": "2.1.330",
-  "@openai/codex": "0.169.0",
-  "opencode-ai": "1.18.33",
-  "@google/gemini-cli": "0.61.0",
-  "@mariozechner/pi-coding-agent": "0.73.1",
-} as const;
+/** The newest version of each that is said to be verified; none of their install scripts is run. */
+const packages = Object.fromEntries(
+  guests.flatMap(({ package: name, verified }) => (name === null ? [] : [[name, verified.at(-1) ?? ""] as const])),
+);
 
 /** Where each program lies in them. */
 const programs = {

@@ -16,7 +16,7 @@ export const geminiWire: WireFormat = {
 
 function responseOf(turn: ReplyTurn, n: number): Json {
   const parts: JsonObject[] = turn.text === undefined ? [] : [{ text: turn.text }];
-  for (const { name, args } of turn.calls ?? []) parts.push({ functionCall: { name, args: args as Json } });
+  for (const { name, args } of turn.calls ?? []) parts.push({ functionCall: { name, args } });
   const usage = turn.usage ?? { input: 50, output: 10 };
   return {
     candidates: [{ content: { role: "model", parts }, finishReason: "STOP", index: 0 }],

@@ -28,7 +28,10 @@ const wires: Readonly<Record<string, WireFormat>> = {
   "/v1/chat/completions": chatWire,
 };
 
-/** `otherwise` answers what no queued turn answers. */
+/**
+ * `otherwise` answers what no queued turn answers: other people's clients ask then, which write what our own drivers never would, force their own
+ * tools, and do not all pass over an event that they do not know.
+ */
 export async function startUpstream(otherwise: ((seen: Seen) => Turn) | null = null): Promise<Upstream> {
   const turns: Turn[] = [];
   const seen: Seen[] = [];
@@ -60,13 +63,13 @@ export async function startUpstream(otherwise: ((seen: Seen) => Turn) | null = n
     seen.push(one);
     const wire = wires[path] ?? (geminiPath.test(path) ? geminiWire : undefined);
     if (wire === undefined) return void response.writeHead(404).end("{}");
-    const refused = wire.refuse(body, headers);
+    const refused = otherwise === null ? wire.refuse(body, headers) : null;
     if (refused !== null)
       return void response.writeHead(refused.status, { "content-type": "application/json" }).end(JSON.stringify(refused.body));
     perform(
       turns.shift() ?? otherwise?.(one) ?? { kind: "status", status: 500, body: `{"error":{"message":"no turn left"}}` },
-      wire,
-      body,
+      otherwise === null ? wire : { ...wire, events: (turn, asked, n) => wire.events(turn, asked, n).filter(isKnown) },
+      otherwise === null ? body : { ...body, tool_choice: undefined },
       response,
       seen.length,
       path,
@@ -88,6 +91,10 @@ export async function startUpstream(otherwise: ((seen: Seen) => Turn) | null = n
         for (const socket of sockets) socket.destroy();
       }),
   };
+}
+
+function isKnown({ event }: { readonly event: string | null }): boolean {
+  return event !== "an_event_of_the_future";
 }
 
 function perform(

@@ -4,7 +4,7 @@
  *   DOR-8.2  To be asked again the request grows by the reply and the answers to its calls, and keeps all else.
  */
 import type { Clock } from "../../abi/clock.ts";
-import { sysError, type SysError } from "../../abi/errno.ts";
+import { sysError } from "../../abi/errno.ts";
 import { limits } from "../../abi/limits.ts";
 import type { Upstream, UpstreamExchange, UpstreamSink } from "../../abi/upstream.ts";
 import type { GuestProcess, Ticket } from "../../kernel/guest.ts";

@@ -4,6 +4,7 @@ import { noLimits } from "../../../src/abi/budget.ts";
 import type { Json, JsonObject } from "../../../src/lib/json.ts";
 import { answer } from "../../kernel/answer.ts";
 import { settled } from "../../kernel/settled.ts";
+import { guestFormats } from "../../../src/wire/guest-formats.ts";
 import { credential, door, message, streamOf, text, toolUse, type Provider } from "./door.ts";
 
 const asking = (more: JsonObject = {}): JsonObject => ({
@@ -108,7 +109,7 @@ test("DOR-4.3 an allowed call reaches the guest as it came, and what it gave com
 });
 
 for (const streamed of [true, false]) {
-  test(`DOR-4.3 DOR-8.2 a refused call never reaches the guest; the model is told and goes on in the same answer (stream: ${streamed})`, async () => {
+  test(`DOR-8.2 and 4.3: a refused call never reaches the guest; the model is told and goes on in the same answer (stream: ${streamed})`, async () => {
     const first = [text("I clean up."), toolUse("toolu_1", "ls"), toolUse("toolu_2", "rm -rf /")];
     const second = [text("Then I only look."), toolUse("toolu_3", "ls")];
     const of = (content: readonly JsonObject[], id: string): Provider =>
@@ -182,7 +183,7 @@ test("DOR-4.4 a guest that was killed gets a last answer without a call, then er
   });
 });
 
-test("DOR-4.5 DOR-8.1 a provider's errors go to the guest as they are, after it was asked again where that can help", async () => {
+test("DOR-4.5 a provider's errors go to the guest as they are, after it was asked again where that can help", async () => {
   const overloaded = { type: "error", error: { type: "overloaded_error", message: "busy" }, request_id: "r" };
   await door(json(overloaded, 529, { "x-should-retry": "false", "retry-after": "9" }), {}, async ({ post, asked, proc }) => {
     const told = await post("/v1/messages", asking());
@@ -191,6 +192,10 @@ test("DOR-4.5 DOR-8.1 a provider's errors go to the guest as they are, after it 
     expect(proc.trouble?.message).toContain("529");
     expect(proc.reserved.tokens).toBe(0);
   });
+});
+
+test("DOR-8.1 a provider is asked again while nothing has come of an answer, so often and no more", async () => {
+  const overloaded = { type: "error", error: { type: "overloaded_error", message: "busy" } };
   const fine = json(message([text("hi")], "end_turn"));
   const flaky: Provider = (asked, response, n) => (n === 0 ? json(overloaded, 500) : fine)(asked, response, n);
   await door(flaky, {}, async ({ post, asked, machine, proc }) => {
@@ -201,6 +206,16 @@ test("DOR-4.5 DOR-8.1 a provider's errors go to the guest as they are, after it 
     }
     expect((await waiting).status).toBe(200);
     expect(proc.trouble).toBe(null);
+  });
+  await door(json(overloaded, 500), {}, async ({ post, asked, machine }) => {
+    let told: Awaited<ReturnType<typeof post>> | null = null;
+    const waiting = post("/v1/messages", asking()).then((answered) => (told = answered));
+    while (told === null) {
+      machine.clock.advance(1_000);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect((await waiting).status).toBe(500);
+    expect(asked).toHaveLength(3);
   });
 });
 
@@ -379,5 +394,26 @@ test("DOR-7.2 where no provider of the format is, the guest reads that in its ow
       error: { message: expect.stringContaining("no provider") as string },
     });
     expect(asked).toEqual([]);
+  });
+});
+
+test("DOR-5.1 a client reads what daimon says as part of the one answer that it was reading", async () => {
+  const first = stream(streamOf([text("I clean up."), toolUse("toolu_1", "rm -rf /")], "tool_use"));
+  const second = stream(streamOf([text("Then not.")], "end_turn", "msg_2"));
+  const deny = { decide: () => ({ verb: "deny", rules: ["no#1"] }) as const };
+  await door((asked, response, n) => (n === 0 ? first : second)(asked, response, n), deny, async ({ post }) => {
+    const told = await post("/v1/messages", asking({ stream: true }));
+    const hearing = guestFormats.messages.hear({ model: "claude-x", stream: true, windowTokens: 1 });
+    hearing.push(Buffer.from(told.text));
+    const heard = hearing.end();
+    if (!heard.ok) throw new Error(heard.error.trouble.message);
+    const { parts, stop, usage } = heard.value.reply;
+    expect(parts.map((part) => (part.type === "text" ? part.text.trim() : part.type))).toEqual([
+      "I clean up.",
+      expect.stringMatching(/^\[daimon refused: .*no#1.*\]$/) as string,
+      "Then not.",
+    ]);
+    expect(stop).toBe("end");
+    expect(usage).toMatchObject({ inputTokens: 40, outputTokens: 10 });
   });
 });
