@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { connect } from "node:net";
 import { noLimits } from "../../../src/abi/budget.ts";
+import { limits } from "../../../src/abi/limits.ts";
 import type { Json, JsonObject } from "../../../src/lib/json.ts";
 import { answer } from "../../kernel/answer.ts";
 import { settled } from "../../kernel/settled.ts";
@@ -82,8 +83,8 @@ test("DOR-4.1 a stream is passed on while it comes, and not at its end", async (
 });
 
 test("DOR-4.2 nothing is asked before the budget has room for it", async () => {
-  const limits = { ...noLimits, tokens: 50 };
-  await door(json(message([text("hi")], "end_turn")), { limits }, async ({ post, machine, guest, asked, proc }) => {
+  const few = { ...noLimits, tokens: 50 };
+  await door(json(message([text("hi")], "end_turn")), { limits: few }, async ({ post, machine, guest, asked, proc }) => {
     const waiting = post("/v1/messages", asking());
     await settled(machine, guest.pid, "parked");
     expect(asked).toEqual([]);
@@ -373,8 +374,8 @@ test("DOR-6.3 a credential ends with its guest's place at the door", async () =>
 });
 
 test("DOR-6.4 a guest that waits when the kernel leaves reads that it may try again", async () => {
-  const limits = { ...noLimits, tokens: 50 };
-  await door(json(message([text("hi")], "end_turn")), { limits }, async ({ post, machine, guest }) => {
+  const few = { ...noLimits, tokens: 50 };
+  await door(json(message([text("hi")], "end_turn")), { limits: few }, async ({ post, machine, guest }) => {
     const waiting = post("/v1/messages", asking());
     await settled(machine, guest.pid, "parked");
     await machine.kernel.close();
@@ -397,23 +398,37 @@ test("DOR-7.2 where no provider of the format is, the guest reads that in its ow
   });
 });
 
+test("DOR-7.3 an answer beyond the bound is an error that says so", async () => {
+  const long = json({ data: "x".repeat(limits.guestAsideBytesMax) });
+  await door(long, {}, async ({ post }) => {
+    const told = await post("/v1/messages/count_tokens", asking());
+    expect(told.status).toBe(400);
+    expect(told.headers["x-should-retry"]).toBe("false");
+    expect(told.text).toContain(`more than ${limits.guestAsideBytesMax} bytes`);
+  });
+});
+
 test("DOR-5.1 a client reads what daimon says as part of the one answer that it was reading", async () => {
   const first = stream(streamOf([text("I clean up."), toolUse("toolu_1", "rm -rf /")], "tool_use"));
   const second = stream(streamOf([text("Then not.")], "end_turn", "msg_2"));
   const deny = { decide: () => ({ verb: "deny", rules: ["no#1"] }) as const };
-  await door((asked, response, n) => (n === 0 ? first : second)(asked, response, n), deny, async ({ post }) => {
-    const told = await post("/v1/messages", asking({ stream: true }));
-    const hearing = guestFormats.messages.hear({ model: "claude-x", stream: true, windowTokens: 1 });
-    hearing.push(Buffer.from(told.text));
-    const heard = hearing.end();
-    if (!heard.ok) throw new Error(heard.error.trouble.message);
-    const { parts, stop, usage } = heard.value.reply;
-    expect(parts.map((part) => (part.type === "text" ? part.text.trim() : part.type))).toEqual([
-      "I clean up.",
-      expect.stringMatching(/^\[daimon refused: .*no#1.*\]$/) as string,
-      "Then not.",
-    ]);
-    expect(stop).toBe("end");
-    expect(usage).toMatchObject({ inputTokens: 40, outputTokens: 10 });
-  });
+  await door(
+    (asked, response, n) => (n === 0 ? first : second)(asked, response, n),
+    deny,
+    async ({ post }) => {
+      const told = await post("/v1/messages", asking({ stream: true }));
+      const hearing = guestFormats.messages.hear({ model: "claude-x", stream: true, windowTokens: 1 });
+      hearing.push(Buffer.from(told.text));
+      const heard = hearing.end();
+      if (!heard.ok) throw new Error(heard.error.trouble.message);
+      const { parts, stop, usage } = heard.value.reply;
+      expect(parts.map((part) => (part.type === "text" ? part.text.trim() : part.type))).toEqual([
+        "I clean up.",
+        expect.stringMatching(/^\[daimon refused: .*no#1.*\]$/) as string,
+        "Then not.",
+      ]);
+      expect(stop).toBe("end");
+      expect(usage).toMatchObject({ inputTokens: 40, outputTokens: 10 });
+    },
+  );
 });
