@@ -2,7 +2,9 @@ import { expect, test } from "vitest";
 import { connect } from "node:net";
 import { noLimits } from "../../../src/abi/budget.ts";
 import { limits } from "../../../src/abi/limits.ts";
+import { fail, type SysError } from "../../../src/abi/errno.ts";
 import type { Json, JsonObject } from "../../../src/lib/json.ts";
+import { ok, type Result } from "../../../src/lib/result.ts";
 import { answer } from "../../kernel/answer.ts";
 import { settled } from "../../kernel/settled.ts";
 import { guestFormats } from "../../../src/wire/guest-formats.ts";
@@ -92,6 +94,36 @@ test("DOR-4.2 nothing is asked before the budget has room for it", async () => {
     answer(machine.kernel, guest.pid, { raise: { tokens: 10_000 } });
     expect((await waiting).status).toBe(200);
     expect(asked).toHaveLength(1);
+  });
+});
+
+for (const fails of [false, true]) {
+  test(`DOR-4.2 nothing of an answer is told before the disk says that it was asked for (the disk fails: ${fails})`, async () => {
+    const reply = streamOf([text("hi")], "end_turn");
+    await door(stream(reply), {}, async ({ post, machine, asked }) => {
+      const { promise: disk, resolve: flushed } = Promise.withResolvers<Result<void, SysError>>();
+      Object.defineProperty(machine.kernel.recorder, "barrier", { value: () => disk });
+      let heard = false;
+      const waiting = post("/v1/messages", asking({ stream: true })).then((told) => {
+        heard = true;
+        return told;
+      });
+      for (let n = 0; n < 200 || asked.length === 0; n += 1) await new Promise((resolve) => setImmediate(resolve));
+      expect(heard).toBe(false);
+      flushed(fails ? fail("EIO", "the disk is full") : ok(undefined));
+      const told = await waiting;
+      expect(told.status === 200).toBe(!fails);
+      expect(told.text.includes('"text":"hi"')).toBe(!fails);
+    });
+  });
+}
+
+test("DOR-4.2 a log that takes no more is an error to the guest, and nothing is asked", async () => {
+  await door(stream(streamOf([text("hi")], "end_turn")), {}, async ({ post, machine, asked }) => {
+    Object.defineProperty(machine.kernel.recorder, "barrier", { value: () => fail("EIO", "the disk is full") });
+    const told = await post("/v1/messages", asking({ stream: true }));
+    expect(told.status).toBeGreaterThanOrEqual(400);
+    expect(asked).toEqual([]);
   });
 });
 
