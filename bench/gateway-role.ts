@@ -142,7 +142,6 @@ function daimon(upstreamPort: number): Role {
   const upstreamDriver = httpUpstream({
     name: "bench",
     baseUrl: new URL(`${origin}/v1`),
-    formats: ["messages"],
     headers: ["x-api-key", "k"],
     pool,
   });

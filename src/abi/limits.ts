@@ -88,11 +88,13 @@ export const limits = {
   sseBytesMax: 16 * 1024 * 1024,
   /** What an error quotes of a server's own words. */
   quoteCharsMax: 400,
-  /** A process gets nowhere that saw and said only so many different things in so many rounds. */
+  /** A process gets nowhere that saw and said only a few different things in so many rounds. */
   stallRounds: 32,
+  /** How many different things are few. */
   stallDistinctMax: 3,
-  /** A guest's request to a model, and what is kept of it in memory while it may have to be sent again. */
+  /** A guest's request to a model. */
   guestBodyBytesMax: 64 * 1024 * 1024,
+  /** What of it is kept in memory while it may have to be sent again; a larger one lies in a file. */
   guestBodyMemoryBytesMax: 128 * 1024,
   /** Requests of one guest that are under way or wait for a person, and connections of all guests. */
   guestRequestsMax: 64,
@@ -109,8 +111,9 @@ export const limits = {
   guestErrorBytesMax: 1024 * 1024,
   /** What a provider answers to a question that costs nothing. */
   guestAsideBytesMax: 4 * 1024 * 1024,
-  /** Tries of one request of a guest, and the longest wait between two: beyond that it is the guest's to try again. */
+  /** Tries of one request of a guest. */
   guestTriesMax: 3,
+  /** The longest wait that a provider may want before the next: beyond it the guest has to try again. */
   guestRetryAfterMsMax: 5_000,
   fetchRedirectsMax: 5,
   fetchHeadersMax: 32,
@@ -132,10 +135,13 @@ export const limits = {
   mcpResultBytesMax: 8 * 1024 * 1024,
   /** Between two looks at what a server says has changed; notices in between count as one. */
   mcpRelistMsMin: 1_000,
-  /** One request of a client at the tool door, its headers, and how long its bytes may take. */
+  /** One request of a client at the tool door. */
   doorBodyBytesMax: 4 * 1024 * 1024,
+  /** Its headers. */
   doorHeaderBytesMax: 16 * 1024,
+  /** How long its bytes may take. */
   doorBodyTimeoutMs: 15_000,
+  /** Connections to the tool door at once. */
   doorConnectionsMax: 256,
   /** Sessions of one process at the tool door; the one unused for longest makes room. */
   doorSessionsMax: 64,
@@ -147,6 +153,7 @@ export const limits = {
   doorTextsMax: 32,
   /** Findings about the tools of one server that are told. */
   mcpFindingsMax: 20,
+  /** What they quote of a tool's name. */
   mcpFindingNameMax: 60,
   /** What the question of a commit shows; the rest is counted, and `daimon diff PID:N` shows it. */
   reviewStepsMax: 100,

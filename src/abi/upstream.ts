@@ -36,6 +36,5 @@ export interface UpstreamExchange {
 export interface Upstream {
   /** `anthropic`, `openai`, or what the configuration calls it. */
   readonly name: string;
-  speaks(format: Format): boolean;
   send(request: UpstreamRequest, sink: UpstreamSink): UpstreamExchange;
 }

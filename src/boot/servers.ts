@@ -10,6 +10,7 @@ import type { BootStep } from "../abi/entry.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { Finding } from "../abi/finding.ts";
 import type { ChangeKind } from "../abi/gate.ts";
+import { limits } from "../abi/limits.ts";
 import type { McpServer } from "../drivers/tool/mcp.ts";
 import type { McpTransport } from "../drivers/tool/mcp-connection.ts";
 import { ok, type Result } from "../lib/result.ts";
@@ -92,7 +93,7 @@ function holdToPin(
   const where = `mcp.${server.name}`;
   const findings: Finding[] = problem === null ? [] : [{ rule: "BOO-28.3", severity: "error", where, message: problem.message }];
   if (problem === null && waiting.size > 0) {
-    const names = [...waiting].map((tool) => visible(tool).slice(0, 60)).join(", ");
+    const names = [...waiting].map((tool) => visible(tool).slice(0, limits.mcpFindingNameMax)).join(", ");
     const message = `changed since they were accepted, and are not called: ${names}; \`daimon config trust ${where}\` shows and accepts them`;
     findings.push({ rule: "BOO-28.2", severity: "warning", where, message });
   }

@@ -77,14 +77,14 @@ export function openUpstreams(options: UpstreamOptions): Result<Upstreams, SysEr
   if (!providers.ok) return providers;
   const opened = new Map<string, Promise<Upstream>>();
   const pools: Pool[] = [];
-  const open = async ({ name, formats, baseUrl, headers }: Provider): Promise<Upstream> => {
+  const open = async ({ name, baseUrl, headers }: Provider): Promise<Upstream> => {
     const [{ openPool }, { httpUpstream }] = await Promise.all([
       import("../drivers/model/http.ts"),
       import("../drivers/model/upstream.ts"),
     ]);
     const pool = await openPool(baseUrl.origin);
     pools.push(pool);
-    return httpUpstream({ name, baseUrl, formats, headers, pool });
+    return httpUpstream({ name, baseUrl, headers, pool });
   };
   const upstreamOf = (provider: Provider): Promise<Upstream> => {
     const upstream = opened.get(provider.name) ?? open(provider);

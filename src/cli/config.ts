@@ -8,7 +8,7 @@
 import { existsSync } from "node:fs";
 import { relative, resolve } from "node:path";
 import { fail, type SysError } from "../abi/errno.ts";
-import { effective, loadConfig } from "../boot/config.ts";
+import { effective, loadConfig, type Config, type ConfigSource } from "../boot/config.ts";
 import { readConfigSources } from "../boot/config-read.ts";
 import type { numberKeys } from "../boot/config-file.ts";
 import { configName, type Layout } from "../boot/layout.ts";
@@ -38,19 +38,16 @@ export async function run(words: readonly string[], io: Io): Promise<Result<numb
 
 async function show(io: Io): Promise<Result<number, SysError>> {
   const layout = layoutHere(io);
-  const trust = readTrust(layout);
-  if (!trust.ok) return trust;
-  const sources = await readConfigSources(layout, trust.value, await producedHere(io));
-  if (!sources.ok) return sources;
-  const loaded = await loadConfig(sources.value);
-  if (!loaded.ok) return loaded;
-  const settings = effective(loaded.value);
-  const files = sources.value.map(({ scope, name, trusted, widened }) => ({ scope, name, trusted, widened }));
+  const read = await settingsOf(layout, io);
+  if (!read.ok) return read;
+  const { sources, config } = read.value;
+  const settings = effective(config);
+  const files = sources.map(({ scope, name, trusted, widened }) => ({ scope, name, trusted, widened }));
   if (io.json) {
-    printJson(io, { settings, files, findings: loaded.value.findings });
+    printJson(io, { settings, files, findings: config.findings });
     return ok(0);
   }
-  for (const finding of loaded.value.findings) printFinding(io, finding);
+  for (const finding of config.findings) printFinding(io, finding);
   const columns = [{ title: "SETTING" }, { title: "VALUE", flexMin: 12 }, { title: "FROM", flexMin: 10 }];
   const { numberKeys } = await import("../boot/config-file.ts");
   const rows = settings.map(({ key, value, origin }) => {
@@ -61,6 +58,20 @@ async function show(io: Io): Promise<Result<number, SysError>> {
   if (files.length === 0)
     note(io, `no configuration file: these are the defaults; \`daimon init\` makes a ${configName} to edit`);
   return ok(0);
+}
+
+interface Settings {
+  readonly sources: readonly ConfigSource[];
+  readonly config: Config;
+}
+
+async function settingsOf(layout: Layout, io: Io): Promise<Result<Settings, SysError>> {
+  const trust = readTrust(layout);
+  if (!trust.ok) return trust;
+  const sources = await readConfigSources(layout, trust.value, await producedHere(io));
+  if (!sources.ok) return sources;
+  const config = await loadConfig(sources.value);
+  return config.ok ? ok({ sources: sources.value, config: config.value }) : config;
 }
 
 /** The key as a person writes it into the file, and its value with its unit. JSON has the unit in the key instead. */
@@ -99,17 +110,13 @@ async function accept(path: string, io: Io): Promise<Result<number, SysError>> {
 }
 
 async function acceptTools(layout: Layout, server: string, io: Io): Promise<Result<Accepted, SysError>> {
-  const trust = readTrust(layout);
-  if (!trust.ok) return trust;
-  const sources = await readConfigSources(layout, trust.value, await producedHere(io));
-  if (!sources.ok) return sources;
-  const loaded = await loadConfig(sources.value);
-  if (!loaded.ok) return loaded;
+  const read = await settingsOf(layout, io);
+  if (!read.ok) return read;
   const { acceptServer } = await import("../boot/accept-server.ts");
   const { callSpecs } = await import("../boot/call-specs.ts");
   return await acceptServer(
     layout,
-    loaded.value,
+    read.value.config,
     server,
     io.world.env,
     callSpecs().map(({ name }) => name),

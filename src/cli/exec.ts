@@ -6,8 +6,8 @@
  *   CLI-40.3  The exit code is the program's; where daimon ended it, the errno's.
  *   CLI-40.4  Of the person's environment it gets what describes terminal, language and time zone, and no other variable.
  *   CLI-40.5  The last line, on standard error, tells what it cost, what was refused, how many files it changed, and what to type next.
- *   CLI-40.7  Several that are started at once all run: whoever comes second waits for the first one's kernel to come up, or to be gone.
  *   CLI-40.6  SIGTERM and SIGHUP end the program as `daimon kill` does.
+ *   CLI-40.7  Several that are started at once all run: whoever comes second waits for the first one's kernel to come up, or to be gone.
  */
 import { realpathSync, writeSync } from "node:fs";
 import { basename } from "node:path";

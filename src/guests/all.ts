@@ -1,9 +1,9 @@
 /**
  * All guests, and which of them a command is.
+ *   GUE-2.1  A command is the guest whose program it names; any other is a program like any.
  *   GUE-3.1  Each of them, unmodified, makes a turn with a real call: it is decided on and journaled, and what it changed lies in its session.
  *   GUE-3.2  Each of them is refused a call before it hears of it, and goes on.
  *   GUE-3.3  Each of them ends when its process was ended.
- *   GUE-2.1  A command is the guest whose program it names; any other is a program like any.
  */
 import { claude } from "./claude.ts";
 import { codex } from "./codex.ts";

@@ -58,7 +58,7 @@ export interface Guest {
   /** Base names of its program. */
   readonly programs: readonly string[];
   readonly package: string | null;
-  /** Versions that went through all three doors in a trial. */
+  /** Versions that test/e2e/guests.test.ts ran. */
   readonly verified: readonly string[];
   readonly speaks: readonly Format[];
   launch(doors: DoorAddresses, place: Place): Launch;

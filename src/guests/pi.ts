@@ -11,7 +11,7 @@ export const pi: Guest = {
   verified: ["0.73.1"],
   speaks: ["chat", "messages", "responses"],
   launch: ({ model, credential }, { home }) => ({
-    env: { PI_OFFLINE: "1", DAIMON_CREDENTIAL: credential },
+    env: { PI_OFFLINE: "1" },
     files: [
       {
         path: `${home}/.pi/agent/models.json`,

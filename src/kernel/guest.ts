@@ -9,16 +9,15 @@
  *   GST-1.4  What a call gave is believed once, and only of a call that was allowed; it is untrusted text and taints the guest.
  *   GST-1.5  A guest that was ended, and one whose kernel leaves, asks and acts no more.
  *   GST-1.6  A request that the model fails gives back its reservation, and what was generated until then is paid for by our own count.
- *   GST-1.8  A guest that gets nowhere waits for a person before it asks the model again.
  *   GST-1.7  What a guest calls through the tool door goes through the trap, the budget and the journal like any call; reads run side by side,
  *            and what changes something runs alone.
+ *   GST-1.8  A guest that gets nowhere waits for a person before it asks the model again.
  */
 import type { CallId } from "../abi/call.ts";
 import type { Intent, OutcomeEntry } from "../abi/entry.ts";
 import { fail, sysError, type SysError } from "../abi/errno.ts";
 import { limits } from "../abi/limits.ts";
 import type { Exchange } from "../abi/gate.ts";
-import type { ToolDefinition } from "../abi/message.ts";
 import type { ModelReply, Usage } from "../abi/model.ts";
 import type { ExitStatus, ParkReason, Pid } from "../abi/process.ts";
 import type { Json, JsonObject } from "../lib/json.ts";
@@ -169,11 +168,6 @@ export class GuestProcess {
       intents: [],
       error: sysError(error.errno, error.message.slice(0, limits.errorCharsMax)),
     });
-  }
-
-  /** The calls of the table that it may make. */
-  tools(): readonly ToolDefinition[] {
-    return this.#core.toolsOf(this.#proc.manifest).definitions;
   }
 
   /** A call of the table, made through the tool door. Waits for as long as a person needs to allow it. `exchange`: the client's request that it answers. */

@@ -13,7 +13,7 @@ import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { chatDialectName, chatReader, readChat, saidMessage } from "./chat-reply.ts";
 import { chatRequest } from "./chat-request.ts";
 import type { CallAnswer, GuestFormat, Hearing, Question, ReplyWriter } from "./guest-format.ts";
-import { askedOf, hearing, withError, type Meaning } from "./hearing.ts";
+import { askedOf, hearing, withError, type Meaning, verbatim } from "./hearing.ts";
 import { isNoList, jsonBytes, listOf, objectArgs, str } from "./parts.ts";
 import { chatRefusal, chatRefusalEvent } from "./refusals.ts";
 
@@ -44,7 +44,7 @@ function newPlace(id: string, model: string): Place {
 
 function hearChat(question: Question): Hearing {
   const request = askedOf(question);
-  const reader = chatReader(request, same, () => undefined, true);
+  const reader = chatReader(request, verbatim, () => undefined, true);
   const names = new Map<number, string>();
   const place = newPlace("", question.model);
 
@@ -78,7 +78,7 @@ function hearChat(question: Question): Hearing {
       return reply.ok ? { ok: true, value: { reply: reply.value, said: reader.said() } } : reply;
     },
     whole(body) {
-      const reply = readChat(body, request, same, true);
+      const reply = readChat(body, request, verbatim, true);
       if (!reply.ok) return reply;
       const [choice, ...others] = isObject(body) ? listOf(body.choices) : [];
       if (others.some(({ message }) => hasCalls(message) !== false)) return { ok: false, error: otherChoice };
@@ -93,10 +93,6 @@ function hearChat(question: Question): Hearing {
 }
 
 const otherChoice = "a choice other than the first calls";
-
-function same(name: string): string {
-  return name;
-}
 
 function isFirst(choice: JsonObject): boolean {
   return choice.index === undefined || choice.index === 0;

@@ -61,6 +61,11 @@ export interface Listener {
   writer(id: string): ReplyWriter;
 }
 
+/** Names of calls, as the guest is to read them. */
+export function verbatim(name: string): string {
+  return name;
+}
+
 /** Of a body that cannot be read nothing better is known. */
 const bytesPerToken = 4;
 

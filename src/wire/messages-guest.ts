@@ -11,7 +11,7 @@ import type { OpaquePart, Part } from "../abi/message.ts";
 import type { StopReason, Usage } from "../abi/model.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import type { CallAnswer, GuestFormat, Hearing, Question, ReplyWriter } from "./guest-format.ts";
-import { askedOf, hearing, misnamed, namedAs, withError, type Meaning } from "./hearing.ts";
+import { askedOf, hearing, misnamed, namedAs, withError, type Meaning, verbatim } from "./hearing.ts";
 import { isToolUse, messageReader, messagesDialectName, readMessage, saidBlocks } from "./messages-reply.ts";
 import { messagesRequest } from "./messages-request.ts";
 import { hasText, jsonBytes, listOf, objectOf, str } from "./parts.ts";
@@ -38,7 +38,7 @@ interface Place {
 
 function hearMessages(question: Question): Hearing {
   const request = askedOf(question);
-  const reader = messageReader(request, same, () => undefined);
+  const reader = messageReader(request, verbatim, () => undefined);
   const place: Place = { begun: false, blocks: 0, open: false };
   let begun = false;
   let blocks = 0;
@@ -79,17 +79,13 @@ function hearMessages(question: Question): Hearing {
       return reply.ok ? { ok: true, value: { reply: reply.value, said: reader.said() } } : reply;
     },
     whole(body) {
-      const reply = readMessage(body, request, same);
+      const reply = readMessage(body, request, verbatim);
       if (!reply.ok || !isObject(body)) return { ok: false, error: reply.ok ? "" : reply.error };
       return { ok: true, value: { reply: reply.value, said: saidBlocks(listOf(body.content)) } };
     },
     sofar: () => reader.said(),
     writer: (id) => messagesWriter(question, { ...place }, id),
   });
-}
-
-function same(name: string): string {
-  return name;
 }
 
 /** The part as a block; null where this format has none for it. */

@@ -11,7 +11,7 @@ import type { OpaquePart } from "../abi/message.ts";
 import { canonical, isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { CallAnswer, GuestFormat, Hearing, Question } from "./guest-format.ts";
-import { askedOf, hearing, misnamed, namedAs, withError, type Listener, type Meaning, type Reply } from "./hearing.ts";
+import { askedOf, hearing, misnamed, namedAs, withError, type Listener, type Meaning, type Reply, verbatim } from "./hearing.ts";
 import { isNoList, jsonBytes, listOf, readArgs, str } from "./parts.ts";
 import { responsesRefusal, responsesRefusalEvent } from "./refusals.ts";
 import { isCallItem, isCallType, itemCall, readResponse, responseReader, saidItem } from "./responses-reply.ts";
@@ -31,7 +31,7 @@ export const responsesGuest: GuestFormat = {
 
 function hearResponses(question: Question): Hearing {
   const request = askedOf(question);
-  const reader = responseReader(request, same, () => undefined);
+  const reader = responseReader(request, verbatim, () => undefined);
   const place = placeReader();
   const calls = callWatch();
   /** What came of items that are not done. */
@@ -55,7 +55,7 @@ function hearResponses(question: Question): Hearing {
       return calls.agree(said) ? ok({ reply: reply.value, said }) : err(disagree);
     },
     whole(body): Result<Reply, string> {
-      const reply = readResponse(body, request, same);
+      const reply = readResponse(body, request, verbatim);
       if (!reply.ok || !isObject(body)) return err(reply.ok ? "it is no object" : reply.error);
       if (body.status === "queued" || body.status === "in_progress") return err(background);
       return ok({ reply: reply.value, said: listOf(body.output).map(saidItem) });
@@ -64,10 +64,6 @@ function hearResponses(question: Question): Hearing {
     writer: (id) => responsesWriter(question, place.now(), id),
   };
   return hearing(question, listener);
-}
-
-function same(name: string): string {
-  return name;
 }
 
 const background = "it is not finished, and what is fetched of it later passes no door; ask without `background`";
@@ -121,7 +117,7 @@ function callKind(type: string): string | null {
 }
 
 function asCall(item: JsonObject): Json {
-  const { id, name, args } = itemCall(item, same, true);
+  const { id, name, args } = itemCall(item, verbatim, true);
   return [id, name, args];
 }
 
@@ -139,7 +135,7 @@ function againResponses(body: Json, said: readonly OpaquePart[], answers: readon
   const items: Json[] = [];
   const outputs: Json[] = [];
   for (const item of said.map((part) => part.value).filter(isObject)) {
-    const call = isCallItem(item) ? itemCall(item, same, false) : null;
+    const call = isCallItem(item) ? itemCall(item, verbatim, false) : null;
     const text = call === null ? "" : (answers.find(({ id }) => id === call.id)?.text ?? "");
     const output = call === null ? null : (callOutputs[str(item.type)]?.(call.id, text) ?? null);
     if (call !== null && output === null)

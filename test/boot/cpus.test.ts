@@ -4,9 +4,8 @@ import type { AddressInfo } from "node:net";
 import * as path from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { openCpus, type Cpus } from "../../src/boot/cpus.ts";
-import { loadConfig } from "../../src/boot/config.ts";
 import { systemClock } from "../../src/drivers/clock/system.ts";
-import { must, refusedBoot, workspace } from "./machine.ts";
+import { configOf, must, refusedBoot, workspace } from "./machine.ts";
 
 const servers: Server[] = [];
 afterEach(() => {
@@ -26,17 +25,7 @@ function listen(answer: (path: string) => unknown, port = 0): Promise<number | n
 }
 
 async function cpus(yaml: string, env: Readonly<Record<string, string>>, chosen: string | null = null): Promise<Cpus> {
-  const source = {
-    scope: "user",
-    format: "yaml",
-    name: "config.yaml",
-    folder: "/nowhere",
-    text: yaml,
-    trusted: true,
-    accepted: null,
-    widened: [],
-  } as const;
-  const config = must(await loadConfig(yaml === "" ? [] : [source]));
+  const config = await configOf(yaml);
   return await openCpus({ config, env, clock: systemClock(), random: () => 0.5, instance: "test", chosen });
 }
 

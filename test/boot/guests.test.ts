@@ -116,7 +116,12 @@ describe("guests", () => {
     expect(one.open.credential).not.toBe(two.open.credential);
     const status = async (credential: string): Promise<number> => {
       const client = new Client("http://localhost", { socketPath: door?.socket ?? "" });
-      const answer = await client.request({ method: "POST", path: "/v1/messages", headers: { "x-api-key": credential }, body: "{}" });
+      const answer = await client.request({
+        method: "POST",
+        path: "/v1/messages",
+        headers: { "x-api-key": credential },
+        body: "{}",
+      });
       await answer.body.dump();
       await client.destroy();
       return answer.statusCode;

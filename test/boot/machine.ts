@@ -5,6 +5,7 @@ import { afterEach } from "vitest";
 import type { SysError } from "../../src/abi/errno.ts";
 import type { ExitStatus, Pid } from "../../src/abi/process.ts";
 import { boot, type BootOptions, type Machine } from "../../src/boot/boot.ts";
+import { loadConfig, type Config } from "../../src/boot/config.ts";
 import { layoutOf, type Layout } from "../../src/boot/layout.ts";
 import { graphDigest } from "../../src/boot/modules.ts";
 import { recordAcceptance } from "../../src/boot/trust.ts";
@@ -25,6 +26,13 @@ export const performer = `export default {
   },
 };
 `;
+
+/** The configuration that this text in the user's own file would give. */
+export async function configOf(text: string): Promise<Config> {
+  const place = { scope: "user", format: "yaml", name: "config.yaml", folder: "/nowhere" } as const;
+  const source = { ...place, text, trusted: true, accepted: null, widened: [] };
+  return must(await loadConfig(text === "" ? [] : [source]));
+}
 
 const open = new Set<Machine>();
 afterEach(async () => {

@@ -19,7 +19,16 @@ const folder = mkdtempSync(join(tmpdir(), "daimon-model-door-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 async function opened(env: Readonly<Record<string, string>>, yaml: string): Promise<OpenModelDoor> {
-  const source = { scope: "user", format: "yaml", name: "c", folder: "/nowhere", text: yaml, trusted: true, accepted: null, widened: [] } as const;
+  const source = {
+    scope: "user",
+    format: "yaml",
+    name: "c",
+    folder: "/nowhere",
+    text: yaml,
+    trusted: true,
+    accepted: null,
+    widened: [],
+  } as const;
   const config = must(await loadConfig([source]));
   const clock = systemClock();
   const cpus = await openCpus({ config, env, clock, random: () => 0.5, instance: "test", chosen: null });
@@ -60,7 +69,15 @@ test("BOO-31.2 each guest has a credential of its own, good until it leaves; the
   const provider = createServer((request, response) => {
     keys.push(request.headers["x-api-key"] as string | undefined);
     const usage = { input_tokens: 1, output_tokens: 1 };
-    const reply = { id: "m", type: "message", role: "assistant", model: "m", content: [{ type: "text", text: "hello" }], stop_reason: "end_turn", usage };
+    const reply = {
+      id: "m",
+      type: "message",
+      role: "assistant",
+      model: "m",
+      content: [{ type: "text", text: "hello" }],
+      stop_reason: "end_turn",
+      usage,
+    };
     response.setHeader("content-type", "application/json");
     response.end(JSON.stringify(reply));
   });

@@ -2,24 +2,13 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
 import type { Format } from "../../src/abi/upstream.ts";
-import { loadConfig } from "../../src/boot/config.ts";
 import { openCpus } from "../../src/boot/cpus.ts";
 import { openUpstreams, type Upstreams } from "../../src/boot/upstreams.ts";
 import { systemClock } from "../../src/drivers/clock/system.ts";
-import { must } from "./machine.ts";
+import { configOf, must } from "./machine.ts";
 
 async function upstreams(yaml: string, env: Readonly<Record<string, string>>, chosen: string | null = null): Promise<Upstreams> {
-  const source = {
-    scope: "user",
-    format: "yaml",
-    name: "config.yaml",
-    folder: "/nowhere",
-    text: yaml,
-    trusted: true,
-    accepted: null,
-    widened: [],
-  } as const;
-  const config = must(await loadConfig(yaml === "" ? [] : [source]));
+  const config = await configOf(yaml);
   const cpus = await openCpus({ config, env, clock: systemClock(), random: () => 0.5, instance: "test", chosen });
   return must(openUpstreams({ config, env, chosen, cpus }));
 }

@@ -117,7 +117,7 @@ describe("blocks", () => {
     "%s: every block that is marked to run does what the page says",
     { timeout: 180_000 },
     async (page, { skip }) => {
-      if (["docs/sandbox.md", "docs/guests.md"].includes(page) && !(await hasSandbox()))
+      if (["docs/sandbox.md", "docs/guests.md", "docs/doors.md"].includes(page) && !(await hasSandbox()))
         skip("no sandbox on this machine: install bubblewrap, allow user namespaces");
       const place = scratch(page === "README.md" ? "examples/inbox" : "inbox");
       open.add(place);

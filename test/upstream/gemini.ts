@@ -20,7 +20,11 @@ function responseOf(turn: ReplyTurn, n: number): Json {
   const usage = turn.usage ?? { input: 50, output: 10 };
   return {
     candidates: [{ content: { role: "model", parts }, finishReason: "STOP", index: 0 }],
-    usageMetadata: { promptTokenCount: usage.input, candidatesTokenCount: usage.output, totalTokenCount: usage.input + usage.output },
+    usageMetadata: {
+      promptTokenCount: usage.input,
+      candidatesTokenCount: usage.output,
+      totalTokenCount: usage.input + usage.output,
+    },
     modelVersion: turn.model ?? "gemini",
     responseId: `r${n}`,
   };

@@ -2,9 +2,10 @@
  * Aside: what guests ask of a provider that generates nothing and costs nothing: counting tokens, listing models.
  *   DOR-7.1  It goes on as it is where a provider of the format is there, and costs the guest's budget nothing.
  *   DOR-7.2  Where none is, the guest reads that in its own format.
+ *   DOR-7.3  An answer beyond the bound is an error that says so, and is not asked for again.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { sysError } from "../../abi/errno.ts";
+import { sysError, type SysError } from "../../abi/errno.ts";
 import { limits } from "../../abi/limits.ts";
 import type { Upstream } from "../../abi/upstream.ts";
 import type { GuestFormat } from "../../wire/guest-format.ts";
@@ -49,6 +50,7 @@ export async function aside(
     );
     response.once("close", () => exchange.abort());
     const ended = await exchange.ended;
+    if (bytes > limits.guestAsideBytesMax) return refuse(response, format, tooLong(upstream.name), false);
     if (!ended.ok) return refuse(response, format, ended.error, true);
     const whole = Buffer.concat(chunks);
     response.writeHead(answer.status, { ...answer.headers, "content-length": whole.length } as never);
@@ -56,4 +58,8 @@ export async function aside(
   } finally {
     body?.value.close();
   }
+}
+
+function tooLong(provider: string): SysError {
+  return sysError("E2BIG", `what ${provider} answered has more than ${limits.guestAsideBytesMax} bytes; ask for less at once`);
 }

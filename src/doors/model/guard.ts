@@ -6,20 +6,16 @@
  */
 import type { IncomingHttpHeaders } from "node:http";
 import { sha256 } from "../../lib/hash.ts";
+import { isThisMachine, valuesOf } from "../heads.ts";
 
 export type Refused = "host" | "origin";
 
 /** null: it may go on to show its credential. */
 export function refusedByGuard(headers: IncomingHttpHeaders, rawHeaders: readonly string[]): Refused | null {
-  const hosts = rawHeaders.filter((name, n) => n % 2 === 0 && name.toLowerCase() === "host").length;
-  if (hosts !== 1 || !isLocal(headers.host ?? "")) return "host";
+  const [host = "", ...others] = valuesOf(rawHeaders, "host");
+  if (others.length > 0 || !isThisMachine(host, null)) return "host";
   if (headers.origin !== undefined || headers["sec-fetch-site"] !== undefined) return "origin";
   return null;
-}
-
-/** `127.0.0.1`, `localhost` or `[::1]`, with or without a port, and nothing that only looks like them. */
-function isLocal(host: string): boolean {
-  return /^(?:127\.0\.0\.1|localhost|\[::1\])(?::\d{1,5})?$/i.test(host);
 }
 
 /** Where the clients of each format put their key. */

@@ -62,6 +62,8 @@ async function ask(
   line: Line,
 ): Promise<Said | Unsaid> {
   const { guest, format, question, upstream, path, headers, clock } = options;
+  const known = ticket.durable;
+  if (!(known instanceof Promise) && !known.ok) return { trouble: known.error, answer: null, told: false };
   for (let tries = 1; ; tries += 1) {
     const hearing = format.hear(question);
     const listener = new Listener(hearing, atOnce ? telling : null, ticket.durable);

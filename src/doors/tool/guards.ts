@@ -11,6 +11,7 @@ import { limits } from "../../abi/limits.ts";
 import { sha256 } from "../../lib/hash.ts";
 import { isObject, parseJson, tooDeep, type JsonObject } from "../../lib/json.ts";
 import { done, err, ok, type Result } from "../../lib/result.ts";
+import { isThisMachine, valuesOf } from "../heads.ts";
 
 export interface Refusal {
   readonly status: number;
@@ -29,10 +30,10 @@ export const doorPath = "/mcp";
 export function checkHead(request: IncomingMessage, guarded: Guarded): Result<void, Refusal> {
   const { url = "", method = "" } = request;
   if (!url.startsWith("/") || url.startsWith("//")) return no(400, "the target of a request is a path");
-  const hosts = valuesOf(request, "host");
+  const hosts = valuesOf(request.rawHeaders, "host");
   if (hosts.length !== 1 || !isThisMachine(hosts[0] ?? "", guarded.port))
     return no(403, "the Host header does not name this door");
-  const origins = valuesOf(request, "origin");
+  const origins = valuesOf(request.rawHeaders, "origin");
   const foreign = origins.some((origin) => !origin.startsWith("http://") || !isThisMachine(origin.slice(7), guarded.port));
   if (foreign || origins.length > 1) return no(403, "the Origin header names another place");
   if (!mayEnter(request, guarded.credential)) return no(401, "the credential is missing or wrong");
@@ -71,21 +72,9 @@ function checkBodyHead(request: IncomingMessage): Result<void, Refusal> {
   return length > limits.doorBodyBytesMax ? no(413, `a message has at most ${limits.doorBodyBytesMax} bytes`) : done;
 }
 
-/** Every value of a header: of several of one name Node keeps the first and says nothing. */
-function valuesOf({ rawHeaders }: IncomingMessage, name: string): readonly string[] {
-  return rawHeaders.filter((_value, n) => n % 2 === 1 && rawHeaders[n - 1]?.toLowerCase() === name);
-}
-
-/** `HOST:PORT` as a header has it: a loopback name, and the port unless it is HTTP's own. */
-function isThisMachine(host: string, port: number | null): boolean {
-  const [, at] = /^(?:127\.0\.0\.1|localhost|\[::1\])(?::(\d{1,5}))?$/i.exec(host) ?? [null, null];
-  if (at === null) return false;
-  return port === null || Number(at ?? 80) === port;
-}
-
 /** Over digests, which are of one length whatever was sent. */
 function mayEnter(request: IncomingMessage, credential: string): boolean {
-  const [value = "", ...others] = valuesOf(request, "authorization");
+  const [value = "", ...others] = valuesOf(request.rawHeaders, "authorization");
   const given = /^Bearer ([\x21-\x7e]{1,512})$/i.exec(value)?.[1] ?? "";
   const same = timingSafeEqual(Buffer.from(sha256(given)), Buffer.from(sha256(credential)));
   return same && others.length === 0 && credential !== "";

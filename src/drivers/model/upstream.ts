@@ -9,7 +9,7 @@
 import type { Dispatcher, Pool } from "undici";
 import { fail, type SysError } from "../../abi/errno.ts";
 import { limits } from "../../abi/limits.ts";
-import type { Format, Upstream, UpstreamExchange, UpstreamSink } from "../../abi/upstream.ts";
+import type { Upstream, UpstreamExchange, UpstreamSink } from "../../abi/upstream.ts";
 import { decoderFor, type Decoder } from "../net/decoder.ts";
 import { done, type Result } from "../../lib/result.ts";
 
@@ -17,7 +17,6 @@ export interface UpstreamOptions {
   readonly name: string;
   /** Up to and with the version: `https://api.anthropic.com/v1`. */
   readonly baseUrl: URL;
-  readonly formats: readonly Format[];
   /** Name, value, name, value: the key. They replace the guest's of the same names. */
   readonly headers: readonly string[];
   readonly pool: Pool;
@@ -26,13 +25,12 @@ export interface UpstreamOptions {
 }
 
 export function httpUpstream(options: UpstreamOptions): Upstream {
-  const { name, baseUrl, formats, pool } = options;
+  const { name, baseUrl, pool } = options;
   const folder = baseUrl.pathname.replace(/\/$/, "");
   const own = new Set(options.headers.filter((_, n) => n % 2 === 0).map((header) => header.toLowerCase()));
   const secrets = options.headers.filter((_, n) => n % 2 === 1).map((value) => value.replace(/^Bearer /, ""));
   return {
     name,
-    speaks: (format) => formats.includes(format),
     send(request, sink) {
       const exchange = new Exchange(name, sink, secrets);
       const headers = [...options.headers, "accept-encoding", "identity"];

@@ -8,8 +8,8 @@
  *   SBX-12.4  end() is SIGTERM to every process of the sandbox, and after the grace SIGKILL; hold() lets them all stand still or go on.
  *   SBX-12.5  Processes and memory are bounded by a control group where one can be made, else processes alone by a limit of the kernel's.
  *   SBX-12.6  A guest that fills its session or the disk is ended.
- *   SBX-12.8  Where there are doors and no socat, which opens them inside, nothing is run.
  *   SBX-12.7  Neither the arguments of the sandbox nor the environment of the guest can be read by other users of the host.
+ *   SBX-12.8  Where there are doors and no socat, which opens them inside, nothing is run.
  */
 import { spawn, type ChildProcess, type IOType } from "node:child_process";
 import { readFileSync } from "node:fs";

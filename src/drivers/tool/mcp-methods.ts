@@ -92,11 +92,12 @@ export function methodSpecs(server: string, offers: JsonObject): readonly CallSp
   return methods.filter(has).map((each) => specOf(server, each));
 }
 
-/** `mcp.SERVER.METHOD`, and whether a tool may not have that name because a method has it. */
+/** `mcp.SERVER.METHOD`. */
 export function methodCall(server: string, method: string): string {
   return `mcp.${server}.${method.replaceAll("/", ".")}`;
 }
 
+/** A tool may not have the name that a method's call has. */
 export function isMethodName(tool: string): boolean {
   return methods.some(({ method }) => method.replaceAll("/", ".") === tool);
 }

@@ -89,7 +89,6 @@ export async function door(provider: Provider, options: DoorOptions, work: (door
   const upstream = httpUpstream({
     name: "provider",
     baseUrl: new URL(`${origin}/v1`),
-    formats: ["messages", "chat", "responses", "gemini"],
     headers: ["x-api-key", "sk-real"],
     pool,
   });

@@ -2,7 +2,9 @@ import { expect, test } from "vitest";
 import { connect } from "node:net";
 import { noLimits } from "../../../src/abi/budget.ts";
 import { limits } from "../../../src/abi/limits.ts";
+import { fail, type SysError } from "../../../src/abi/errno.ts";
 import type { Json, JsonObject } from "../../../src/lib/json.ts";
+import { ok, type Result } from "../../../src/lib/result.ts";
 import { answer } from "../../kernel/answer.ts";
 import { settled } from "../../kernel/settled.ts";
 import { guestFormats } from "../../../src/wire/guest-formats.ts";
@@ -83,8 +85,8 @@ test("DOR-4.1 a stream is passed on while it comes, and not at its end", async (
 });
 
 test("DOR-4.2 nothing is asked before the budget has room for it", async () => {
-  const limits = { ...noLimits, tokens: 50 };
-  await door(json(message([text("hi")], "end_turn")), { limits }, async ({ post, machine, guest, asked, proc }) => {
+  const few = { ...noLimits, tokens: 50 };
+  await door(json(message([text("hi")], "end_turn")), { limits: few }, async ({ post, machine, guest, asked, proc }) => {
     const waiting = post("/v1/messages", asking());
     await settled(machine, guest.pid, "parked");
     expect(asked).toEqual([]);
@@ -92,6 +94,36 @@ test("DOR-4.2 nothing is asked before the budget has room for it", async () => {
     answer(machine.kernel, guest.pid, { raise: { tokens: 10_000 } });
     expect((await waiting).status).toBe(200);
     expect(asked).toHaveLength(1);
+  });
+});
+
+for (const fails of [false, true]) {
+  test(`DOR-4.2 nothing of an answer is told before the disk says that it was asked for (the disk fails: ${fails})`, async () => {
+    const reply = streamOf([text("hi")], "end_turn");
+    await door(stream(reply), {}, async ({ post, machine, asked }) => {
+      const { promise: disk, resolve: flushed } = Promise.withResolvers<Result<void, SysError>>();
+      Object.defineProperty(machine.kernel.recorder, "barrier", { value: () => disk });
+      let heard = false;
+      const waiting = post("/v1/messages", asking({ stream: true })).then((told) => {
+        heard = true;
+        return told;
+      });
+      for (let n = 0; n < 200 || asked.length === 0; n += 1) await new Promise((resolve) => setImmediate(resolve));
+      expect(heard).toBe(false);
+      flushed(fails ? fail("EIO", "the disk is full") : ok(undefined));
+      const told = await waiting;
+      expect(told.status === 200).toBe(!fails);
+      expect(told.text.includes('"text":"hi"')).toBe(!fails);
+    });
+  });
+}
+
+test("DOR-4.2 a log that takes no more is an error to the guest, and nothing is asked", async () => {
+  await door(stream(streamOf([text("hi")], "end_turn")), {}, async ({ post, machine, asked }) => {
+    Object.defineProperty(machine.kernel.recorder, "barrier", { value: () => fail("EIO", "the disk is full") });
+    const told = await post("/v1/messages", asking({ stream: true }));
+    expect(told.status).toBeGreaterThanOrEqual(400);
+    expect(asked).toEqual([]);
   });
 });
 
@@ -374,8 +406,8 @@ test("DOR-6.3 a credential ends with its guest's place at the door", async () =>
 });
 
 test("DOR-6.4 a guest that waits when the kernel leaves reads that it may try again", async () => {
-  const limits = { ...noLimits, tokens: 50 };
-  await door(json(message([text("hi")], "end_turn")), { limits }, async ({ post, machine, guest }) => {
+  const few = { ...noLimits, tokens: 50 };
+  await door(json(message([text("hi")], "end_turn")), { limits: few }, async ({ post, machine, guest }) => {
     const waiting = post("/v1/messages", asking());
     await settled(machine, guest.pid, "parked");
     await machine.kernel.close();
@@ -398,25 +430,39 @@ test("DOR-7.2 where no provider of the format is, the guest reads that in its ow
   });
 });
 
+test("DOR-7.3 an answer beyond the bound is an error that says so", async () => {
+  const long = json({ data: "x".repeat(limits.guestAsideBytesMax) });
+  await door(long, {}, async ({ post }) => {
+    const told = await post("/v1/messages/count_tokens", asking());
+    expect(told.status).toBe(400);
+    expect(told.headers["x-should-retry"]).toBe("false");
+    expect(told.text).toContain(`more than ${limits.guestAsideBytesMax} bytes`);
+  });
+});
+
 test("DOR-5.1 a client reads what daimon says as part of the one answer that it was reading", async () => {
   const first = stream(streamOf([text("I clean up."), toolUse("toolu_1", "rm -rf /")], "tool_use"));
   const second = stream(streamOf([text("Then not.")], "end_turn", "msg_2"));
   const deny = { decide: () => ({ verb: "deny", rules: ["no#1"] }) as const };
-  await door((asked, response, n) => (n === 0 ? first : second)(asked, response, n), deny, async ({ post }) => {
-    const told = await post("/v1/messages", asking({ stream: true }));
-    const hearing = guestFormats.messages.hear({ model: "claude-x", stream: true, windowTokens: 1 });
-    hearing.push(Buffer.from(told.text));
-    const heard = hearing.end();
-    if (!heard.ok) throw new Error(heard.error.trouble.message);
-    const { parts, stop, usage } = heard.value.reply;
-    expect(parts.map((part) => (part.type === "text" ? part.text.trim() : part.type))).toEqual([
-      "I clean up.",
-      expect.stringMatching(/^\[daimon refused: .*no#1.*\]$/) as string,
-      "Then not.",
-    ]);
-    expect(stop).toBe("end");
-    expect(usage).toMatchObject({ inputTokens: 40, outputTokens: 10 });
-  });
+  await door(
+    (asked, response, n) => (n === 0 ? first : second)(asked, response, n),
+    deny,
+    async ({ post }) => {
+      const told = await post("/v1/messages", asking({ stream: true }));
+      const hearing = guestFormats.messages.hear({ model: "claude-x", stream: true, windowTokens: 1 });
+      hearing.push(Buffer.from(told.text));
+      const heard = hearing.end();
+      if (!heard.ok) throw new Error(heard.error.trouble.message);
+      const { parts, stop, usage } = heard.value.reply;
+      expect(parts.map((part) => (part.type === "text" ? part.text.trim() : part.type))).toEqual([
+        "I clean up.",
+        expect.stringMatching(/^\[daimon refused: .*no#1.*\]$/) as string,
+        "Then not.",
+      ]);
+      expect(stop).toBe("end");
+      expect(usage).toMatchObject({ inputTokens: 40, outputTokens: 10 });
+    },
+  );
 });
 
 test.each([300, 302, 304])(

@@ -26,7 +26,6 @@ function upstreamOn(pool: Pool, port: number, timeoutMs?: number): Upstream {
   return httpUpstream({
     name: "anthropic",
     baseUrl: new URL(`http://127.0.0.1:${port}/base/v1`),
-    formats: ["messages"],
     headers: ["x-api-key", "sk-real"],
     pool,
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
