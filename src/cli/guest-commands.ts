@@ -6,13 +6,12 @@ export const execOptions = {
   cpu: {
     type: "text",
     value: "NAME",
-    summary: "the model that answers it, whatever model it asks for; see `daimon doctor`",
+    summary: "who answers it; a provider of its own format keeps the model that it asks for",
   },
   budget: { type: "usd", summary: "spend at most this much on models" },
   tokens: { type: "count", summary: "use at most this many tokens" },
   calls: { type: "count", summary: "make at most this many calls" },
   time: { type: "duration", summary: "run at most this long, then end it" },
-  net: { type: "choice", choices: ["none"], summary: "which network it has: none, as always today" },
 } as const satisfies OptionTable;
 
 export const exec = defineCommand({

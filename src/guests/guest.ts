@@ -70,8 +70,6 @@ export interface Guest {
 /** What a tool of the guest stands for. Empty: nothing that anyone else would notice. */
 export function standsFor(guest: Pick<Guest, "tools">, place: Place, name: string, args: Json): readonly StandsFor[] {
   const unknown: readonly StandsFor[] = [{ name: "guest.tool", args: { tool: name } }];
-  /** Those of the tool door are decided on there. */
-  if (/^mcp__daimon__|^daimon__/.test(name)) return [];
   const meaning = Object.hasOwn(guest.tools, name) ? guest.tools[name] : undefined;
   if (meaning === undefined) return unknown;
   if (typeof meaning === "function") return meaning(isObject(args) ? args : {}, place);

@@ -8,7 +8,8 @@
  *   GST-1.3  Of the calls of a reply those that policy asks about wait for a person one after the other; the rest are decided at once.
  *   GST-1.4  What a call gave is believed once, and only of a call that was allowed; it is untrusted text and taints the guest.
  *   GST-1.5  A guest that was ended, and one whose kernel leaves, asks and acts no more.
- *   GST-1.6  A request that the model fails gives back its reservation, and what was generated until then is paid for by our own count.
+ *   GST-1.6  A request that the model fails gives back its reservation, and what was generated until then is paid for by our own count; a reply that
+ *            comes when the guest has ended is paid for, too.
  *   GST-1.7  What a guest calls through the tool door goes through the trap, the budget and the journal like any call; reads run side by side,
  *            and what changes something runs alone.
  *   GST-1.8  A guest that gets nowhere waits for a person before it asks the model again.
@@ -115,7 +116,12 @@ export class GuestProcess {
 
   /** The model answered: what of its calls may be made. */
   async settle(ticket: Ticket, reply: ModelReply): Promise<Result<readonly Verdict[], SysError>> {
-    if (this.#proc.state === "zombie" || this.#core.stopping) return this.#gone();
+    if (this.#core.stopping) return this.#gone();
+    if (this.#proc.state === "zombie") {
+      const gone = this.#gone();
+      if (!gone.ok) this.#pay(ticket, reply.usage, reply.model, gone.error);
+      return gone;
+    }
     const calls = callsOf(reply.parts);
     this.#rounds = wentOn(this.#rounds, this.#saw, saidIn(reply));
     this.#saw = "";
@@ -152,8 +158,11 @@ export class GuestProcess {
 
   /** The model failed the request, or broke off after it had generated so much. `asked`: it had begun to answer, so its input is paid for, too. */
   lost(ticket: Ticket, error: SysError, asked: boolean, outputTokens: number): void {
-    if (this.#proc.state === "zombie" || this.#core.stopping) return;
-    const usage = counted(asked ? ticket.windowTokens : 0, outputTokens);
+    if (this.#core.stopping) return;
+    this.#pay(ticket, counted(asked ? ticket.windowTokens : 0, outputTokens), ticket.model.model, error);
+  }
+
+  #pay(ticket: Ticket, usage: Usage, model: string, error: SysError): void {
     this.#core.recorder.record({
       kind: "turn",
       at: this.#core.clock.now(),
@@ -162,9 +171,9 @@ export class GuestProcess {
       parts: [],
       stop: "end",
       usage,
-      tokens: outputTokens,
+      tokens: usage.outputTokens,
       costUsd: ticket.model.cost(usage),
-      model: ticket.model.model,
+      model,
       intents: [],
       error: sysError(error.errno, error.message.slice(0, limits.errorCharsMax)),
     });

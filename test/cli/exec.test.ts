@@ -91,7 +91,7 @@ describe("daimon exec", () => {
 
   rule("CLI-40.5  with --json the report is a document on standard error, and the output is the program's", () => {
     const where = place();
-    const ran = where.run("exec", "--json", "--net", "none", "--", "sh", "-c", "echo mine; exit 3");
+    const ran = where.run("exec", "--json", "--", "sh", "-c", "echo mine; exit 3");
     expect(ran.out).toBe("mine\n");
     const report = {
       pid: 1,

@@ -140,6 +140,20 @@ test("GST-1.6 a request that failed gives its reservation back and costs what wa
   expect(told()).toBe(null);
 });
 
+test("GST-1.6 a reply that comes when the guest has ended is paid for by it and by the groups above, and the log replays", async () => {
+  const { machine, guest, proc } = guestOn();
+  const [late, cut] = [await admitted(guest), await admitted(guest)];
+  guest.ended({ ok: true, value: 0 });
+  expect(await guest.settle(late, billed(calls(["Bash", { command: "ls" }])))).toMatchObject({ ok: false });
+  guest.lost(cut, sysError("ECANCELED", "gone"), true, 5);
+  expect(proc.spend.tokens).toBe(100 + 105);
+  expect([proc.reserved.tokens, proc.pending]).toEqual([0, []]);
+  expect(replay({ log: machine.log, blobs: machine.blobs, until: null, pid: null })).toMatchObject({
+    ok: true,
+    value: { findings: [] },
+  });
+});
+
 test("GST-1.7 a call of the tool door is decided, performed and recorded, and a person's no is its answer", async () => {
   const { machine, guest, proc } = guestOn({
     decide: ({ action }) => ({
