@@ -2,7 +2,7 @@
  * The agents that people use, unmodified, as guest processes: a turn with a real call through the model door and the sandbox, a refusal they go on
  * from, a budget that ends them. The model is a real server on the loopback interface that speaks their formats.
  */
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -42,6 +42,12 @@ const commands: Readonly<Record<RealGuest, readonly string[]>> = {
 const base = agents.folder === "" ? "" : mkdtempSync(join(agents.folder, "../work-"));
 afterAll(() => {
   if (base !== "") rmSync(base, { recursive: true, force: true });
+});
+
+/** A test that ran out of time leaves nothing behind. */
+const running = new Set<ChildProcess>();
+afterAll(() => {
+  for (const child of running) child.kill("SIGKILL");
 });
 
 const command = "echo made by a guest > made.txt && cat made.txt";
@@ -98,6 +104,8 @@ function exec(where: Place, guest: RealGuest, ...options: readonly string[]): Pr
     env,
     stdio: ["ignore", "pipe", "pipe"],
   });
+  running.add(child);
+  child.once("close", () => running.delete(child));
   let [out, err] = ["", ""];
   child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
   child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
