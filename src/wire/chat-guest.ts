@@ -15,7 +15,7 @@ import { chatRequest } from "./chat-request.ts";
 import type { CallAnswer, GuestFormat, Hearing, Question, ReplyWriter } from "./guest-format.ts";
 import { askedOf, hearing, withError, type Meaning, verbatim } from "./hearing.ts";
 import { isNoList, jsonBytes, listOf, objectArgs, str } from "./parts.ts";
-import { chatRefusal, chatRefusalEvent } from "./refusals.ts";
+import { chatRefusals } from "./refusals.ts";
 
 export const chatGuest: GuestFormat = {
   name: "chat",
@@ -24,8 +24,7 @@ export const chatGuest: GuestFormat = {
   whole: (question, parts, stop, usage, id) => jsonBytes(wholeChat(question, parts, stop, usage, id)),
   again: againChat,
   request: chatRequest,
-  refuse: chatRefusal,
-  refuseEvent: chatRefusalEvent,
+  ...chatRefusals,
 };
 
 /** How far the guest has heard a reply. */

@@ -16,7 +16,7 @@ import { geminiRequest } from "./gemini-request.ts";
 import type { CallAnswer, GuestFormat, Hearing, Question, ReplyWriter } from "./guest-format.ts";
 import { askedOf, hearing, withError, type Listener, type Meaning } from "./hearing.ts";
 import { isNoList, jsonBytes, listOf, objectOf, str } from "./parts.ts";
-import { geminiRefusal, geminiRefusalEvent } from "./refusals.ts";
+import { geminiRefusals } from "./refusals.ts";
 
 export const geminiGuest: GuestFormat = {
   name: "gemini",
@@ -25,8 +25,7 @@ export const geminiGuest: GuestFormat = {
   whole: (question, parts, stop, usage, id) => jsonBytes(wholeResponse(question, parts, stop, usage, id)),
   again: againGemini,
   request: geminiRequest,
-  refuse: geminiRefusal,
-  refuseEvent: geminiRefusalEvent,
+  ...geminiRefusals,
 };
 
 /** How far the guest has heard a reply. */

@@ -15,7 +15,7 @@ import { askedOf, hearing, misnamed, namedAs, withError, type Meaning, verbatim 
 import { isToolUse, messageReader, messagesDialectName, readMessage, saidBlocks } from "./messages-reply.ts";
 import { messagesRequest } from "./messages-request.ts";
 import { hasText, jsonBytes, listOf, objectOf, str } from "./parts.ts";
-import { messagesRefusal, messagesRefusalEvent } from "./refusals.ts";
+import { messagesRefusals } from "./refusals.ts";
 
 export const messagesGuest: GuestFormat = {
   name: "messages",
@@ -24,8 +24,7 @@ export const messagesGuest: GuestFormat = {
   whole: (question, parts, stop, usage, id) => jsonBytes(wholeMessage(question, parts, stop, usage, id)),
   again: againMessages,
   request: messagesRequest,
-  refuse: messagesRefusal,
-  refuseEvent: messagesRefusalEvent,
+  ...messagesRefusals,
 };
 
 /** How far the guest has heard a reply. */

@@ -6,7 +6,7 @@
  */
 import { errnos, type Errno } from "../abi/errno.ts";
 import type { JsonObject } from "../lib/json.ts";
-import type { Refusal } from "./guest-format.ts";
+import type { GuestFormat } from "./guest-format.ts";
 import { jsonBytes } from "./parts.ts";
 
 type Kind = "denied" | "spent" | "wrong" | "busy" | "failed";
@@ -31,17 +31,13 @@ const messagesRows: Readonly<Record<Kind, Row>> = {
   failed: { status: 529, type: "overloaded_error" },
 };
 
-export function messagesRefusal(errno: Errno, message: string, retry: boolean): Refusal {
-  const { status, type } = messagesRows[kindOf(errno, retry)];
-  return refusal(status, retry, messagesError(type, message));
-}
+export const messagesRefusals = refusals(
+  messagesRows,
+  (row, _errno, message) => messagesError(row, message),
+  (row, _errno, message) => `event: error\ndata: ${JSON.stringify(messagesError(row, message))}\n\n`,
+);
 
-export function messagesRefusalEvent(errno: Errno, message: string): Uint8Array {
-  const { type } = messagesRows[kindOf(errno, mayRetry(errno))];
-  return Buffer.from(`event: error\ndata: ${JSON.stringify(messagesError(type, message))}\n\n`);
-}
-
-function messagesError(type: string, message: string): JsonObject {
+function messagesError({ type }: Row, message: string): JsonObject {
   return { type: "error", error: { type, message } };
 }
 
@@ -54,15 +50,11 @@ const chatRows: Readonly<Record<Kind, Row>> = {
   failed: { status: 502, type: "server_error" },
 };
 
-export function chatRefusal(errno: Errno, message: string, retry: boolean): Refusal {
-  const { status, type } = chatRows[kindOf(errno, retry)];
-  return refusal(status, retry, openaiError(type, errno, message));
-}
-
-export function chatRefusalEvent(errno: Errno, message: string): Uint8Array {
-  const { type } = chatRows[kindOf(errno, mayRetry(errno))];
-  return Buffer.from(`data: ${JSON.stringify(openaiError(type, errno, message))}\n\n`);
-}
+export const chatRefusals = refusals(
+  chatRows,
+  openaiError,
+  (row, errno, message) => `data: ${JSON.stringify(openaiError(row, errno, message))}\n\n`,
+);
 
 /** Codex gives up at once on 400 and on 429, and tries everything else again. */
 const responsesRows: Readonly<Record<Kind, Row & { readonly code: string }>> = {
@@ -73,21 +65,13 @@ const responsesRows: Readonly<Record<Kind, Row & { readonly code: string }>> = {
   failed: { status: 502, type: "server_error", code: "server_error" },
 };
 
-export function responsesRefusal(errno: Errno, message: string, retry: boolean): Refusal {
-  const { status, type } = responsesRows[kindOf(errno, retry)];
-  return refusal(status, retry, openaiError(type, errno, message));
-}
-
 /** Codex reads only that the response failed, and the client libraries only the error. */
-export function responsesRefusalEvent(errno: Errno, message: string): Uint8Array {
-  const { type, code } = responsesRows[kindOf(errno, mayRetry(errno))];
+export const responsesRefusals = refusals(responsesRows, openaiError, ({ type, code }, _errno, message) => {
   const response = { id: "", object: "response", status: "failed", error: { code, message }, output: [] };
   const failed = { type: "response.failed", response };
   const error = { type: "error", code, message, param: null, error: { type, code, message, param: null } };
-  return Buffer.from(
-    `event: response.failed\ndata: ${JSON.stringify(failed)}\n\nevent: error\ndata: ${JSON.stringify(error)}\n\n`,
-  );
-}
+  return `event: response.failed\ndata: ${JSON.stringify(failed)}\n\nevent: error\ndata: ${JSON.stringify(error)}\n\n`;
+});
 
 /** Gemini CLI gives up at once on 400, 402 and 403, and tries a 429 for minutes. */
 const geminiRows: Readonly<Record<Kind, Row>> = {
@@ -98,29 +82,33 @@ const geminiRows: Readonly<Record<Kind, Row>> = {
   failed: { status: 500, type: "INTERNAL" },
 };
 
-export function geminiRefusal(errno: Errno, message: string, retry: boolean): Refusal {
-  const row = geminiRows[kindOf(errno, retry)];
-  return refusal(row.status, retry, googleError(row, message));
-}
-
-export function geminiRefusalEvent(errno: Errno, message: string): Uint8Array {
-  const row = geminiRows[kindOf(errno, mayRetry(errno))];
-  return Buffer.from(`data: ${JSON.stringify(googleError(row, message))}\r\n\r\n`);
-}
+export const geminiRefusals = refusals(
+  geminiRows,
+  (row, _errno, message) => googleError(row, message),
+  (row, _errno, message) => `data: ${JSON.stringify(googleError(row, message))}\r\n\r\n`,
+);
 
 function googleError({ status, type }: Row, message: string): JsonObject {
   return { error: { code: status, message, status: type } };
 }
 
 /** The errno is the code, for programs that want to know. */
-function openaiError(type: string, errno: Errno, message: string): JsonObject {
+function openaiError({ type }: Row, errno: Errno, message: string): JsonObject {
   return { error: { message, type, param: null, code: errno } };
 }
 
-function mayRetry(errno: Errno): boolean {
-  return errnos[errno].retry === "later";
-}
-
-function refusal(status: number, retry: boolean, body: JsonObject): Refusal {
-  return { status, headers: { "content-type": "application/json", "x-should-retry": String(retry) }, body: jsonBytes(body) };
+/** What the formats have in common: `body` is the answer to a request that failed, `event` what ends a stream that was begun. */
+function refusals<R extends Row>(
+  rows: Readonly<Record<Kind, R>>,
+  body: (row: R, errno: Errno, message: string) => JsonObject,
+  event: (row: R, errno: Errno, message: string) => string,
+): Pick<GuestFormat, "refuse" | "refuseEvent"> {
+  return {
+    refuse: (errno, message, retry) => {
+      const row = rows[kindOf(errno, retry)];
+      const headers = { "content-type": "application/json", "x-should-retry": String(retry) };
+      return { status: row.status, headers, body: jsonBytes(body(row, errno, message)) };
+    },
+    refuseEvent: (errno, message) => Buffer.from(event(rows[kindOf(errno, errnos[errno].retry === "later")], errno, message)),
+  };
 }

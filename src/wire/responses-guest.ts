@@ -13,7 +13,7 @@ import { err, ok, type Result } from "../lib/result.ts";
 import type { CallAnswer, GuestFormat, Hearing, Question } from "./guest-format.ts";
 import { askedOf, hearing, misnamed, namedAs, withError, type Listener, type Meaning, type Reply, verbatim } from "./hearing.ts";
 import { isNoList, jsonBytes, listOf, readArgs, str } from "./parts.ts";
-import { responsesRefusal, responsesRefusalEvent } from "./refusals.ts";
+import { responsesRefusals } from "./refusals.ts";
 import { isCallItem, isCallType, itemCall, readResponse, responseReader, saidItem } from "./responses-reply.ts";
 import { responsesRequest } from "./responses-request.ts";
 import { newPlace, placeReader, responsesWriter, wholeResponse } from "./responses-writer.ts";
@@ -25,8 +25,7 @@ export const responsesGuest: GuestFormat = {
   whole: (question, parts, stop, usage, id) => jsonBytes(wholeResponse(question, parts, stop, usage, id)),
   again: againResponses,
   request: responsesRequest,
-  refuse: responsesRefusal,
-  refuseEvent: responsesRefusalEvent,
+  ...responsesRefusals,
 };
 
 function hearResponses(question: Question): Hearing {
