@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { ModelRequest } from "../../src/abi/model.ts";
 import { callNames, contractOf, isStrict, objectArgs, readArgs, unwrap, usageOf, wireName } from "../../src/wire/parts.ts";
-import type { Json } from "../../src/lib/json.ts";
+import { parseJson, type Json } from "../../src/lib/json.ts";
 
 const tool = (name: string) => ({ name, description: "", input: { type: "object" } });
 const request: ModelRequest = {
@@ -72,7 +72,8 @@ test("MOD-4.4 only a contract whose root is no object is wrapped", () => {
   expect(schema).toMatchObject({ type: "object", properties: { value: { type: "array" } }, $defs: { x: { type: "string" } } });
   fc.assert(
     fc.property(fc.jsonValue(), (value) => {
-      expect(JSON.parse(unwrap(JSON.stringify({ value })))).toEqual(JSON.parse(JSON.stringify(value)));
+      const text = JSON.stringify(value);
+      expect(JSON.parse(unwrap(`{"value":${text}}`))).toEqual(parseJson(text));
     }),
   );
   expect(unwrap("not JSON")).toBe("not JSON");
