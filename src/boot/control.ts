@@ -7,11 +7,12 @@
  *   BOO-11.5  What is answered with ok is durable: a power cut right after it loses no order and no person's word.
  *   BOO-11.4  A request is carried out once, whatever follows it on its connection.
  */
-import { chmodSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { createConnection, createServer, type Socket } from "node:net";
 import type { Answer } from "../abi/entry.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { Signal } from "../abi/process.ts";
+import { listenPrivately } from "../doors/private-socket.ts";
 import { isObject, parseJson, type Json } from "../lib/json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { Kernel } from "../kernel/kernel.ts";
@@ -47,16 +48,9 @@ export async function serveControl(path: string, kernel: Kernel, guests: Guests)
     socket.once("close", () => open.delete(socket));
     serve(socket, kernel, guests);
   });
-  /** Created without rights for others from the first moment: the folder is 0700, the mask covers the socket itself. */
-  const before = process.umask(0o177);
-  const listening = await new Promise<Error | null>((resolve) => {
-    server.once("error", resolve);
-    server.listen(path, () => resolve(null));
-  });
-  process.umask(before);
-  if (listening !== null)
-    return fail("EIO", "the control socket cannot be made; other terminals cannot reach this kernel", listening.message);
-  chmodSync(path, 0o600);
+  const failed = await listenPrivately(server, path);
+  if (failed !== null)
+    return fail("EIO", "the control socket cannot be made; other terminals cannot reach this kernel", failed.message);
   server.unref();
   return ok({
     close: () =>

@@ -5,13 +5,14 @@
  *   BOO-31.2  Each guest gets a credential of its own, which nothing but its own memory and environment holds, and which ends with it.
  */
 import { randomBytes } from "node:crypto";
-import { chmodSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import type { Clock } from "../abi/clock.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import { ok, type Result } from "../lib/result.ts";
 import type { GuestProcess } from "../kernel/guest.ts";
 import { decoderFor } from "../drivers/net/decoder.ts";
 import { modelGateway, type ModelGateway } from "../doors/model/gateway.ts";
+import { listenPrivately } from "../doors/private-socket.ts";
 import { guestFormats } from "../wire/guest-formats.ts";
 import { openUpstreams, type UpstreamOptions } from "./upstreams.ts";
 
@@ -49,8 +50,11 @@ export async function openModelDoor(options: ModelDoorOptions): Promise<Result<O
     upstream: (format) => upstreams.value.of(format),
     broke: (error) => options.broke(error),
   });
-  const listening = await listen(gateway, options.socket);
-  if (!listening.ok) return listening;
+  rmSync(options.socket, { force: true });
+  const failed = await listenPrivately(gateway.server, options.socket);
+  if (failed !== null)
+    return fail("EIO", "the model door cannot be opened, so no guest can reach a model; look at .daimon/run", failed.message);
+  gateway.server.unref();
   return ok({
     socket: options.socket,
     gateway,
@@ -64,20 +68,4 @@ export async function openModelDoor(options: ModelDoorOptions): Promise<Result<O
       await upstreams.value.close();
     },
   });
-}
-
-/** The mask covers the socket from its first moment. */
-async function listen({ server }: ModelGateway, socket: string): Promise<Result<void, SysError>> {
-  rmSync(socket, { force: true });
-  const before = process.umask(0o177);
-  const failed = await new Promise<Error | null>((resolve) => {
-    server.once("error", resolve);
-    server.listen(socket, () => resolve(null));
-  });
-  process.umask(before);
-  if (failed !== null)
-    return fail("EIO", "the model door cannot be opened, so no guest can reach a model; look at .daimon/run", failed.message);
-  chmodSync(socket, 0o600);
-  server.unref();
-  return ok(undefined);
 }

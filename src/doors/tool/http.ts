@@ -6,7 +6,6 @@
  *   DRT-5.3  A client that goes away while it is answered cancels its request.
  */
 import { randomUUID } from "node:crypto";
-import { chmodSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import {
@@ -22,6 +21,7 @@ import type { ChangeKind } from "../../abi/gate.ts";
 import { limits } from "../../abi/limits.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import { ok, type Result } from "../../lib/result.ts";
+import { listenPrivately } from "../private-socket.ts";
 import { tellChange, type ToolDoor } from "./door.ts";
 import { checkHead, readBody, doorPath, type Refusal } from "./guards.ts";
 
@@ -47,10 +47,9 @@ export async function serveHttp(door: ToolDoor, { listen, credential }: HttpOpti
     (request, response) => void serve(counter, guarded, request, response),
   );
   http.maxConnections = limits.doorConnectionsMax;
-  const listening = await opened(http, listen);
-  if (!listening.ok) return listening;
-  if ("socket" in listen) chmodSync(listen.socket, 0o600);
-  else guarded.port = (http.address() as AddressInfo).port;
+  const failed = await opened(http, listen);
+  if (failed !== null) return fail("EIO", "the tool door cannot listen; choose another port or folder", failed.message);
+  if ("port" in listen) guarded.port = (http.address() as AddressInfo).port;
   const close = async (): Promise<void> => {
     await counter.close();
     const ended = new Promise<void>((resolve) => http.close(() => resolve()));
@@ -60,20 +59,15 @@ export async function serveHttp(door: ToolDoor, { listen, credential }: HttpOpti
   return ok({ url: guarded.port === null ? null : `http://127.0.0.1:${guarded.port}${doorPath}`, close });
 }
 
-function opened(http: HttpServer, listen: HttpOptions["listen"]): Promise<Result<void, SysError>> {
+/** null: it listens. */
+function opened(http: HttpServer, listen: HttpOptions["listen"]): Promise<Error | null> {
+  if ("socket" in listen) return listenPrivately(http, listen.socket);
   return new Promise((resolve) => {
-    const failed = (error: NodeJS.ErrnoException): void =>
-      resolve(fail("EIO", `the tool door cannot listen (${error.code ?? "unknown"}); choose another port or folder`));
-    http.once("error", failed);
-    const ready = (): void => {
-      http.off("error", failed);
-      resolve(ok(undefined));
-    };
-    if ("port" in listen) return void http.listen(listen.port, "127.0.0.1", ready);
-    // The mask covers the socket from its first moment.
-    const before = process.umask(0o177);
-    http.listen(listen.socket, ready);
-    process.umask(before);
+    http.once("error", resolve);
+    http.listen(listen.port, "127.0.0.1", () => {
+      http.off("error", resolve);
+      resolve(null);
+    });
   });
 }
 
