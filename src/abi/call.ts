@@ -93,3 +93,9 @@ export interface CallHandler {
   /** Look at the world: did the effect of this intent happen? Required where recovery is `verify`. */
   verify?(args: never, context: CallContext): Awaitable<Verdict>;
 }
+
+/** A call that a guest's own tool stands for, with the arguments that policy looks at. */
+export interface StandsFor {
+  readonly name: string;
+  readonly args: JsonObject;
+}

@@ -3,8 +3,8 @@
  *   ABI-2.1  Every entry is plain JSON; parse(serialise(entry)) equals the entry.
  */
 import type { Digest } from "../lib/hash.ts";
-import type { Json, JsonObject } from "../lib/json.ts";
-import type { CallId, EffectClass } from "./call.ts";
+import type { Json } from "../lib/json.ts";
+import type { CallId, EffectClass, StandsFor } from "./call.ts";
 import type { SysError } from "./errno.ts";
 import type { Label } from "./label.ts";
 import type { Part } from "./message.ts";
@@ -83,7 +83,7 @@ export interface Intent {
   readonly verb: Verb;
   readonly rules: readonly RuleId[];
   /** Of a guest's own tool: the calls it stands for, on which was decided, with the arguments that policy looked at. */
-  readonly as?: readonly { readonly name: string; readonly args: JsonObject }[];
+  readonly as?: readonly StandsFor[];
   /** What it does to the world; absent when it only reads. An effect begins only when its intent is durable. */
   readonly effect?: EffectClass;
   readonly error?: SysError;

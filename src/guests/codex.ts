@@ -1,6 +1,7 @@
 /** Codex. Facts measured with 0.169.0 against a local endpoint in an empty network namespace; documentation: developers.openai.com/codex. */
+import type { StandsFor } from "../abi/call.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
-import { inWorkspace, standsFor, type Guest, type Place, type StandsFor } from "./guest.ts";
+import { inWorkspace, standsFor, type Guest, type Place } from "./guest.ts";
 
 const measured = "measured with 0.169.0";
 

@@ -7,6 +7,7 @@
  *   GUE-1.4  Where an argument has several names every one that is given counts: which of them the guest heeds depends on its version.
  *   GUE-1.3  What lies outside the workspace is private to the sandbox: a path there is no file of the workspace, whatever its name.
  */
+import type { StandsFor } from "../abi/call.ts";
 import type { Format } from "../abi/upstream.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 
@@ -31,12 +32,6 @@ export interface Launch {
   readonly files: readonly { readonly path: string; readonly text: string }[];
   /** Between the program and the person's own arguments. */
   readonly args: readonly string[];
-}
-
-/** A call of the table, with the arguments that policy looks at. */
-export interface StandsFor {
-  readonly name: string;
-  readonly args: JsonObject;
 }
 
 /** The call of the table that a tool stands for, and which of its arguments is that call's path, command or address. */

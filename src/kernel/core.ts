@@ -56,17 +56,22 @@ export class Running {
   /** The loop that runs it now, if one does: the next one starts when it has left. */
   loop: Promise<void> | null = null;
   /** Calls that another kernel may have begun: each is looked at before it is performed. */
-  readonly doubt = new Set<CallId>();
-  /** A guest has several calls and requests under way; a person is asked about one at a time. */
-  readonly question = new Turn();
-  /** Of its calls, those that change something run one after the other. */
-  readonly effect = new Turn();
-  /** The requests of clients that its calls answer. */
-  readonly exchanges = new Map<CallId, Exchange>();
+  doubt: Set<CallId> | null = null;
+  #abreast: Abreast | null = null;
   #abort: AbortController | null = null;
 
   constructor(pid: Pid) {
     this.pid = pid;
+  }
+
+  /** Made for who needs it: a hundred thousand processes do not. */
+  get abreast(): Abreast {
+    this.#abreast ??= new Abreast();
+    return this.#abreast;
+  }
+
+  exchangeOf(id: CallId): Exchange | undefined {
+    return this.#abreast?.exchanges.get(id);
   }
 
   get signal(): AbortSignal {
@@ -78,6 +83,16 @@ export class Running {
     this.#abort ??= new AbortController();
     this.#abort.abort(reason);
   }
+}
+
+/** The live side of a guest, which has several calls and requests under way. */
+export class Abreast {
+  /** A person is asked about one at a time. */
+  readonly question = new Turn();
+  /** Calls that change something run one after the other. */
+  readonly effect = new Turn();
+  /** The requests of clients that its calls answer. */
+  readonly exchanges = new Map<CallId, Exchange>();
 }
 
 /** A call's context; the abort signal is made only for a handler that looks at it. */
@@ -95,7 +110,7 @@ export class Context implements CallContext {
     this.id = id;
     this.now = now;
     this.frozen = frozen ?? null;
-    const exchange = running.exchanges.get(id);
+    const exchange = running.exchangeOf(id);
     if (exchange !== undefined) this.exchange = exchange;
   }
 

@@ -14,14 +14,14 @@
  *            and what changes something runs alone.
  *   GST-1.8  A guest that gets nowhere waits for a person before it asks the model again.
  */
-import type { CallId } from "../abi/call.ts";
+import type { CallId, StandsFor } from "../abi/call.ts";
 import type { Intent, OutcomeEntry } from "../abi/entry.ts";
 import { fail, sysError, type SysError } from "../abi/errno.ts";
 import { limits } from "../abi/limits.ts";
 import type { Exchange } from "../abi/gate.ts";
 import type { ModelReply, Usage } from "../abi/model.ts";
 import type { ExitStatus, ParkReason, Pid } from "../abi/process.ts";
-import type { Json, JsonObject } from "../lib/json.ts";
+import type { Json } from "../lib/json.ts";
 import { done, ok, type Awaitable, type Result } from "../lib/result.ts";
 import { isStalled, wentOn, type Rounds } from "../scheduler/progress.ts";
 import { label } from "../security/labels.ts";
@@ -33,7 +33,7 @@ import { callsOf, type PendingCall, type Proc } from "./table.ts";
 import { excerpt, render } from "./window.ts";
 
 /** What a guest's own tool stands for: calls of the table, with the arguments that policy looks at. None: it touches nothing but the guest. */
-export type Mapping = (name: string, args: Json) => readonly { readonly name: string; readonly args: JsonObject }[];
+export type Mapping = (name: string, args: Json) => readonly StandsFor[];
 
 export interface Asking {
   readonly model: Priced;
@@ -184,7 +184,7 @@ export class GuestProcess {
     const free = await this.#free();
     if (!free.ok) return free;
     const id = `${this.pid}.${this.#proc.step}.0`;
-    const { exchanges } = this.#job.running;
+    const { exchanges } = this.#job.running.abreast;
     if (exchange !== null) exchanges.set(id, exchange);
     return await this.#make(id, name, args).finally(() => exchanges.delete(id));
   }
@@ -201,7 +201,7 @@ export class GuestProcess {
       if (!may.ok) return may;
       if (call.result !== null) return answered(call);
       const beside = onlyReads(this.#core, call);
-      const outcome = beside ? await this.#perform(call) : await this.#job.running.effect.take(() => this.#perform(call));
+      const outcome = beside ? await this.#perform(call) : await this.#job.running.abreast.effect.take(() => this.#perform(call));
       if (outcome !== null) return this.#given(outcome);
       const goesOn = await this.#free();
       if (!goesOn.ok) return goesOn;
@@ -248,7 +248,7 @@ export class GuestProcess {
   /** Asks a person for what the call needs. */
   #permit(call: PendingCall): Promise<Result<void, SysError>> {
     if (parkFor(this.#core, this.#proc, call) === null) return Promise.resolve(done);
-    return this.#job.running.question.take(async () => {
+    return this.#job.running.abreast.question.take(async () => {
       const free = await this.#free();
       const reason = free.ok ? parkFor(this.#core, this.#proc, call) : null;
       if (reason === null) return free;
@@ -277,17 +277,12 @@ export class GuestProcess {
       return { verb: "deny", rules: [], error };
     }
     const as = this.#map(name, args);
-    let worst: Intent = { verb: "allow", rules: [] };
-    for (const call of as) {
-      const intent = this.#core.trap.judge(this.#proc, call.name, call.args);
-      if (worse(intent, worst)) worst = intent;
-    }
-    return { ...worst, as };
+    return { ...this.#core.trap.judge(this.#proc, as), as };
   }
 
   /** null: a person allowed it. */
   #permission(id: CallId, name: string): Promise<Result<SysError | null, SysError>> {
-    return this.#job.running.question.take(async () => {
+    return this.#job.running.abreast.question.take(async () => {
       const call = this.#proc.pending.find((pending) => pending.id === id);
       if (call === undefined) return this.#gone();
       const asked = await this.#park({
@@ -302,7 +297,7 @@ export class GuestProcess {
   }
 
   #ask(reason: ParkReason): Promise<Result<void, SysError>> {
-    return this.#job.running.question.take(() => this.#park(reason));
+    return this.#job.running.abreast.question.take(() => this.#park(reason));
   }
 
   async #park(reason: ParkReason): Promise<Result<void, SysError>> {
@@ -334,13 +329,6 @@ function saidIn({ parts }: ModelReply): string {
   return parts
     .map((part) => (part.type === "text" ? part.text : part.type === "call" ? `${part.name} ${JSON.stringify(part.args)}` : ""))
     .join("\n");
-}
-
-/** The first of equals stays, but an effect counts more than none. */
-function worse(intent: Intent, than: Intent): boolean {
-  const rank = { allow: 0, ask: 1, deny: 2 };
-  const more = rank[intent.verb] - rank[than.verb];
-  return more > 0 || (more === 0 && intent.effect !== undefined && than.effect === undefined);
 }
 
 /** A person said no, or answered what the call asked. */

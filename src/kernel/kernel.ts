@@ -144,7 +144,8 @@ export class Kernel {
       if (proc.state === "zombie") continue;
       resumed.push(proc.pid);
       const running = this.#runningOf(proc);
-      for (const call of begun(this.#core, proc)) running.doubt.add(call.id);
+      const inDoubt = begun(this.#core, proc);
+      if (inDoubt.length > 0) running.doubt = new Set(inDoubt.map((call) => call.id));
       /** A body runs to where it was, also one that is parked: its program may be back, and all that it asked for answered. */
       if (proc.state === "ready" || proc.tape !== null) this.#start(proc);
     }

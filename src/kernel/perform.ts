@@ -57,7 +57,7 @@ export function performPending(job: Job): Awaitable<unknown> {
   const first = proc.pending.find((call) => call.result === null);
   if (first === undefined) return;
   /** What was begun was admitted then; whether it is done is asked first. */
-  const parked = job.running.doubt.has(first.id) ? null : parkFor(core, proc, first);
+  const parked = job.running.doubt?.has(first.id) === true ? null : parkFor(core, proc, first);
   if (parked !== null) return ask(job, first, parked);
   const batch = batchFrom(core, proc, first);
   if (batch.every((call) => isRead(effectOf(core, call)))) return performAll(job, batch);
@@ -163,7 +163,7 @@ function performOne(job: Job, call: PendingCall): Awaitable<OutcomeEntry | null>
     return recordOutcome(job, call, fail("ENOSYS", `${call.name} is not offered any more since the restart; go on without it`));
   }
   const context = new Context(running, call, core.clock.now());
-  if (running.doubt.delete(call.id)) return verify(job, call, registered.handler, context);
+  if (running.doubt?.delete(call.id) === true) return verify(job, call, registered.handler, context);
   return carryOut(job, call, registered.handler, context);
 }
 
@@ -222,7 +222,7 @@ async function verify(job: Job, call: PendingCall, handler: CallHandler, context
   const look = await lookAtTheWorld(handler, call, context);
   /** Still in doubt: whoever performs this call next has to look again. */
   if (!mayAct(job.core, job.proc)) {
-    job.running.doubt.add(call.id);
+    (job.running.doubt ??= new Set()).add(call.id);
     return null;
   }
   if (look.verdict === "happened") return recordOutcome(job, call, ok(look.value));

@@ -3,11 +3,11 @@
  * fit the budget when it is performed.
  *   TRP-2.1  The order is fixed, schema, capability, policy; the first refusal answers, and nothing later is asked.
  *   TRP-2.2  A call without a deciding permit is refused: deny is the default.
- *   TRP-2.3  Of several questions of one call the worst answer counts: deny before ask before allow.
+ *   TRP-2.3  Of several questions of one call, and of several calls that a guest's tool stands for, the worst answer counts: deny before ask before allow.
  *   TRP-2.4  A refusal says which stage refused, why, and what the process may do instead.
  */
 import { sysError, type Errno, type SysError } from "../abi/errno.ts";
-import type { CallSpec } from "../abi/call.ts";
+import type { CallSpec, StandsFor } from "../abi/call.ts";
 import type { Intent } from "../abi/entry.ts";
 import { limits } from "../abi/limits.ts";
 import type { PolicyEngine, PolicyRequest, Decision, PolicyEntity } from "../abi/policy.ts";
@@ -48,10 +48,19 @@ export class Trap {
   }
 
   /**
-   * On a guest's own tool, which stands for this call and is performed by the guest in its sandbox: capability and policy, as for the call itself. The
-   * arguments are only those that are privileged, so there is no schema; one that is missing or cannot be one is refused.
+   * On a guest's own tool, which stands for these calls and is performed by the guest in its sandbox: capability and policy, as for the calls
+   * themselves. Their arguments are only those that are privileged, so there is no schema; one that is missing or cannot be one is refused.
    */
-  judge(proc: Proc, name: string, args: JsonObject): Intent {
+  judge(proc: Proc, calls: readonly StandsFor[]): Intent {
+    let worst: Intent = { verb: "allow", rules: [] };
+    for (const call of calls) {
+      const intent = this.#judge(proc, call);
+      if (isWorse(intent, worst)) worst = intent;
+    }
+    return worst;
+  }
+
+  #judge(proc: Proc, { name, args }: StandsFor): Intent {
     const registered = this.#calls.get(name);
     if (registered === undefined) return no("ENOSYS", `this machine has no call ${name}, so nothing says what the tool may do`);
     for (const role of privileged(registered.spec)) {
@@ -82,7 +91,7 @@ export class Trap {
     let worst: Decision | null = null;
     for (const question of questions) {
       const decision = this.#policy.decide(question);
-      if (worst === null || rank[decision.verb] > rank[worst.verb]) worst = decision;
+      if (worst === null || isWorse(decision, worst)) worst = decision;
     }
     return worst ?? { verb: "deny", rules: [] };
   }
@@ -119,6 +128,12 @@ function privileged({ input, roles }: CallSpec): readonly string[] {
 }
 
 const rank = { allow: 0, ask: 1, deny: 2 } as const;
+
+/** The first of equals stays, but an effect counts more than none. */
+function isWorse(intent: Intent, than: Intent): boolean {
+  const more = rank[intent.verb] - rank[than.verb];
+  return more > 0 || (more === 0 && intent.effect !== undefined && than.effect === undefined);
+}
 
 function no(errno: Errno, message: string): Intent {
   return { verb: "deny", rules: [], error: sysError(errno, message) };
