@@ -15,6 +15,7 @@ import type { Finding } from "../abi/finding.ts";
 import type { CallHandler } from "../abi/call.ts";
 import type { PolicyEngine } from "../abi/policy.ts";
 import type { Pid } from "../abi/process.ts";
+import type { SandboxDriver } from "../abi/sandbox.ts";
 import type { BlobDriver, LogDriver } from "../abi/store.ts";
 import { sha256 } from "../lib/hash.ts";
 import { canonical } from "../lib/json.ts";
@@ -55,6 +56,8 @@ export interface BootOptions {
   readonly policyEngine: "compiled" | "cedar";
   /** `leave` starts no process: for a command that does something beside them. They go on when absent. */
   readonly processes?: "resume" | "leave";
+  /** A guest comes as soon as the machine is up: the sandbox is got ready meanwhile. */
+  readonly guestComes?: boolean;
 }
 
 export interface Machine {
@@ -114,6 +117,10 @@ async function assemble(options: BootOptions, undo: Undo): Promise<Result<Machin
   const locked = await acquireLock(layout.lock, readIdentity(process.pid), clock, () => randomBytes(4).toString("hex"));
   if (!locked.ok) return locked;
   undo.push(() => locked.value.release());
+  const helper = new ZygoteClient();
+  undo.push(() => helper.close());
+  const sandbox = bwrapSandbox({ helper });
+  if (options.guestComes === true) void sandbox.available();
   const stores = openStores(layout, clock);
   if (!stores.ok) return stores;
   undo.push(() => stores.value.log.close());
@@ -122,7 +129,16 @@ async function assemble(options: BootOptions, undo: Undo): Promise<Result<Machin
   const inputs = await loadInputs(layout, recovered.value.table);
   if (!inputs.ok) return inputs;
   const running: { now: Running | null } = { now: null };
-  const parts = await gatherParts({ options, layout, inputs: inputs.value, stores: stores.value, running, undo });
+  const parts = await gatherParts({
+    options,
+    layout,
+    helper,
+    sandbox,
+    inputs: inputs.value,
+    stores: stores.value,
+    running,
+    undo,
+  });
   if (!parts.ok) return parts;
   const { policies, cpus, sessions, guests, servers, steps } = parts.value;
   const ready = await prepareProcesses(recovered.value, cpus, inputs.value.programs);
@@ -196,6 +212,8 @@ export async function loadInputs(
 interface Gathering {
   readonly options: BootOptions;
   readonly layout: Layout;
+  readonly helper: ZygoteClient;
+  readonly sandbox: SandboxDriver;
   readonly inputs: Inputs;
   readonly stores: Stores;
   readonly running: { readonly now: Running | null };
@@ -215,14 +233,11 @@ interface Parts {
 
 /** The drivers, the call table and the policy over it, the CPUs. */
 async function gatherParts(gathering: Gathering): Promise<Result<Parts, SysError>> {
-  const { options, layout, inputs, stores, running, undo } = gathering;
+  const { options, layout, helper, sandbox, inputs, stores, running, undo } = gathering;
   const { clock, world } = options;
   const { config } = inputs;
-  const helper = new ZygoteClient();
-  undo.push(() => helper.close());
   const sessions = openSessions(layout, helper, stores.blobs);
   undo.push(() => sessions.close());
-  const sandbox = bwrapSandbox({ helper });
   const drivers = { layout, config, clock, sessions, sandbox, blobs: stores.blobs, running: () => running.now };
   const native = worldCalls(drivers);
   const own = [...Object.values(kernelSpecs), ...native.map(({ spec }) => spec)].map(({ name }) => name);

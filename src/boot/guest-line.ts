@@ -3,6 +3,7 @@
  * each side writes lines of JSON: the ask and how it ended go in, what was opened, the orders and the report come out.
  *   BOO-41.1  A connection that closes before it told how the guest ended means that the launcher is gone: the guest is ended in the journal.
  *   BOO-41.2  An ask that is no ask is EINVAL, and opens nothing.
+ *   BOO-41.4  A launcher that chooses a CPU is refused before anything is opened: a kernel that runs has chosen its own.
  *   BOO-41.3  When the kernel goes, its launchers see the line close, and end what they run.
  */
 import { createConnection, type Socket } from "node:net";
@@ -40,7 +41,12 @@ export async function serveGuest(socket: Socket, request: JsonObject, rest: stri
 }
 
 function askOf(request: JsonObject): Result<GuestAsk, SysError> {
-  const { name, command, cwd, limits } = request;
+  const { name, command, cwd, limits, cpu } = request;
+  if (cpu != null)
+    return fail(
+      "EBUSY",
+      "a kernel runs in this workspace already, and --cpu is chosen when it starts; leave it out, or wait until it has ended",
+    );
   const bounds = limitsOf(limits);
   if (
     typeof name !== "string" ||
@@ -78,12 +84,12 @@ function endOf(line: string): Result<GuestEnd, SysError> | null {
 
 const messageCharsMax = 500;
 
-/** Asks the kernel that runs. ENOENT when there is none. */
-export function askForGuest(path: string, ask: GuestAsk): Promise<Result<HeldGuest, SysError>> {
+/** Asks the kernel that runs. ENOENT when there is none. `cpu`: the one the person chose, or null. */
+export function askForGuest(path: string, ask: GuestAsk, cpu: string | null): Promise<Result<HeldGuest, SysError>> {
   return new Promise((resolve) => {
     const socket = createConnection(path);
     const line: Line = { socket, last: "go", closed: false, listen: null, report: null };
-    socket.on("connect", () => socket.write(`${JSON.stringify({ op: "guest", ...ask })}\n`));
+    socket.on("connect", () => socket.write(`${JSON.stringify({ op: "guest", ...ask, cpu })}\n`));
     const none = fail("ENOENT", "no kernel runs in this workspace");
     socket.on("error", () => resolve(none));
     socket.on("close", () => {

@@ -155,9 +155,8 @@ function journal(kernel: Kernel, pid: Pid, status: ExitStatus): void {
 }
 
 async function open(ask: GuestAsk, kernel: Kernel, deps: GuestDeps, seats: Map<Pid, Seat>): Promise<Result<OpenGuest, SysError>> {
-  const usable = await deps.sandbox.available();
+  const [usable, door] = await Promise.all([deps.sandbox.available(), deps.modelDoor()]);
   if (!usable.ok) return usable;
-  const door = await deps.modelDoor();
   if (!door.ok) return door;
   const helper = await deps.helper.start();
   if (!helper.ok) return helper;

@@ -11,7 +11,7 @@
  */
 import { realpathSync, writeSync } from "node:fs";
 import { basename } from "node:path";
-import { errnos, sysError, type SysError } from "../abi/errno.ts";
+import { errnos, type SysError } from "../abi/errno.ts";
 import { limits } from "../abi/limits.ts";
 import type { GuestPlan } from "../abi/sandbox.ts";
 import { askForGuest } from "../boot/guest-line.ts";
@@ -43,10 +43,10 @@ export async function run(input: Input<typeof execOptions>, given: Io): Promise<
   const performed = (held: Result<HeldGuest, SysError>): Promise<Result<number, SysError>> =>
     held.ok ? perform(held.value, plan.value, typed, io) : Promise.resolve(held);
   for (let left = comingTries; ; left -= 1) {
-    const opened = await askForGuest(layout.socket, ask);
-    if (opened.ok || opened.error.errno !== "ENOENT") return await performed(await chosenFor(opened, input.options.cpu));
+    const opened = await askForGuest(layout.socket, ask, input.options.cpu ?? null);
+    if (opened.ok || opened.error.errno !== "ENOENT") return await performed(opened);
     const machine = { up: false };
-    const ran = await withMachine(io, { cpu: input.options.cpu, processes: "leave" }, async ({ guests }) => {
+    const ran = await withMachine(io, { cpu: input.options.cpu, processes: "leave", guestComes: true }, async ({ guests }) => {
       machine.up = true;
       return await performed(await guests.open(ask));
     });
@@ -122,17 +122,6 @@ function askOf({ rest, options }: Input<typeof execOptions>, io: Io): GuestAsk {
       timeMs: options.time ?? null,
     },
   };
-}
-
-/** The kernel that runs already has its own. */
-async function chosenFor(opened: Result<HeldGuest, SysError>, cpu: string | undefined): Promise<Result<HeldGuest, SysError>> {
-  if (!opened.ok || cpu === undefined) return opened;
-  const error = sysError(
-    "EBUSY",
-    "a kernel runs in this workspace already, and --cpu is chosen when it starts; leave it out, or wait until it has ended",
-  );
-  await opened.value.ended({ ok: false, error });
-  return { ok: false, error };
 }
 
 /** What the guest needs to find the doors, as its own file tells. */

@@ -25,6 +25,7 @@ export interface StartOptions {
   readonly policyEngine?: "compiled" | "cedar" | undefined;
   /** Whether unfinished processes go on, or stay where they are while something is done beside them. */
   readonly processes: "resume" | "leave";
+  readonly guestComes?: boolean;
 }
 
 export function layoutHere(io: Io): Layout {
@@ -49,6 +50,7 @@ export async function withMachine<T>(
     cpu: options.cpu ?? null,
     policyEngine: options.policyEngine ?? "compiled",
     processes: options.processes,
+    guestComes: options.guestComes ?? false,
   });
   if (!booted.ok) return booted;
   const machine = booted.value;

@@ -205,7 +205,7 @@ describe("guests of other launchers", () => {
   rule("BOO-41.1  two launchers work side by side on one kernel, each in a session of its own", async () => {
     const where = workspace();
     const machine = await up(where);
-    const [one, two] = [must(await machine.guests.open(ask)), must(await askForGuest(where.layout.socket, ask))];
+    const [one, two] = [must(await machine.guests.open(ask)), must(await askForGuest(where.layout.socket, ask, null))];
     expect(machine.guests.running).toEqual([one.open.pid, two.open.pid]);
     const guests = [await launched(where, one, "echo 1 > one"), await launched(where, two, "sleep 973")];
     must(machine.kernel.signal(two.open.pid, "stop", "test"));
@@ -248,17 +248,25 @@ describe("guests of other launchers", () => {
       { limits: { more: 1 } },
       { limits: [] },
     ]) {
-      const refused = await askForGuest(where.layout.socket, { ...ask, ...wrong } as unknown as GuestAsk);
+      const refused = await askForGuest(where.layout.socket, { ...ask, ...wrong } as unknown as GuestAsk, null);
       expect(refused, JSON.stringify(wrong)).toMatchObject({ ok: false, error: { errno: "EINVAL" } });
     }
     expect(machine.kernel.processes()).toEqual([]);
-    expect(await askForGuest(`${where.layout.socket}-none`, ask)).toMatchObject({ ok: false, error: { errno: "ENOENT" } });
+    expect(await askForGuest(`${where.layout.socket}-none`, ask, null)).toMatchObject({ ok: false, error: { errno: "ENOENT" } });
+  });
+
+  rule("BOO-41.4  a launcher that chooses a CPU is refused before anything is opened", async () => {
+    const where = workspace();
+    const machine = await up(where);
+    expect(await askForGuest(where.layout.socket, ask, "ollama/qwen3")).toMatchObject({ ok: false, error: { errno: "EBUSY" } });
+    expect(machine.kernel.processes()).toEqual([]);
+    expect(machine.guests.running).toEqual([]);
   });
 
   rule("BOO-41.3  when the kernel goes its launcher is told to end, and that nothing could be reported", async () => {
     const where = workspace();
     const machine = await up(where);
-    const held = must(await askForGuest(where.layout.socket, ask));
+    const held = must(await askForGuest(where.layout.socket, ask, null));
     const { running } = await launched(where, held, "sleep 974");
     await down(machine);
     const end = await running.ended;
