@@ -89,15 +89,17 @@ export function count(value: Json | undefined): number | null {
   return typeof value === "number" && Number.isFinite(value) && value >= 0 ? Math.round(value) : null;
 }
 
-export function usageOf(counted: Counted, request: ModelRequest, parts: readonly Part[]): Usage {
-  const wrote = tokensOf(parts);
-  const reported = (counted.input ?? 0) > 0 && ((counted.output ?? 0) > 0 || wrote === 0);
-  const inputTokens = reported ? (counted.input ?? 0) : Math.max(counted.input ?? 0, inputEstimate(request));
+export function usageOf({ input, output, cacheRead, cacheWrite }: Counted, request: ModelRequest, parts: readonly Part[]): Usage {
+  /** Our own count takes longer than all the rest of a reply, so it is made only where it is needed. */
+  const wrote = (output ?? 0) > 0 && (input ?? 0) > 0 ? 0 : tokensOf(parts);
+  const reported = (input ?? 0) > 0 && ((output ?? 0) > 0 || wrote === 0);
+  const inputTokens = reported ? (input ?? 0) : Math.max(input ?? 0, inputEstimate(request));
+  const cacheReadTokens = Math.min(cacheRead, inputTokens);
   return {
     inputTokens,
-    outputTokens: reported ? (counted.output ?? 0) : Math.max(counted.output ?? 0, wrote),
-    cacheReadTokens: Math.min(counted.cacheRead, inputTokens),
-    cacheWriteTokens: Math.min(counted.cacheWrite, inputTokens - Math.min(counted.cacheRead, inputTokens)),
+    outputTokens: Math.max(output ?? 0, wrote),
+    cacheReadTokens,
+    cacheWriteTokens: Math.min(cacheWrite, inputTokens - cacheReadTokens),
     reported,
   };
 }

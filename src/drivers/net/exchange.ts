@@ -89,7 +89,8 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#resolve = resolve;
     this.#startedAt = clock.now();
     this.#lastAt = this.#startedAt;
-    this.#cancelTimer = clock.after(Math.min(request.headersTimeoutMs, request.totalTimeoutMs), this.#onTimer);
+    const { headersTimeoutMs, idleTimeoutMs, totalTimeoutMs } = request;
+    this.#cancelTimer = clock.after(Math.min(headersTimeoutMs, idleTimeoutMs, totalTimeoutMs), this.#onTimer);
     request.signal?.addEventListener("abort", this.#onAbort);
   }
 
@@ -114,7 +115,6 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#decoder?.on("data", this.#take);
     this.#decoder?.on("error", () => this.#fail("broken", "its compressed body is damaged or cut off"));
     this.#decoder?.on("end", this.#finish);
-    this.#arm();
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -172,7 +172,10 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   readonly #onAbort = (): void => this.#fail("aborted", "cancelled");
 
-  /** One timer serves all three bounds: it looks at the clock when it wakes, so a chunk only has to note the time. */
+  /**
+   * One timer serves all three bounds: it looks at the clock when it wakes, so that an answer and each of its chunks only have to note the time. It
+   * wakes first when the shortest of them could be over.
+   */
   readonly #onTimer = (): void => {
     const now = this.#clock.now();
     const { headersTimeoutMs, idleTimeoutMs, totalTimeoutMs } = this.#request;
