@@ -14,6 +14,8 @@ export const limits = {
   jsonDepthMax: 64,
   /** A failed call's message, as a model reads it. */
   errorCharsMax: 2_000,
+  /** What nobody waits for is on the disk after this time. */
+  durableWithinMs: 500,
   /** How long a leaving kernel waits for drivers that do not listen. */
   closeTimeoutMs: 5_000,
   /** Calls of one reply that are looked at; more are refused. */

@@ -3,8 +3,8 @@
  * admits each request to a model, decides on each call the model proposes before the program sees it, and takes what the program says its calls
  * gave. Several requests of one guest may be under way.
  *   GST-1.1  A request is admitted within the budget of the guest and every group above; without room it waits for a person.
- *   GST-1.2  The intent to ask is recorded before a request leaves, its ticket says when it is durable, and its reservation is settled by its own
- *            reply.
+ *   GST-1.2  The intent to ask is written before a request leaves, and its reservation is settled by its own reply. A reply's calls are told once
+ *            intent and reply are durable; its text may be heard before, since nothing that leaves the machine can follow from a text alone.
  *   GST-1.3  Of the calls of a reply those that policy asks about wait for a person one after the other; the rest are decided at once.
  *   GST-1.4  What a call gave is believed once, and only of a call that was allowed; it is untrusted text and taints the guest.
  *   GST-1.5  A guest that was ended, and one whose kernel leaves, asks and acts no more.
@@ -22,7 +22,7 @@ import type { Exchange } from "../abi/gate.ts";
 import type { ModelReply, Usage } from "../abi/model.ts";
 import type { ExitStatus, ParkReason, Pid } from "../abi/process.ts";
 import type { Json } from "../lib/json.ts";
-import { done, ok, type Awaitable, type Result } from "../lib/result.ts";
+import { done, ok, type Result } from "../lib/result.ts";
 import { isStalled, wentOn, type Rounds } from "../scheduler/progress.ts";
 import { label } from "../security/labels.ts";
 import { overBudget, type Priced } from "./admission.ts";
@@ -42,11 +42,9 @@ export interface Asking {
   readonly outputTokensMax: number;
 }
 
-/** A request that was admitted. */
+/** A request that was admitted, and whose intent outlives this kernel. */
 export interface Ticket extends Asking {
   readonly step: number;
-  /** A request changes nothing but the bill, so it may leave before; nobody is to act on its answer before. */
-  readonly durable: Awaitable<Result<void, SysError>>;
 }
 
 /** What a call gave a guest. */
@@ -91,6 +89,7 @@ export class GuestProcess {
   async admit(asking: Asking): Promise<Result<Ticket, SysError>> {
     const { recorder, clock } = this.#core;
     const { model, windowTokens, outputTokensMax } = asking;
+    if (recorder.failure !== null) return { ok: false, error: recorder.failure };
     for (;;) {
       const free = await this.#free();
       if (!free.ok) return free;
@@ -111,11 +110,13 @@ export class GuestProcess {
       reserveUsd: model.cost(most) ?? 0,
       windowTokens,
     });
-    return ok({ ...asking, step, durable: recorder.barrier(false) });
+    const written = recorder.write(clock);
+    return written.ok ? ok({ ...asking, step }) : written;
   }
 
   /** The model answered: what of its calls may be made. */
   async settle(ticket: Ticket, reply: ModelReply): Promise<Result<readonly Verdict[], SysError>> {
+    const { recorder, clock } = this.#core;
     if (this.#core.stopping) return this.#gone();
     if (this.#proc.state === "zombie") {
       const gone = this.#gone();
@@ -126,9 +127,9 @@ export class GuestProcess {
     this.#rounds = wentOn(this.#rounds, this.#saw, saidIn(reply));
     this.#saw = "";
     const intents = calls.map((call, n) => this.#decide(call.name, call.args, n));
-    this.#core.recorder.record({
+    recorder.record({
       kind: "turn",
-      at: this.#core.clock.now(),
+      at: clock.now(),
       pid: this.pid,
       step: ticket.step,
       parts: reply.parts,
@@ -139,11 +140,9 @@ export class GuestProcess {
       model: reply.model,
       intents,
     });
-    if (calls.length > 0) {
-      /** The guest makes its calls itself, as soon as it reads of them. */
-      const durable = await this.#core.recorder.barrier(false);
-      if (!durable.ok) return durable;
-    }
+    /** The guest makes its calls itself, as soon as it reads of them. */
+    const kept = await (calls.length > 0 ? recorder.barrier(false) : recorder.write(clock));
+    if (!kept.ok) return kept;
     const verdicts: Verdict[] = [];
     for (const [n, call] of calls.entries()) {
       const id = `${this.pid}.${ticket.step}.${n}`;

@@ -62,18 +62,14 @@ async function ask(
   line: Line,
 ): Promise<Said | Unsaid> {
   const { guest, format, question, upstream, path, headers, clock } = options;
-  const known = ticket.durable;
-  if (!(known instanceof Promise) && !known.ok) return { trouble: known.error, answer: null, told: false };
   for (let tries = 1; ; tries += 1) {
     const hearing = format.hear(question);
-    const listener = new Listener(hearing, atOnce ? telling : null, ticket.durable);
+    const listener = new Listener(hearing, atOnce ? telling : null);
     const exchange = upstream.send({ method: "POST", path, headers, body: body.send(), bytes: body.bytes }, listener);
     listener.exchange = line.exchange = exchange;
     const unsent = telling.gone;
     if (unsent) exchange.abort();
     const ended = await exchange.ended;
-    const durable = await ticket.durable;
-    if (!durable.ok) return { trouble: durable.error, answer: null, told: false };
     const { status } = listener;
     if (status < 300 && (ended.ok || hearing.failed())) {
       const heard = hearing.end();
@@ -123,23 +119,10 @@ class Listener implements UpstreamSink {
   headers: HeadFields = {};
   readonly error: Uint8Array[] = [];
   #errorBytes = 0;
-  /** What came before the intent to ask was durable. */
-  #early: Uint8Array[] | null = null;
 
-  constructor(hearing: Hearing, telling: Telling | null, durable: Ticket["durable"]) {
+  constructor(hearing: Hearing, telling: Telling | null) {
     this.#hearing = hearing;
     this.#telling = telling;
-    if (!(durable instanceof Promise)) return;
-    this.#early = [];
-    void durable.then((result) => this.#begin(result.ok));
-  }
-
-  #begin(durable: boolean): void {
-    const early = this.#early ?? [];
-    this.#early = null;
-    if (!durable) return this.exchange?.abort();
-    for (const chunk of early) this.data(chunk);
-    if (early.length > 0) this.exchange?.resume();
   }
 
   head(status: number, headers: HeadFields): void {
@@ -149,10 +132,6 @@ class Listener implements UpstreamSink {
   }
 
   data(chunk: Uint8Array): boolean {
-    if (this.#early !== null) {
-      this.#early.push(chunk);
-      return false;
-    }
     if (this.status >= 300) {
       this.#errorBytes += chunk.length;
       if (this.#errorBytes <= limits.guestErrorBytesMax) this.error.push(chunk);

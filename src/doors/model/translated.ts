@@ -39,8 +39,6 @@ export function translated(options: TranslatedOptions): Result<Conversation, Sys
   return ok({
     async ask(ticket) {
       round += 1;
-      const durable = await ticket.durable;
-      if (!durable.ok) return { trouble: durable.error, answer: null, told: false };
       request = { ...request, idempotencyKey: `${options.id}-${round}` };
       const said = await think(driver, request, gone.signal);
       if (said.ok) return { reply: said.value, parts: said.value.parts, held: null };
