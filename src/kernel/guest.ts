@@ -140,9 +140,11 @@ export class GuestProcess {
       model: reply.model,
       intents,
     });
-    /** The guest makes its calls itself, as soon as it reads of them. */
-    const kept = await (calls.length > 0 ? recorder.barrier(false) : recorder.write(clock));
-    if (!kept.ok) return kept;
+    if (calls.length > 0) {
+      /** The guest makes its calls itself, as soon as it reads of them. */
+      const durable = await recorder.barrier(false);
+      if (!durable.ok) return durable;
+    } else recorder.soon(clock);
     const verdicts: Verdict[] = [];
     for (const [n, call] of calls.entries()) {
       const id = `${this.pid}.${ticket.step}.${n}`;
