@@ -10,7 +10,7 @@ import { limits } from "../../abi/limits.ts";
 import type { Upstream } from "../../abi/upstream.ts";
 import type { GuestFormat } from "../../wire/guest-format.ts";
 import { readBody, type BodyPlace } from "./body.ts";
-import { refuse, type HeadFields } from "./telling.ts";
+import { refuse, tell, type HeadFields } from "./telling.ts";
 
 export async function aside(
   upstream: Upstream | null,
@@ -52,9 +52,7 @@ export async function aside(
     const ended = await exchange.ended;
     if (bytes > limits.guestAsideBytesMax) return refuse(response, format, tooLong(upstream.name), false);
     if (!ended.ok) return refuse(response, format, ended.error, true);
-    const whole = Buffer.concat(chunks);
-    response.writeHead(answer.status, { ...answer.headers, "content-length": whole.length } as never);
-    response.end(whole);
+    tell(response, answer.status, answer.headers, Buffer.concat(chunks));
   } finally {
     body?.value.close();
   }

@@ -27,7 +27,7 @@ export interface ThroughOptions {
   readonly clock: Clock;
 }
 
-type Body = Pick<KeptBody, "bytes" | "send" | "whole">;
+type Body = Pick<KeptBody, "bytes" | "send" | "text">;
 
 export function through(options: ThroughOptions): Conversation {
   const { format } = options;
@@ -36,12 +36,13 @@ export function through(options: ThroughOptions): Conversation {
   return {
     ask: (ticket, telling, atOnce) => ask(options, body, ticket, telling, atOnce, line),
     answer({ parts }, answers: readonly CallAnswer[]) {
-      const json = parseJson(Buffer.from(body.whole()).toString("utf8"));
+      const json = parseJson(body.text());
       const said = parts.filter((part) => part.type === "opaque");
       const next = json === undefined ? null : format.again(json, said, answers);
       if (next === null) return false;
-      const bytes = Buffer.from(JSON.stringify(next));
-      body = { bytes: bytes.length, send: () => bytes, whole: () => bytes };
+      const text = JSON.stringify(next);
+      const bytes = Buffer.from(text);
+      body = { bytes: bytes.length, send: () => bytes, text: () => text };
       return true;
     },
     abort: () => line.exchange?.abort(),
@@ -118,7 +119,6 @@ class Listener implements UpstreamSink {
   status = 0;
   headers: HeadFields = {};
   readonly error: Uint8Array[] = [];
-  #errorBytes = 0;
 
   constructor(hearing: Hearing, telling: Telling | null) {
     this.#hearing = hearing;
@@ -133,8 +133,7 @@ class Listener implements UpstreamSink {
 
   data(chunk: Uint8Array): boolean {
     if (this.status >= 300) {
-      this.#errorBytes += chunk.length;
-      if (this.#errorBytes <= limits.guestErrorBytesMax) this.error.push(chunk);
+      this.error.push(chunk);
       return true;
     }
     const pieces = this.#hearing.push(chunk);

@@ -22,14 +22,14 @@ export interface TranslatedOptions {
   /** As its driver knows it; the guest asked for another. */
   readonly model: string;
   readonly outputTokensMax: number;
-  readonly body: Pick<KeptBody, "whole">;
+  readonly body: Pick<KeptBody, "text">;
   /** For the provider's idempotency, where it has one. */
   readonly id: string;
 }
 
 export function translated(options: TranslatedOptions): Result<Conversation, SysError> {
   const { guest, format, driver, model, outputTokensMax } = options;
-  const body = parseJson(Buffer.from(options.body.whole()).toString("utf8"));
+  const body = parseJson(options.body.text());
   const asked = body === undefined ? { ok: false as const, error: "it is not JSON" } : format.request(body);
   if (!asked.ok)
     return fail("EINVAL", `${driver.name} speaks another format, and the request cannot be said there: ${asked.error}`);
