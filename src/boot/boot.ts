@@ -70,6 +70,8 @@ export interface Machine {
   readonly sessions: Sessions;
   readonly guests: Guests;
   readonly servers: Servers;
+  /** Opened when somebody first needs it. */
+  readonly modelDoor: () => Promise<Result<OpenModelDoor, SysError>>;
   readonly instructions: readonly Instruction[];
   readonly log: LogDriver;
   readonly blobs: BlobDriver;
@@ -140,7 +142,7 @@ async function assemble(options: BootOptions, undo: Undo): Promise<Result<Machin
     undo,
   });
   if (!parts.ok) return parts;
-  const { policies, cpus, sessions, guests, servers, steps } = parts.value;
+  const { policies, cpus, sessions, guests, servers, modelDoor, steps } = parts.value;
   const ready = await prepareProcesses(recovered.value, cpus, inputs.value.programs);
   if (!ready.ok) return ready;
   const opened = openKernel(options, layout, inputs.value, stores.value, parts.value, recovered.value, undo);
@@ -169,6 +171,7 @@ async function assemble(options: BootOptions, undo: Undo): Promise<Result<Machin
     sessions,
     guests,
     servers,
+    modelDoor,
     instructions,
     ...stores.value,
     digest,
@@ -224,6 +227,7 @@ interface Parts {
   readonly sessions: Sessions;
   readonly guests: Guests;
   readonly servers: Servers;
+  readonly modelDoor: () => Promise<Result<OpenModelDoor, SysError>>;
   readonly handlers: readonly CallHandler[];
   readonly policies: LoadedPolicies;
   readonly cpus: Cpus;
@@ -261,7 +265,17 @@ async function gatherParts(gathering: Gathering): Promise<Result<Parts, SysError
   const guests = openGuests({ config, clock, sessions, sandbox, helper, kernel, root: layout.root, modelDoor });
   const callStep = bootStep("calls", sha256(canonical(specs)), 0, 0);
   const steps = [...inputs.steps, ...policies.value.steps, callStep, ...servers.steps];
-  return ok({ sessions, guests, servers, handlers, policies: policies.value, cpus, steps, findings: servers.findings });
+  return ok({
+    sessions,
+    guests,
+    servers,
+    modelDoor,
+    handlers,
+    policies: policies.value,
+    cpus,
+    steps,
+    findings: servers.findings,
+  });
 }
 
 /** Opens the model door for the first guest, and once. */

@@ -161,7 +161,7 @@ async function open(ask: GuestAsk, kernel: Kernel, deps: GuestDeps, seats: Map<P
   const helper = await deps.helper.start();
   if (!helper.ok) return helper;
   const pid = kernel.spawn({
-    manifest: manifestOf(ask, deps.config),
+    manifest: guestManifest(ask.name, tighten(deps.config.limits, ask.limits)),
     goal: { command: shortened(ask.command) },
     parent: 0,
     call: null,
@@ -199,7 +199,8 @@ async function stageOf(pid: Pid, sessions: Sessions): Promise<Result<Omit<GuestS
   return session.ok ? await session.value.stage() : session;
 }
 
-function manifestOf({ name, limits: asked }: GuestAsk, config: Config): Manifest {
+/** Of a program that is not ours, whatever door it comes through. */
+export function guestManifest(name: string, bounds: Limits): Manifest {
   return {
     name,
     version: "0",
@@ -208,7 +209,7 @@ function manifestOf({ name, limits: asked }: GuestAsk, config: Config): Manifest
     cpu: null,
     calls: ["*"],
     output: null,
-    limits: tighten(config.limits, asked),
+    limits: bounds,
     windowTokens: null,
     stepsMax: limits.stepsMax,
     outputs: [],
