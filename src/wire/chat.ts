@@ -18,6 +18,7 @@ import {
   joinCache,
   objectArgs,
   onceFor,
+  openaiCalls,
   wireName,
 } from "./parts.ts";
 
@@ -41,7 +42,7 @@ export function chatDialect(options: ChatOptions): Dialect {
     body(request, stream) {
       const head = headOf(request);
       const fields = [`"model":${JSON.stringify(request.model)}`];
-      if (head.tools !== "") fields.push(head.tools);
+      if (head.tools !== "") fields.push(head.tools, ...openaiCalls(request, chatTool));
       fields.push(`"${options.local ? "max_tokens" : "max_completion_tokens"}":${request.outputTokensMax}`);
       if (request.output !== null) fields.push(`"response_format":${responseFormat(request.output)}`);
       if (options.effort !== null) fields.push(`"reasoning_effort":${JSON.stringify(options.effort)}`);
@@ -65,6 +66,10 @@ function makeHead(system: string, tools: readonly ToolDefinition[]): Head {
     tools: wire.length === 0 ? "" : `"tools":[${wire.join(",")}]`,
     nameOf: callNames(tools),
   };
+}
+
+function chatTool(name: string): string {
+  return `{"type":"function","function":{"name":${JSON.stringify(name)}}}`;
 }
 
 function responseFormat(output: JsonObject): string {

@@ -1,15 +1,16 @@
 /** Messages requests: what a guest asks on Anthropic's API, in the one internal form. Rules: requests.ts. */
 import type { Part } from "../abi/message.ts";
-import type { ModelRequest } from "../abi/model.ts";
+import type { CallControl } from "../abi/model.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
+import type { GuestRequest } from "./guest-format.ts";
 import { isToolUse, messagesDialectName } from "./messages-reply.ts";
 import { callPart, count, listOf, str } from "./parts.ts";
-import { cannotSay, readAll, requestOf, resultPart, textParts, textsOf, toolOf, type Turn } from "./requests.ts";
+import { callControl, cannotSay, readAll, requestOf, resultPart, textParts, textsOf, toolOf, type Turn } from "./requests.ts";
 
 const textFields = { text: "text" } as const;
 
-export function messagesRequest(body: Json): Result<ModelRequest, string> {
+export function messagesRequest(body: Json): Result<GuestRequest, string> {
   if (!isObject(body) || !Array.isArray(body.messages)) return err("it has no messages");
   const system = textsOf(body.system, textFields);
   if (!system.ok) return system;
@@ -27,8 +28,17 @@ export function messagesRequest(body: Json): Result<ModelRequest, string> {
       ),
       outputTokensMax: count(body.max_tokens),
       output: isObject(config) ? config.schema : undefined,
+      calls: readChoice(body.tool_choice),
+      stops: body.stop_sequences,
     }),
   );
+}
+
+function readChoice(choice: Json | undefined): CallControl | null {
+  if (!isObject(choice)) return null;
+  const named = choice.type === "tool" && str(choice.name) !== "" ? { tool: str(choice.name) } : null;
+  const plain = choice.type === "any" || choice.type === "none" ? choice.type : "auto";
+  return callControl(named ?? plain, choice.disable_parallel_tool_use !== true);
 }
 
 function readTurn(turn: JsonObject): Result<readonly Turn[], string> {

@@ -8,7 +8,7 @@
  *   MOD-6.4  No sampling parameter is ever sent: the 2026-10-21 version refuses them.
  */
 import type { Message, Part, ToolDefinition } from "../abi/message.ts";
-import type { ModelRequest } from "../abi/model.ts";
+import type { CallControl, ModelRequest } from "../abi/model.ts";
 import { contractFormat } from "./messages-schema.ts";
 import { cacheMark as mark, conversationOf } from "./messages-turns.ts";
 import type { Dialect } from "./dialect.ts";
@@ -76,6 +76,8 @@ function controls(request: ModelRequest, head: Head, options: MessagesOptions): 
     fields.push(`"tool_choice":${choice}`);
   }
   if (tools !== "") fields.unshift(`"tools":[${tools}]`);
+  // A contract's own tool has chosen already.
+  if (head.tools !== "" && fields.length === 1 && request.calls !== undefined) fields.push(toolChoice(request.calls));
   const output: string[] = [];
   const format = contract === null || classic ? null : contractFormat(contract.schema);
   if (format !== null) output.push(`"format":${format}`);
@@ -84,6 +86,12 @@ function controls(request: ModelRequest, head: Head, options: MessagesOptions): 
   const thinking = thinkingField(request, classic, options.thinking ?? "default");
   if (thinking !== null) fields.push(`"thinking":${thinking}`);
   return fields;
+}
+
+function toolChoice({ choice, several }: CallControl): string {
+  const named =
+    typeof choice === "object" ? `"type":"tool","name":${JSON.stringify(wireName(choice.tool))}` : `"type":"${choice}"`;
+  return `"tool_choice":{${named}${several || choice === "none" ? "" : `,"disable_parallel_tool_use":true`}}`;
 }
 
 /** A contract that structured output cannot say is said in words, after the part of the prompt that is cached. */

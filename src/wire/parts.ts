@@ -122,6 +122,16 @@ export function tokensOf(parts: readonly Part[]): number {
   return tokens;
 }
 
+/** Both of OpenAI's formats say it alike, but for the one tool that is to be called. */
+export function openaiCalls({ calls }: ModelRequest, named: (wire: string) => string): readonly string[] {
+  if (calls === undefined) return [];
+  const fields: string[] = [];
+  if (typeof calls.choice === "object") fields.push(`"tool_choice":${named(wireName(calls.choice.tool))}`);
+  else if (calls.choice !== "auto") fields.push(`"tool_choice":"${calls.choice === "any" ? "required" : "none"}"`);
+  if (!calls.several) fields.push(`"parallel_tool_calls":false`);
+  return fields;
+}
+
 /** The contract of a reply as it travels. */
 export interface Contract {
   readonly schema: JsonSchema;

@@ -6,12 +6,15 @@
  *   REQ-1.4  A tool that only its own provider can describe is left out, since no other model could call it.
  *   REQ-1.5  The output bound and the schema of the reply are the guest's own.
  *   REQ-1.6  A driver of any format can send the request on.
+ *   REQ-1.7  Whether the model is to call, what, and how many at once, is the guest's own word in every format.
+ *   REQ-1.8  What would be answered with less than was asked for, as a second choice or the odds of each token, fails the request by its name.
  */
 import { limits } from "../abi/limits.ts";
 import type { Message, Part, ResultPart, ToolDefinition } from "../abi/message.ts";
-import type { ModelRequest } from "../abi/model.ts";
+import type { CallControl } from "../abi/model.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
+import type { GuestRequest } from "./guest-format.ts";
 import { listOf, str, tokensOf } from "./parts.ts";
 
 /** One entry of a guest's conversation. */
@@ -28,9 +31,11 @@ export interface Read {
   readonly tools: readonly ToolDefinition[];
   readonly outputTokensMax: number | null;
   readonly output: Json | undefined;
+  readonly calls: CallControl | null;
+  readonly stops: Json | undefined;
 }
 
-export function requestOf(read: Read): ModelRequest {
+export function requestOf(read: Read): GuestRequest {
   const names = new Map<string, string>();
   for (const { parts } of read.turns) for (const part of parts) if (part.type === "call") names.set(part.id, part.name);
   const named = (part: Part): Part =>
@@ -49,7 +54,14 @@ export function requestOf(read: Read): ModelRequest {
     outputTokensMax: read.outputTokensMax ?? limits.remoteOutputTokensMax,
     output: isObject(read.output) ? read.output : null,
     idempotencyKey: "",
+    ...(read.calls !== null && { calls: read.calls }),
+    stopSequences: [read.stops ?? []].flat().filter((text): text is string => typeof text === "string" && text !== ""),
   };
+}
+
+/** null where it says nothing but what holds without it. */
+export function callControl(choice: CallControl["choice"], several: boolean): CallControl | null {
+  return choice === "auto" && several ? null : { choice, several };
 }
 
 /** Each entry as what it means, up to the first that means nothing here. */

@@ -1,15 +1,27 @@
 /** Responses requests: what a guest asks on OpenAI's Responses API, in the one internal form. Rules: requests.ts. */
 import type { ToolDefinition } from "../abi/message.ts";
-import type { ModelRequest } from "../abi/model.ts";
+import type { CallControl } from "../abi/model.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
+import type { GuestRequest } from "./guest-format.ts";
 import { count, listOf, str } from "./parts.ts";
-import { cannotSay, freeText, readAll, requestOf, resultPart, textParts, textsOf, toolOf, type Turn } from "./requests.ts";
+import {
+  callControl,
+  cannotSay,
+  freeText,
+  readAll,
+  requestOf,
+  resultPart,
+  textParts,
+  textsOf,
+  toolOf,
+  type Turn,
+} from "./requests.ts";
 import { isCallItem, itemCall, saidItem } from "./responses-reply.ts";
 
 const textFields = { input_text: "text", output_text: "text", text: "text", refusal: "refusal" } as const;
 
-export function responsesRequest(body: Json): Result<ModelRequest, string> {
+export function responsesRequest(body: Json): Result<GuestRequest, string> {
   if (!isObject(body) || (typeof body.input !== "string" && !Array.isArray(body.input))) return err("it has no input");
   if (body.previous_response_id != null || body.conversation != null)
     return err("it goes on with a reply that only its provider has; send the whole conversation with each request");
@@ -29,8 +41,17 @@ export function responsesRequest(body: Json): Result<ModelRequest, string> {
       tools: listOf(body.tools).flatMap((tool) => readTool(tool, "")),
       outputTokensMax: count(body.max_output_tokens),
       output: format.type === "json_object" ? { type: "object" } : format.schema,
+      calls: callControl(readChoice(body.tool_choice), body.parallel_tool_calls !== false),
+      stops: undefined,
     }),
   );
+}
+
+function readChoice(choice: Json | undefined): CallControl["choice"] {
+  if (choice === "none") return "none";
+  if (choice === "required") return "any";
+  if (!isObject(choice) || (choice.type !== "function" && choice.type !== "custom")) return "auto";
+  return str(choice.name) === "" ? "auto" : { tool: str(choice.name) };
 }
 
 function isSystem({ role }: JsonObject): boolean {

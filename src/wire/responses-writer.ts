@@ -2,6 +2,7 @@
  * Responses writer: writes a response as its stream of events, or the rest of one whose beginning a guest has heard.
  *   WRT-5.1  A heard stream goes on with its own response, the next output index and the next sequence number; an item left open is closed first.
  *   WRT-5.2  The closing event holds every item that the guest has heard, and a response names all settings of its request.
+ *   WRT-5.6  A stream ends with the word that Open Responses ends it with; OpenAI's own has none, and its clients pass over it.
  *   WRT-5.5  A call of a tool that takes free text, or that lies in a namespace, is written as one.
  */
 import type { CallPart, Part } from "../abi/message.ts";
@@ -150,7 +151,7 @@ export function responsesWriter(question: Question, place: Place, id: string): R
     end(stop, usage) {
       const before = begin();
       const response = ended(head, output, stop, usage);
-      return Buffer.from(before + event(`response.${str(response.status)}`, { response }));
+      return Buffer.from(`${before}${event(`response.${str(response.status)}`, { response })}data: [DONE]\n\n`);
     },
   };
 }

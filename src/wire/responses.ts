@@ -19,6 +19,7 @@ import {
   joinCache,
   objectArgs,
   onceFor,
+  openaiCalls,
   wireName,
 } from "./parts.ts";
 import { readResponse, responseReader, responsesDialectName } from "./responses-reply.ts";
@@ -43,6 +44,7 @@ export function responsesDialect(options: ResponsesOptions): Dialect {
         headOf(request).text,
         `"max_output_tokens":${request.outputTokensMax}`,
       ];
+      if (request.tools.length > 0) fields.push(...openaiCalls(request, responsesTool));
       if (request.output !== null) fields.push(`"text":{"format":${textFormat(request.output)}}`);
       if (options.effort != null) fields.push(`"reasoning":{"effort":"${options.effort}"}`);
       fields.push(`"store":false,"include":["reasoning.encrypted_content"]`);
@@ -63,6 +65,10 @@ function makeHead(system: string, tools: readonly ToolDefinition[]): Head {
   if (wire.length > 0) fields.push(`"tools":[${wire.join(",")}]`);
   fields.push(`"prompt_cache_key":"${sha256(fields.join(",")).slice(0, 32)}"`);
   return { text: fields.join(","), nameOf: callNames(tools) };
+}
+
+function responsesTool(name: string): string {
+  return `{"type":"function","name":${JSON.stringify(name)}}`;
 }
 
 function textFormat(output: JsonObject): string {

@@ -292,3 +292,70 @@ test("REQ-1.1 Gemini's calls without ids belong to their results by name, and it
     { type: "result", id: "run", name: "run", ok: false, text: "no", page: "" },
   ]);
 });
+
+test("REQ-1.7 whether, what and how often the model is to call is the guest's own word, and is said in every format", () => {
+  const chatTools = [{ type: "function", function: { name: "Read", parameters: schema } }];
+  const responsesTools = [{ type: "function", name: "Read", parameters: schema }];
+  const said: readonly (readonly [Name, JsonObject, ModelRequest["calls"]])[] = [
+    ["messages", { messages: [], tool_choice: { type: "none" } }, { choice: "none", several: true }],
+    [
+      "messages",
+      { messages: [], tool_choice: { type: "any", disable_parallel_tool_use: true } },
+      { choice: "any", several: false },
+    ],
+    ["messages", { messages: [], tool_choice: { type: "tool", name: "Read" } }, { choice: { tool: "Read" }, several: true }],
+    ["messages", { messages: [], tool_choice: { type: "auto" } }, undefined],
+    ["chat", { messages: [], tools: chatTools, tool_choice: "none" }, { choice: "none", several: true }],
+    ["chat", { messages: [], tool_choice: "required", parallel_tool_calls: false }, { choice: "any", several: false }],
+    [
+      "chat",
+      { messages: [], tool_choice: { type: "function", function: { name: "Read" } } },
+      { choice: { tool: "Read" }, several: true },
+    ],
+    ["chat", { messages: [], function_call: { name: "Read" } }, { choice: { tool: "Read" }, several: true }],
+    ["chat", { messages: [], tool_choice: "auto", parallel_tool_calls: true }, undefined],
+    ["responses", { input: "go", tools: responsesTools, tool_choice: "none" }, { choice: "none", several: true }],
+    ["responses", { input: "go", tool_choice: { type: "function", name: "Read" } }, { choice: { tool: "Read" }, several: true }],
+    ["responses", { input: "go", tool_choice: "required" }, { choice: "any", several: true }],
+    ["gemini", { contents: [], toolConfig: { functionCallingConfig: { mode: "NONE" } } }, { choice: "none", several: true }],
+    [
+      "gemini",
+      { contents: [], toolConfig: { functionCallingConfig: { mode: "ANY", allowedFunctionNames: ["Read"] } } },
+      { choice: { tool: "Read" }, several: true },
+    ],
+  ];
+  for (const [name, body, calls] of said) expect(read(name, body).calls, `${name} ${JSON.stringify(body)}`).toEqual(calls);
+
+  const tools = [{ name: "Read", description: "", input: schema }];
+  const sent = (name: keyof typeof dialects, calls: ModelRequest["calls"]): JsonObject => {
+    const plain = { ...read("chat", { messages: [{ role: "user", content: "go" }] }), tools };
+    const request = calls === undefined ? plain : { ...plain, calls };
+    return JSON.parse(Buffer.from(dialects[name].body(request, false)).toString()) as JsonObject;
+  };
+  const one = { choice: { tool: "Read" }, several: false } as const;
+  expect(sent("messages", one).tool_choice).toEqual({ type: "tool", name: "Read", disable_parallel_tool_use: true });
+  expect(sent("chat", one)).toMatchObject({
+    tool_choice: { type: "function", function: { name: "Read" } },
+    parallel_tool_calls: false,
+  });
+  expect(sent("responses", one)).toMatchObject({ tool_choice: { type: "function", name: "Read" }, parallel_tool_calls: false });
+  for (const name of ["chat", "responses"] as const) {
+    expect(sent(name, { choice: "any", several: true }).tool_choice).toBe("required");
+    expect(sent(name, { choice: "none", several: true }).tool_choice).toBe("none");
+  }
+  expect(sent("messages", { choice: "none", several: false }).tool_choice).toEqual({ type: "none" });
+  for (const name of ["messages", "chat", "responses"] as const) expect(sent(name, undefined)).not.toHaveProperty("tool_choice");
+});
+
+test("REQ-1.8 what would be answered with less than was asked for fails the request by its name", () => {
+  const cases: readonly (readonly [Name, JsonObject, string])[] = [
+    ["chat", { messages: [], n: 2 }, "several choices"],
+    ["chat", { messages: [], logprobs: true }, "odds"],
+    ["gemini", { contents: [], generationConfig: { candidateCount: 3 } }, "several choices"],
+  ];
+  for (const [name, body, word] of cases) {
+    const request = guestFormats[name].request(body);
+    expect(request.ok ? "" : request.error).toContain(word);
+  }
+  expect(guestFormats.chat.request({ messages: [], n: 1, logprobs: false }).ok).toBe(true);
+});

@@ -24,7 +24,7 @@ function hear(events: Events) {
 
 function eventsIn(bytes: Uint8Array): Event[] {
   return eventsOf(Buffer.from(bytes).toString())
-    .filter((text) => text !== "")
+    .filter((text) => text !== "" && text !== "data: [DONE]\n\n")
     .map((text) => JSON.parse(text.slice(text.indexOf("data: ") + 6)) as Event);
 }
 
@@ -230,4 +230,12 @@ test("WRT-5.4 a call that takes no text as its output is told of instead", () =>
   expect(format.again({ input: [] }, said, [{ id: "c5", name: "computer", text: "EPERM: no screens" }])).toEqual({
     input: [{ role: "developer", content: "Your call of computer was not carried out. EPERM: no screens" }],
   });
+});
+
+test("WRT-5.6 a stream ends with the word that Open Responses ends it with, after its closing event", () => {
+  const writer = format.writer({ model: "m", stream: true, windowTokens: 1 }, "r1");
+  const usage = { inputTokens: 1, outputTokens: 1, cacheReadTokens: 0, cacheWriteTokens: 0, reported: true };
+  expect(Buffer.from(writer.end("end", usage)).toString()).toMatch(
+    /event: response\.completed\ndata: [^\n]+\n\ndata: \[DONE\]\n\n$/,
+  );
 });

@@ -127,7 +127,11 @@ async function answer(
   seat.underWay += 1;
   try {
     if (route.kind === "generate") return await generate(door, seat, format, route, request, response);
-    await aside(await door.upstream(route.format), format, route.path, door.place, request, response);
+    const model = async (): Promise<string | null> => {
+      const other = await door.destination(route.format, "");
+      return other.ok && "driver" in other.value ? other.value.model.model : null;
+    };
+    await aside(await door.upstream(route.format), model, format, route.path, door.place, request, response);
   } finally {
     seat.underWay -= 1;
   }

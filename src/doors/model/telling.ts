@@ -106,14 +106,14 @@ export class Telling {
     };
   }
 
-  end(stop: StopReason): void {
+  end(stop: StopReason, stopSequence?: string): void {
     this.#stopTimer();
     if (this.#question.stream) {
       this.#begin();
-      this.#response.end(this.#writing().end(stop, this.#usage));
+      this.#response.end(this.#writing().end(stop, this.#usage, stopSequence));
       return;
     }
-    const body = this.#format.whole(this.#question, this.#parts, stop, this.#usage, this.#id);
+    const body = this.#format.whole(this.#question, this.#parts, stop, this.#usage, this.#id, stopSequence);
     this.#response.writeHead(200, {
       ...this.#headers,
       "content-type": "application/json",

@@ -2,6 +2,8 @@
  * Translated: a conversation with a model that speaks another format than the guest: through the one internal form and the model's own driver.
  *   DOR-9.1  What the guest asked arrives at the model in its own format: system, turns, calls with their results, tools, the bound of the output.
  *   DOR-9.2  What cannot be said in the internal form is an error to the guest that names it, and nothing is asked.
+ *   DOR-9.4  A reply ends where the guest's first stop sequence begins in its text, whatever the model's own provider can be told of them; the guest reads
+ *            which one it was where its format says it.
  *   DOR-9.3  Refused calls are answered and the model asked again, as where bytes pass.
  */
 import { fail, type SysError } from "../../abi/errno.ts";
@@ -33,7 +35,8 @@ export function translated(options: TranslatedOptions): Result<Conversation, Sys
   const asked = body === undefined ? { ok: false as const, error: "it is not JSON" } : format.request(body);
   if (!asked.ok)
     return fail("EINVAL", `${driver.name} speaks another format, and the request cannot be said there: ${asked.error}`);
-  let request: ModelRequest = { ...asked.value, model, outputTokensMax };
+  const { stopSequences, ...said } = asked.value;
+  let request: ModelRequest = { ...said, model, outputTokensMax };
   let round = 0;
   const gone = new AbortController();
   return ok({
@@ -42,10 +45,13 @@ export function translated(options: TranslatedOptions): Result<Conversation, Sys
       const durable = await ticket.durable;
       if (!durable.ok) return { trouble: durable.error, answer: null, told: false };
       request = { ...request, idempotencyKey: `${options.id}-${round}` };
-      const said = await think(driver, request, gone.signal);
-      if (said.ok) return { reply: said.value, parts: said.value.parts, held: null };
-      guest.lost(ticket, said.error, false, 0);
-      return { trouble: said.error, answer: null, told: false };
+      const thought = await think(driver, request, gone.signal);
+      if (!thought.ok) {
+        guest.lost(ticket, thought.error, false, 0);
+        return { trouble: thought.error, answer: null, told: false };
+      }
+      const reply = endedAt(thought.value, stopSequences);
+      return { reply, parts: reply.parts, held: null };
     },
     answer({ reply }, answers) {
       const results = answers.map(({ id, name, text }): Part => ({ type: "result", id, name, ok: false, text, page: "" }));
@@ -63,6 +69,21 @@ async function think(driver: ModelDriver, request: ModelRequest, signal: AbortSi
   } catch (error) {
     return fail("EIO", `the driver ${driver.name} failed`, error instanceof Error ? error.message : "");
   }
+}
+
+/** What stands behind the first of the sequences was never said: no call of it is made. */
+function endedAt(reply: ModelReply, sequences: readonly string[]): ModelReply {
+  for (const [n, part] of reply.parts.entries()) {
+    if (part.type !== "text") continue;
+    const found = sequences
+      .map((sequence) => ({ sequence, at: part.text.indexOf(sequence) }))
+      .filter(({ at }) => at >= 0)
+      .toSorted((a, b) => a.at - b.at)[0];
+    if (found === undefined) continue;
+    const parts = [...reply.parts.slice(0, n), { ...part, text: part.text.slice(0, found.at) }];
+    return { ...reply, parts, stop: "end", stopSequence: found.sequence };
+  }
+  return reply;
 }
 
 function message(role: Message["role"], parts: readonly Part[]): Message {

@@ -7,7 +7,7 @@ import { systemClock } from "../../../src/drivers/clock/system.ts";
 import { compatibleDriver } from "../../../src/drivers/model/compatible.ts";
 import { httpClient } from "../../../src/drivers/model/http.ts";
 import { isObject, type Json, type JsonObject } from "../../../src/lib/json.ts";
-import { door, type Provider } from "./door.ts";
+import { credential, door, type Provider } from "./door.ts";
 
 /** A server of Chat Completions, and the driver that speaks to it. */
 async function chat(
@@ -151,6 +151,43 @@ test("DOR-9.3 a refused call is answered to the model of the other format, and t
         { role: "assistant", tool_calls: [{ id: "call_1" }] },
         { role: "tool", tool_call_id: "call_1", content: expect.stringContaining("no-rm#1") as string },
       ]);
+    });
+  });
+});
+
+test("DOR-9.4 a reply ends at the guest's stop sequence, a call behind it is not made, and the guest reads which it was", async () => {
+  const calling = callsTool("call_1", "ls");
+  const [choice] = calling["choices"] as readonly JsonObject[];
+  const both = { choices: [{ ...choice, message: { ...(choice?.["message"] as JsonObject), content: "one STOP two END" } }] };
+  for (const stream of [true, false]) {
+    await chat([both], async (driver) => {
+      await door(nobody, { driver }, async ({ post, proc }) => {
+        const told = await post("/v1/messages", { ...request, stream, stop_sequences: ["END", "STOP"] });
+        expect(told.text).toContain('"stop_reason":"stop_sequence","stop_sequence":"STOP"');
+        expect(told.text).toContain('"one "');
+        expect(told.text).not.toMatch(/two|call_1/);
+        expect(proc.pending).toEqual([]);
+      });
+    });
+  }
+  await chat([says("one STOP two")], async (driver) => {
+    await door(nobody, { driver }, async ({ post }) => {
+      const body = { model: "m", messages: [{ role: "user", content: "hi" }], stop: "STOP" };
+      const { choices } = JSON.parse((await post("/v1/chat/completions", body)).text) as { choices: readonly JsonObject[] };
+      expect(choices[0]).toMatchObject({ message: { content: "one " }, finish_reason: "stop" });
+    });
+  });
+});
+
+test("DOR-7.2 where a model of another format answers, the door counts by itself and lists that model, and asks nobody", async () => {
+  await chat([says("hello")], async (driver, asked) => {
+    await door(nobody, { driver, providers: false }, async ({ post, url, asked: passed }) => {
+      const body = JSON.stringify(request);
+      const counted = await post("/v1/messages/count_tokens", body);
+      expect(JSON.parse(counted.text)).toEqual({ input_tokens: Math.ceil(Buffer.byteLength(body) / 4) });
+      const listed = await fetch(`${url}/v1/models`, { headers: { authorization: `Bearer ${credential}` } });
+      expect(await listed.json()).toMatchObject({ object: "list" });
+      expect([...asked, ...passed]).toEqual([]);
     });
   });
 });
