@@ -75,6 +75,8 @@ export interface ModelDriver {
   readonly name: string;
   /** A remote driver's request leaves the machine, so its intent is made durable first. */
   readonly remote: boolean;
+  /** It sees no images: a request that shows one must not reach it. */
+  readonly textOnly?: true;
   /** The context window of a model, in tokens. */
   windowTokens(model: string): number;
   think(request: ModelRequest, io: ThinkIo): Awaitable<Result<ModelReply, SysError>>;

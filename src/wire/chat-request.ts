@@ -6,7 +6,19 @@ import { err, ok, type Result } from "../lib/result.ts";
 import type { GuestRequest } from "./guest-format.ts";
 import { saidMessage } from "./chat-reply.ts";
 import { callPart, count, listOf, readArgs, str } from "./parts.ts";
-import { callControl, freeText, readAll, requestOf, resultPart, textParts, textsOf, toolOf, type Turn } from "./requests.ts";
+import {
+  callControl,
+  freeText,
+  imageAt,
+  partsOf,
+  readAll,
+  requestOf,
+  resultPart,
+  textParts,
+  textsOf,
+  toolOf,
+  type Turn,
+} from "./requests.ts";
 
 const textFields = { text: "text", refusal: "refusal" } as const;
 
@@ -44,6 +56,10 @@ function readChoice(choice: Json | undefined): CallControl["choice"] {
 }
 
 function readMessage(message: JsonObject): Result<readonly Turn[], string> {
+  if (message.role === "user") {
+    const parts = partsOf(message.content, textFields, ({ image_url: image }) => imageAt(isObject(image) ? image.url : image));
+    return parts.ok ? ok([{ assistant: false, parts: parts.value }]) : parts;
+  }
   const texts = textsOf(message.content, textFields);
   if (!texts.ok) return texts;
   const text = texts.value.join("\n");

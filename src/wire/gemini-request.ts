@@ -6,7 +6,7 @@ import { err, ok, type Result } from "../lib/result.ts";
 import type { GuestRequest } from "./guest-format.ts";
 import { callIds, geminiDialectName } from "./gemini-reply.ts";
 import { callPart, count, listOf, str } from "./parts.ts";
-import { callControl, cannotSay, readAll, requestOf, resultPart, textParts, toolOf, type Turn } from "./requests.ts";
+import { callControl, cannotSay, imageFrom, readAll, requestOf, resultPart, textParts, toolOf, type Turn } from "./requests.ts";
 
 export function geminiRequest(body: Json): Result<GuestRequest, string> {
   if (!isObject(body) || !Array.isArray(body.contents)) return err("it has no contents");
@@ -56,6 +56,8 @@ function readPart(part: JsonObject, id: string, assistant: boolean): Result<read
   if (isObject(call)) return ok([callPart(id, str(call.name), call.args ?? {})]);
   if (isObject(response)) return readResponse(response);
   if (typeof part.text === "string" && part.thought !== true) return ok(textParts([part.text]));
+  const image = isObject(part.inlineData) ? imageFrom(part.inlineData.mimeType, part.inlineData.data) : null;
+  if (image !== null && !assistant) return ok([image]);
   if (assistant) return ok([{ type: "opaque", dialect: geminiDialectName, value: part }]);
   return cannotSay(Object.keys(part).find((field) => isObject(part[field])) ?? "");
 }

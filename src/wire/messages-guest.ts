@@ -97,6 +97,7 @@ function blockOf(part: Part): JsonObject | null {
       return { type: "tool_use", id: part.id, name: part.name, input: objectOf(part.args) };
     case "opaque":
       return part.dialect === messagesDialectName && isObject(part.value) ? inputBlock(part.value) : null;
+    case "image":
     case "result":
       return null;
   }

@@ -5,7 +5,7 @@
  *   MOD-7.2  A contract of the reply is `text.format`, strict where the schema allows it.
  *   MOD-7.3  Requests with one head share a prompt cache key, so they meet in the provider's cache.
  */
-import type { Message, Part, ToolDefinition } from "../abi/message.ts";
+import type { Message, OpaquePart, Part, ToolDefinition } from "../abi/message.ts";
 import { sha256 } from "../lib/hash.ts";
 import type { JsonObject } from "../lib/json.ts";
 import type { Dialect } from "./dialect.ts";
@@ -15,6 +15,7 @@ import {
   contractOf,
   hasText,
   headCache,
+  imageUrl,
   isStrict,
   joinCache,
   objectArgs,
@@ -77,10 +78,25 @@ function textFormat(output: JsonObject): string {
 }
 
 function itemsOf(message: Message): string {
-  return message.parts
+  return (
+    message.parts.some(({ type }) => type === "image") ? [...message.parts.filter(isResult), shown(message)] : message.parts
+  )
     .map((part) => item(message, part))
     .filter((text) => text !== "")
     .join(",");
+}
+
+function isResult({ type }: Part): boolean {
+  return type === "result";
+}
+
+/** Words and images of one turn stand in one item. */
+function shown({ parts }: Message): OpaquePart {
+  const content = parts.flatMap((part): readonly JsonObject[] => {
+    if (part.type === "image") return [{ type: "input_image", detail: "auto", image_url: imageUrl(part) }];
+    return part.type === "text" && hasText(part.text) ? [{ type: "input_text", text: part.text }] : [];
+  });
+  return { type: "opaque", dialect: responsesDialectName, value: { role: "user", content } };
 }
 
 function item(message: Message, part: Part): string {
@@ -93,6 +109,8 @@ function item(message: Message, part: Part): string {
       return `{"type":"function_call","call_id":${JSON.stringify(part.id)},"name":${JSON.stringify(wireName(part.name))},"arguments":${JSON.stringify(objectArgs(part.args))}}`;
     case "result":
       return `{"type":"function_call_output","call_id":${JSON.stringify(part.id)},"output":${JSON.stringify(part.text)}}`;
+    case "image":
+      return "";
     case "opaque":
       return part.dialect === responsesDialectName ? JSON.stringify(part.value) : "";
   }

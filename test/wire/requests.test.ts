@@ -359,3 +359,88 @@ test("REQ-1.8 what would be answered with less than was asked for fails the requ
   }
   expect(guestFormats.chat.request({ messages: [], n: 1, logprobs: false }).ok).toBe(true);
 });
+
+test("REQ-1.9 an image is the same in every format, beside its words or behind the result that it came with", () => {
+  const png = { type: "image", source: { mediaType: "image/png", data: "aGk=" } };
+  const far = { type: "image", source: { url: "https://example.org/a.png" } };
+  const look = { type: "text", text: "look" };
+  const address = "data:image/png;base64,aGk=";
+  const cases: readonly (readonly [Name, JsonObject, Json])[] = [
+    [
+      "messages",
+      {
+        messages: [
+          {
+            role: "user",
+            content: [
+              { type: "image", source: { type: "base64", media_type: "image/png", data: "aGk=" } },
+              { type: "image", source: { type: "url", url: "https://example.org/a.png" } },
+              look,
+            ],
+          },
+        ],
+      },
+      [png, far, look],
+    ],
+    [
+      "messages",
+      {
+        messages: [
+          {
+            role: "user",
+            content: [
+              {
+                type: "tool_result",
+                tool_use_id: "t",
+                content: [look, { type: "image", source: { type: "base64", media_type: "image/png", data: "aGk=" } }],
+              },
+            ],
+          },
+        ],
+      },
+      [{ type: "result", id: "t", name: "", ok: true, text: "look", page: "" }, png],
+    ],
+    ["chat", { messages: [{ role: "user", content: [look, { type: "image_url", image_url: { url: address } }] }] }, [look, png]],
+    [
+      "responses",
+      {
+        input: [
+          {
+            role: "user",
+            content: [
+              { type: "input_text", text: "look" },
+              { type: "input_image", image_url: address },
+            ],
+          },
+        ],
+      },
+      [look, png],
+    ],
+    ["gemini", { contents: [{ role: "user", parts: [{ inlineData: { mimeType: "image/png", data: "aGk=" } }] }] }, [png]],
+  ];
+  for (const [name, body, parts] of cases) {
+    const request = read(name, body);
+    expect(
+      request.messages.flatMap((message) => message.parts),
+      JSON.stringify(body),
+    ).toEqual(parts);
+    for (const dialect of Object.values(dialects)) expect(Buffer.from(dialect.body(request, false)).toString()).toMatch(/aGk=/);
+  }
+  const shown = read("messages", cases[0]?.[1] ?? {});
+  const sent = (name: keyof typeof dialects): JsonObject =>
+    JSON.parse(Buffer.from(dialects[name].body(shown, false)).toString()) as JsonObject;
+  expect(sent("responses").input).toEqual([
+    {
+      role: "user",
+      content: [
+        { type: "input_image", detail: "auto", image_url: address },
+        { type: "input_image", detail: "auto", image_url: "https://example.org/a.png" },
+        { type: "input_text", text: "look" },
+      ],
+    },
+  ]);
+  for (const url of ["file:///etc/passwd", "javascript:1", "data:text/html;base64,aGk=", "data:image/png,hi"])
+    expect(
+      guestFormats.chat.request({ messages: [{ role: "user", content: [{ type: "image_url", image_url: { url } }] }] }).ok,
+    ).toBe(false);
+});

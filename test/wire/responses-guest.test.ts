@@ -234,8 +234,16 @@ test("WRT-5.4 a call that takes no text as its output is told of instead", () =>
 
 test("WRT-5.6 a stream ends with the word that Open Responses ends it with, after its closing event", () => {
   const writer = format.writer({ model: "m", stream: true, windowTokens: 1 }, "r1");
-  const usage = { inputTokens: 1, outputTokens: 1, cacheReadTokens: 0, cacheWriteTokens: 0, reported: true };
   expect(Buffer.from(writer.end("end", usage)).toString()).toMatch(
     /event: response\.completed\ndata: [^\n]+\n\ndata: \[DONE\]\n\n$/,
   );
+});
+
+test("WRT-5.2 functions and reasoning are named whole, whatever of them the request said", () => {
+  const echo = { reasoning: { effort: "low" }, tools: [{ type: "function", name: "run" }, { type: "web_search" }] };
+  const whole = format.whole({ model: "m", stream: false, windowTokens: 1, echo }, [], "end", usage, "r1");
+  expect(JSON.parse(Buffer.from(whole).toString())).toMatchObject({
+    reasoning: { effort: "low", summary: null },
+    tools: [{ type: "function", name: "run", description: null, parameters: null, strict: true }, { type: "web_search" }],
+  });
 });

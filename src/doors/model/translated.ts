@@ -12,8 +12,8 @@ import type { ModelDriver, ModelReply, ModelRequest } from "../../abi/model.ts";
 import type { GuestProcess } from "../../kernel/guest.ts";
 import { parseJson } from "../../lib/json.ts";
 import { ok, type Result } from "../../lib/result.ts";
-import { estimateTokens } from "../../lib/tokens.ts";
 import type { GuestFormat } from "../../wire/guest-format.ts";
+import { tokensOf } from "../../wire/parts.ts";
 import type { KeptBody } from "./body.ts";
 import type { Conversation } from "./conversation.ts";
 
@@ -35,6 +35,8 @@ export function translated(options: TranslatedOptions): Result<Conversation, Sys
   const asked = body === undefined ? { ok: false as const, error: "it is not JSON" } : format.request(body);
   if (!asked.ok)
     return fail("EINVAL", `${driver.name} speaks another format, and the request cannot be said there: ${asked.error}`);
+  if (driver.textOnly === true && asked.value.messages.some(({ parts }) => parts.some(({ type }) => type === "image")))
+    return fail("EINVAL", `the request shows an image, and ${driver.name} reads text alone; ask another model`);
   const { stopSequences, ...said } = asked.value;
   let request: ModelRequest = { ...said, model, outputTokensMax };
   let round = 0;
@@ -87,10 +89,5 @@ function endedAt(reply: ModelReply, sequences: readonly string[]): ModelReply {
 }
 
 function message(role: Message["role"], parts: readonly Part[]): Message {
-  return { role, parts, tokens: parts.reduce((sum, part) => sum + tokensOf(part), 0) };
-}
-
-function tokensOf(part: Part): number {
-  if (part.type === "text" || part.type === "result") return estimateTokens(part.text);
-  return estimateTokens(JSON.stringify(part.type === "call" ? part.args : part.value));
+  return { role, parts, tokens: tokensOf(parts) };
 }
