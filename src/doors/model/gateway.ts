@@ -14,7 +14,7 @@ import type { ModelDriver } from "../../abi/model.ts";
 import type { Format, Upstream } from "../../abi/upstream.ts";
 import type { Priced } from "../../kernel/admission.ts";
 import type { GuestProcess } from "../../kernel/guest.ts";
-import { isObject, parseJson } from "../../lib/json.ts";
+import { isObject, parseJson, tooDeep } from "../../lib/json.ts";
 import { ok, type Result } from "../../lib/result.ts";
 import { askedReader, type Asked } from "../../wire/asked.ts";
 import type { GuestFormat, Question } from "../../wire/guest-format.ts";
@@ -203,7 +203,7 @@ function questionOf(body: KeptBody, question: Question): Question {
     ...question,
     get echo() {
       const asked = parseJson(body.whole().toString("utf8"));
-      return isObject(asked) ? asked : {};
+      return isObject(asked) && !tooDeep(asked, limits.jsonDepthMax) ? asked : {};
     },
   };
 }

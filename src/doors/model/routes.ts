@@ -1,6 +1,7 @@
 /**
  * Routes: what a request at the model door asks for, by its method and address.
  *   DOR-3.1  The addresses of the four formats are known as their clients write them; what is none of them is null.
+ *   DOR-3.3  A model's name in an address is a name: none that leads to another place of the provider, which would be asked with the provider's key.
  *   DOR-3.2  A credential in an address goes no further.
  */
 import type { IncomingHttpHeaders } from "node:http";
@@ -65,6 +66,7 @@ function generating(pathname: string, search: string): Route | null {
   const gemini = /^\/v1(?:beta|alpha)?\/models\/([^/:]+):(generateContent|streamGenerateContent)$/.exec(pathname);
   if (gemini === null) return null;
   const [, model = "", verb = ""] = gemini;
+  if (!isName(model)) return null;
   return {
     kind: "generate",
     format: "gemini",
@@ -86,17 +88,23 @@ function counting(pathname: string, search: string): Route | null {
     return { kind: "aside", format: "messages", path: pathname.slice("/v1".length) + search };
   if (pathname === "/v1/responses/input_tokens")
     return { kind: "aside", format: "responses", path: pathname.slice("/v1".length) + search };
-  if (/^\/v1(?:beta|alpha)?\/models\/[^/:]+:countTokens$/.test(pathname))
-    return { kind: "aside", format: "gemini", path: pathname + search };
+  const [, model] = /^\/v1(?:beta|alpha)?\/models\/([^/:]+):countTokens$/.exec(pathname) ?? [];
+  if (model !== undefined && isName(model)) return { kind: "aside", format: "gemini", path: pathname + search };
   return null;
 }
 
 function listing(pathname: string, search: string, lister: Format): Route | null {
-  if (/^\/v1\/models(?:\/[^/]+)?$/.test(pathname))
+  const [, version, model] = /^\/(v1|v1beta|v1alpha)\/models(?:\/([^/]+))?$/.exec(pathname) ?? [];
+  if (version === undefined || (model !== undefined && !isName(model))) return null;
+  if (version === "v1")
     return { kind: "aside", format: lister, path: (lister === "gemini" ? pathname : pathname.slice("/v1".length)) + search };
-  if (/^\/v1(?:beta|alpha)\/models(?:\/[^/:]+)?$/.test(pathname))
-    return { kind: "aside", format: "gemini", path: pathname + search };
-  return null;
+  return { kind: "aside", format: "gemini", path: pathname + search };
+}
+
+/** Some have a slash in them; a server may read one that is encoded as if it were none. */
+function isName(model: string): boolean {
+  const name = decoded(decoded(model));
+  return /^[^\\\p{Cc}?#]+$/u.test(name) && name.split("/").every((part) => part !== "" && part !== "." && part !== "..");
 }
 
 function decoded(text: string): string {

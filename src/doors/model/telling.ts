@@ -162,6 +162,8 @@ function inUtf8(headers: HeadFields): HeadFields {
 
 export function refuse(response: ServerResponse, format: GuestFormat, { errno, message }: SysError, retry: boolean): void {
   const refusal = format.refuse(errno, message, retry);
+  // What is still to come of the request would be read for nothing.
+  if (!response.req.complete) response.setHeader("connection", "close");
   response.writeHead(refusal.status, { ...refusal.headers, "content-length": refusal.body.length });
   response.end(refusal.body);
 }

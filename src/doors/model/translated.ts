@@ -10,8 +10,9 @@ import { fail, type SysError } from "../../abi/errno.ts";
 import type { Message, Part } from "../../abi/message.ts";
 import type { ModelDriver, ModelReply, ModelRequest } from "../../abi/model.ts";
 import type { GuestProcess } from "../../kernel/guest.ts";
-import { parseJson } from "../../lib/json.ts";
-import { ok, type Result } from "../../lib/result.ts";
+import { limits } from "../../abi/limits.ts";
+import { parseJson, tooDeep, type Json } from "../../lib/json.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
 import type { GuestFormat } from "../../wire/guest-format.ts";
 import { tokensOf } from "../../wire/parts.ts";
 import type { KeptBody } from "./body.ts";
@@ -32,7 +33,7 @@ export interface TranslatedOptions {
 export function translated(options: TranslatedOptions): Result<Conversation, SysError> {
   const { guest, format, driver, model, outputTokensMax } = options;
   const body = parseJson(Buffer.from(options.body.whole()).toString("utf8"));
-  const asked = body === undefined ? { ok: false as const, error: "it is not JSON" } : format.request(body);
+  const asked = readable(body) ? format.request(body) : err("it is not JSON, or lies deeper than anything may");
   if (!asked.ok)
     return fail("EINVAL", `${driver.name} speaks another format, and the request cannot be said there: ${asked.error}`);
   if (driver.textOnly === true && asked.value.messages.some(({ parts }) => parts.some(({ type }) => type === "image")))
@@ -62,6 +63,11 @@ export function translated(options: TranslatedOptions): Result<Conversation, Sys
     },
     abort: () => gone.abort("the guest is gone"),
   });
+}
+
+/** What is deeper cannot be written again. */
+function readable(body: Json | undefined): body is Json {
+  return body !== undefined && !tooDeep(body, limits.jsonDepthMax);
 }
 
 /** A driver that throws has failed. */

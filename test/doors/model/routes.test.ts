@@ -37,6 +37,7 @@ test("DOR-3.1 the addresses of the four formats are known as their clients write
     ["/v1/models?key=k", {}],
   ] as const)
     expect(at("GET", address, headers)).toEqual({ kind: "aside", format: "gemini", path: "/v1/models" });
+  expect(at("GET", "/v1/models/ft:gpt-x:org::7")).toMatchObject({ kind: "aside", path: "/models/ft:gpt-x:org::7" });
   expect(at("HEAD", "/api/hello")).toEqual({ kind: "ping" });
 });
 
