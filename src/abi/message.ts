@@ -34,7 +34,13 @@ export interface OpaquePart {
   readonly value: Json;
 }
 
-export type Part = TextPart | CallPart | ResultPart | OpaquePart;
+/** A picture that a guest shows its model: its bytes as base64, or an address from which the provider fetches it. */
+export interface ImagePart {
+  readonly type: "image";
+  readonly source: { readonly mediaType: string; readonly data: string } | { readonly url: string };
+}
+
+export type Part = ImagePart | TextPart | CallPart | ResultPart | OpaquePart;
 
 /** Immutable: a driver may cache a message's wire bytes under the object itself. */
 export interface Message {

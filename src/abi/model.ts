@@ -25,6 +25,14 @@ export interface ModelRequest {
   readonly output: JsonSchema | null;
   /** The same for every retry of one step. */
   readonly idempotencyKey: string;
+  /** What a guest set of the calls in the reply; without it the model chooses. */
+  readonly calls?: CallControl;
+}
+
+/** `choice`: whether and what the model is to call. `several`: whether it may make more than one call in a reply. */
+export interface CallControl {
+  readonly choice: "auto" | "none" | "any" | { readonly tool: string };
+  readonly several: boolean;
 }
 
 /** Tokens as the provider counted them; `reported: false` means we estimated. Cache figures are parts of the input. */
@@ -44,6 +52,8 @@ export interface ModelReply {
   readonly usage: Usage;
   /** The id of what really answered, as the provider reports it. */
   readonly model: string;
+  /** The stop sequence that ended it, where one did. */
+  readonly stopSequence?: string;
 }
 
 /**
@@ -65,6 +75,8 @@ export interface ModelDriver {
   readonly name: string;
   /** A remote driver's request leaves the machine, so its intent is made durable first. */
   readonly remote: boolean;
+  /** It sees no images: a request that shows one must not reach it. */
+  readonly textOnly?: true;
   /** The context window of a model, in tokens. */
   windowTokens(model: string): number;
   think(request: ModelRequest, io: ThinkIo): Awaitable<Result<ModelReply, SysError>>;

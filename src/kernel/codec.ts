@@ -75,7 +75,7 @@ function moved(entry: Entry, put: Put): StoredEntry {
   }
 }
 
-const fieldOf = { text: "text", call: "args", opaque: "value", result: "text" } as const;
+const fieldOf = { image: "source", text: "text", call: "args", opaque: "value", result: "text" } as const;
 
 function movedPart(part: Part, put: Put): Part | Moved<Part> {
   return move(part, fieldOf[part.type] as keyof Part, put);

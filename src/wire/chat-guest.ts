@@ -5,6 +5,7 @@
  *   WRT-3.1  A heard stream goes on under its own id, model and time, and its role is said once.
  *   WRT-3.2  Texts that are written one after the other are kept apart by an empty line, since this format has one text.
  *   WRT-3.3  To ask again the reply stands behind the messages as it was said, and the answers to its calls behind it; all else stays.
+ *   WRT-3.5  What a reply took stands in a chunk of its own, without choices, and only where the request asks for it.
  *   WRT-3.4  A call of a tool that takes free text is written as one.
  */
 import type { CallPart, OpaquePart, Part } from "../abi/message.ts";
@@ -134,6 +135,7 @@ function fieldsOf(part: Part, customs: ReadonlySet<string>): JsonObject | null {
       return { tool_calls: [callOf(part, customs)] };
     case "opaque":
       return part.dialect === chatDialectName && isObject(part.value) ? part.value : null;
+    case "image":
     case "result":
       return null;
   }
@@ -148,8 +150,11 @@ function chatWriter(question: Question, place: Place): ReplyWriter {
   const customs = customTools(question);
   let calls = 0;
 
-  function chunk(delta: JsonObject, finish: string | null, more: JsonObject): string {
-    const choices = [{ index: 0, delta, logprobs: null, finish_reason: finish }];
+  function chunk(delta: JsonObject, finish: string | null): string {
+    return frame([{ index: 0, delta, logprobs: null, finish_reason: finish }], {});
+  }
+
+  function frame(choices: readonly JsonObject[], more: JsonObject): string {
     const { id, created } = place;
     const model = place.model === "" ? question.model : place.model;
     return `data: ${JSON.stringify({ id, object: "chat.completion.chunk", created, model, choices, ...more })}\n\n`;
@@ -165,13 +170,18 @@ function chatWriter(question: Question, place: Place): ReplyWriter {
       place.text ||= str(fields.content) !== "";
       if (Array.isArray(fields.tool_calls))
         delta["tool_calls"] = listOf(fields.tool_calls).map((call) => ({ index: calls++, ...call }));
-      return Buffer.from(chunk(delta, null, {}));
+      return Buffer.from(chunk(delta, null));
     },
     end(stop, usage) {
-      const head = place.begun ? "" : chunk({ role: "assistant", content: "" }, null, {});
-      return Buffer.from(`${head}${chunk({}, stops[stop], { usage: wireUsage(usage) })}data: [DONE]\n\n`);
+      const head = place.begun ? "" : chunk({ role: "assistant", content: "" }, null);
+      const told = wantsUsage(question) ? frame([], { usage: wireUsage(usage) }) : "";
+      return Buffer.from(`${head}${chunk({}, stops[stop])}${told}data: [DONE]\n\n`);
     },
   };
+}
+
+function wantsUsage({ echo }: Question): boolean {
+  return isObject(echo?.stream_options) && echo.stream_options.include_usage === true;
 }
 
 function wireUsage(usage: Usage): JsonObject {

@@ -1,16 +1,31 @@
 /** Chat requests: what a guest asks on the Chat Completions API, in the one internal form. Rules: requests.ts. */
 import type { Part, ToolDefinition } from "../abi/message.ts";
-import type { ModelRequest } from "../abi/model.ts";
+import type { CallControl } from "../abi/model.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
+import type { GuestRequest } from "./guest-format.ts";
 import { saidMessage } from "./chat-reply.ts";
 import { callPart, count, listOf, readArgs, str } from "./parts.ts";
-import { freeText, readAll, requestOf, resultPart, textParts, textsOf, toolOf, type Turn } from "./requests.ts";
+import {
+  callControl,
+  freeText,
+  imageAt,
+  partsOf,
+  readAll,
+  requestOf,
+  resultPart,
+  textParts,
+  textsOf,
+  toolOf,
+  type Turn,
+} from "./requests.ts";
 
 const textFields = { text: "text", refusal: "refusal" } as const;
 
-export function chatRequest(body: Json): Result<ModelRequest, string> {
+export function chatRequest(body: Json): Result<GuestRequest, string> {
   if (!isObject(body) || !Array.isArray(body.messages)) return err("it has no messages");
+  const unheard = (count(body.n) ?? 1) > 1 ? "several choices" : body.logprobs === true ? "the odds of its tokens" : null;
+  if (unheard !== null) return err(`it asks for ${unheard}, which a model of another format does not give; ask without`);
   const messages = listOf(body.messages);
   const start = messages.findIndex(({ role }) => role !== "system" && role !== "developer");
   const head = start < 0 ? messages.length : start;
@@ -26,11 +41,25 @@ export function chatRequest(body: Json): Result<ModelRequest, string> {
       tools: [...listOf(body.tools).flatMap(readTool), ...listOf(body.functions).flatMap(readFunction)],
       outputTokensMax: count(body.max_completion_tokens) ?? count(body.max_tokens),
       output: readFormat(body.response_format),
+      calls: callControl(readChoice(body.tool_choice ?? body.function_call), body.parallel_tool_calls !== false),
+      stops: body.stop,
     }),
   );
 }
 
+function readChoice(choice: Json | undefined): CallControl["choice"] {
+  if (choice === "none") return "none";
+  if (choice === "required") return "any";
+  if (!isObject(choice)) return "auto";
+  const named = [choice.function, choice.custom, choice].filter(isObject).find(({ name }) => str(name) !== "");
+  return named === undefined ? "auto" : { tool: str(named.name) };
+}
+
 function readMessage(message: JsonObject): Result<readonly Turn[], string> {
+  if (message.role === "user") {
+    const parts = partsOf(message.content, textFields, ({ image_url: image }) => imageAt(isObject(image) ? image.url : image));
+    return parts.ok ? ok([{ assistant: false, parts: parts.value }]) : parts;
+  }
   const texts = textsOf(message.content, textFields);
   if (!texts.ok) return texts;
   const text = texts.value.join("\n");

@@ -4,7 +4,7 @@
  *   MOD-8.2  Reasoning that a compatible server shows is kept, and goes back with the calls it led to.
  *   MOD-8.3  A contract of the reply is `response_format`, strict where the schema allows it.
  */
-import type { Message, ToolDefinition } from "../abi/message.ts";
+import type { Message, ResultPart, ToolDefinition } from "../abi/message.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
 import { chatDialectName, chatReader, readChat } from "./chat-reply.ts";
 import type { Dialect } from "./dialect.ts";
@@ -14,10 +14,12 @@ import {
   contractOf,
   hasText,
   headCache,
+  imageUrl,
   isStrict,
   joinCache,
   objectArgs,
   onceFor,
+  openaiCalls,
   wireName,
 } from "./parts.ts";
 
@@ -41,7 +43,7 @@ export function chatDialect(options: ChatOptions): Dialect {
     body(request, stream) {
       const head = headOf(request);
       const fields = [`"model":${JSON.stringify(request.model)}`];
-      if (head.tools !== "") fields.push(head.tools);
+      if (head.tools !== "") fields.push(head.tools, ...openaiCalls(request, chatTool));
       fields.push(`"${options.local ? "max_tokens" : "max_completion_tokens"}":${request.outputTokensMax}`);
       if (request.output !== null) fields.push(`"response_format":${responseFormat(request.output)}`);
       if (options.effort !== null) fields.push(`"reasoning_effort":${JSON.stringify(options.effort)}`);
@@ -67,6 +69,10 @@ function makeHead(system: string, tools: readonly ToolDefinition[]): Head {
   };
 }
 
+function chatTool(name: string): string {
+  return `{"type":"function","function":{"name":${JSON.stringify(name)}}}`;
+}
+
 function responseFormat(output: JsonObject): string {
   const { schema } = contractOf(output);
   return `{"type":"json_schema","json_schema":{"name":"reply","schema":${JSON.stringify(schema)},"strict":${isStrict(schema)}}}`;
@@ -76,12 +82,28 @@ function responseFormat(output: JsonObject): string {
 function messagesOf(message: Message, local: boolean): string {
   if (message.role === "assistant") return assistantMessage(message, local);
   const out: string[] = [];
+  if (message.parts.some(({ type }) => type === "image")) return shownMessages(message);
   for (const part of message.parts) {
-    if (part.type === "result")
-      out.push(`{"role":"tool","tool_call_id":${JSON.stringify(part.id)},"content":${JSON.stringify(part.text)}}`);
+    if (part.type === "result") out.push(resultMessage(part));
     else if (part.type === "text" && hasText(part.text)) out.push(`{"role":"user","content":${JSON.stringify(part.text)}}`);
   }
   return out.join(",");
+}
+
+/** Words and images of one turn stand in one message, behind the results. */
+function shownMessages({ parts }: Message): string {
+  const content: string[] = [];
+  const results: string[] = [];
+  for (const part of parts) {
+    if (part.type === "result") results.push(resultMessage(part));
+    else if (part.type === "image") content.push(`{"type":"image_url","image_url":{"url":${JSON.stringify(imageUrl(part))}}}`);
+    else if (part.type === "text" && hasText(part.text)) content.push(`{"type":"text","text":${JSON.stringify(part.text)}}`);
+  }
+  return [...results, `{"role":"user","content":[${content.join(",")}]}`].join(",");
+}
+
+function resultMessage({ id, text }: ResultPart): string {
+  return `{"role":"tool","tool_call_id":${JSON.stringify(id)},"content":${JSON.stringify(text)}}`;
 }
 
 function assistantMessage(message: Message, local: boolean): string {

@@ -143,6 +143,7 @@ function wirePart(part: Part): JsonObject | null {
       return { functionCall: { id: part.id, name: part.name, args: objectOf(part.args) } };
     case "opaque":
       return part.dialect === geminiDialectName && isObject(part.value) ? part.value : null;
+    case "image":
     case "result":
       return null;
   }

@@ -1,14 +1,17 @@
 /** Gemini requests: what a guest asks of Google's generateContent, in the one internal form; its model stands in the address. Rules: requests.ts. */
 import type { Part, ToolDefinition } from "../abi/message.ts";
-import type { ModelRequest } from "../abi/model.ts";
+import type { CallControl } from "../abi/model.ts";
 import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
+import type { GuestRequest } from "./guest-format.ts";
 import { callIds, geminiDialectName } from "./gemini-reply.ts";
 import { callPart, count, listOf, str } from "./parts.ts";
-import { cannotSay, readAll, requestOf, resultPart, textParts, toolOf, type Turn } from "./requests.ts";
+import { callControl, cannotSay, imageFrom, readAll, requestOf, resultPart, textParts, toolOf, type Turn } from "./requests.ts";
 
-export function geminiRequest(body: Json): Result<ModelRequest, string> {
+export function geminiRequest(body: Json): Result<GuestRequest, string> {
   if (!isObject(body) || !Array.isArray(body.contents)) return err("it has no contents");
+  if (isObject(body.generationConfig) && (count(body.generationConfig.candidateCount) ?? 1) > 1)
+    return err("it asks for several choices, which a model of another format does not give; ask without");
   const turns = readAll(listOf(body.contents), readContent);
   if (!turns.ok) return turns;
   const head = body.systemInstruction ?? body.system_instruction;
@@ -22,8 +25,19 @@ export function geminiRequest(body: Json): Result<ModelRequest, string> {
       tools: declared.flatMap(readTool),
       outputTokensMax: count(config.maxOutputTokens),
       output: config.responseJsonSchema ?? plainSchema(config.responseSchema) ?? jsonOnly(config),
+      calls: readMode(body.toolConfig ?? body.tool_config),
+      stops: config.stopSequences,
     }),
   );
+}
+
+function readMode(toolConfig: Json | undefined): CallControl | null {
+  const calling = isObject(toolConfig) ? (toolConfig.functionCallingConfig ?? toolConfig.function_calling_config) : undefined;
+  if (!isObject(calling)) return null;
+  const names = Array.isArray(calling.allowedFunctionNames) ? calling.allowedFunctionNames : [];
+  if (calling.mode === "NONE") return callControl("none", true);
+  if (calling.mode !== "ANY") return null;
+  return callControl(names.length === 1 ? { tool: str(names[0] as Json) } : "any", true);
 }
 
 function jsonOnly(config: JsonObject): Json | undefined {
@@ -42,6 +56,8 @@ function readPart(part: JsonObject, id: string, assistant: boolean): Result<read
   if (isObject(call)) return ok([callPart(id, str(call.name), call.args ?? {})]);
   if (isObject(response)) return readResponse(response);
   if (typeof part.text === "string" && part.thought !== true) return ok(textParts([part.text]));
+  const image = isObject(part.inlineData) ? imageFrom(part.inlineData.mimeType, part.inlineData.data) : null;
+  if (image !== null && !assistant) return ok([image]);
   if (assistant) return ok([{ type: "opaque", dialect: geminiDialectName, value: part }]);
   return cannotSay(Object.keys(part).find((field) => isObject(part[field])) ?? "");
 }

@@ -55,7 +55,7 @@ export interface HeardTrouble {
 export interface ReplyWriter {
   /** The bytes of the next part; the head of the reply comes with the first. A part of another format has none. */
   part(part: Part): Uint8Array;
-  end(stop: StopReason, usage: Usage): Uint8Array;
+  end(stop: StopReason, usage: Usage, stopSequence?: string): Uint8Array;
 }
 
 /** What a refused or failed request looks like. */
@@ -72,17 +72,29 @@ export interface CallAnswer {
   readonly text: string;
 }
 
+/** A guest's request in the one internal form, and the texts at which its reply is to end. */
+export interface GuestRequest extends ModelRequest {
+  readonly stopSequences: readonly string[];
+}
+
 export interface GuestFormat {
   readonly name: Format;
   hear(question: Question): Hearing;
   /** Writes a reply from its beginning. `id` is the reply's own. For streams. */
   writer(question: Question, id: string): ReplyWriter;
   /** A reply in one piece. */
-  whole(question: Question, parts: readonly Part[], stop: StopReason, usage: Usage, id: string): Uint8Array;
+  whole(
+    question: Question,
+    parts: readonly Part[],
+    stop: StopReason,
+    usage: Usage,
+    id: string,
+    stopSequence?: string,
+  ): Uint8Array;
   /** The request with what was said and the answers to all its calls behind it; all else stays. null where the body is none of this format. */
   again(body: Json, said: readonly OpaquePart[], answers: readonly CallAnswer[]): Json | null;
   /** The request in the one internal form, for a model of another format; the error says what cannot be said there. */
-  request(body: Json): Result<ModelRequest, string>;
+  request(body: Json): Result<GuestRequest, string>;
   /** An error in the words of this format. `retry`: whether the guest may try again. */
   refuse(errno: Errno, message: string, retry: boolean): Refusal;
   /** The same in the middle of a stream. */

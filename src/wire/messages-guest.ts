@@ -21,7 +21,8 @@ export const messagesGuest: GuestFormat = {
   name: "messages",
   hear: hearMessages,
   writer: (question, id) => messagesWriter(question, { begun: false, blocks: 0, open: false }, id),
-  whole: (question, parts, stop, usage, id) => jsonBytes(wholeMessage(question, parts, stop, usage, id)),
+  whole: (question, parts, stop, usage, id, sequence) =>
+    jsonBytes({ ...messageOf(question, id, blocksOf(parts), null, wireUsage(usage)), ...stopped(stop, sequence) }),
   again: againMessages,
   request: messagesRequest,
   ...messagesRefusals,
@@ -96,6 +97,7 @@ function blockOf(part: Part): JsonObject | null {
       return { type: "tool_use", id: part.id, name: part.name, input: objectOf(part.args) };
     case "opaque":
       return part.dialect === messagesDialectName && isObject(part.value) ? inputBlock(part.value) : null;
+    case "image":
     case "result":
       return null;
   }
@@ -136,8 +138,8 @@ function messagesWriter(question: Question, place: Place, id: string): ReplyWrit
       place.blocks += 1;
       return Buffer.from(head + events.map(event).join(""));
     },
-    end(stop, usage) {
-      const delta = { stop_reason: stops[stop], stop_sequence: null };
+    end(stop, usage, stopSequence) {
+      const delta = stopped(stop, stopSequence);
       const events = [{ type: "message_delta", delta, usage: wireUsage(usage) }, { type: "message_stop" }];
       return Buffer.from(begin() + events.map(event).join(""));
     },
@@ -197,8 +199,8 @@ function messageOf(
   };
 }
 
-function wholeMessage(question: Question, parts: readonly Part[], stop: StopReason, usage: Usage, id: string): JsonObject {
-  return messageOf(question, id, blocksOf(parts), stops[stop], wireUsage(usage));
+function stopped(stop: StopReason, sequence: string | undefined): JsonObject {
+  return { stop_reason: sequence === undefined ? stops[stop] : "stop_sequence", stop_sequence: sequence ?? null };
 }
 
 const stops: Readonly<Record<StopReason, string>> = {

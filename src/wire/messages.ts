@@ -7,8 +7,9 @@
  *            models refuse forced tools; either way the reply is JSON text.
  *   MOD-6.4  No sampling parameter is ever sent: the 2026-10-21 version refuses them.
  */
-import type { Message, Part, ToolDefinition } from "../abi/message.ts";
-import type { ModelRequest } from "../abi/model.ts";
+import type { ImagePart, Message, Part, ToolDefinition } from "../abi/message.ts";
+import type { CallControl, ModelRequest } from "../abi/model.ts";
+import type { JsonObject } from "../lib/json.ts";
 import { contractFormat } from "./messages-schema.ts";
 import { cacheMark as mark, conversationOf } from "./messages-turns.ts";
 import type { Dialect } from "./dialect.ts";
@@ -76,6 +77,8 @@ function controls(request: ModelRequest, head: Head, options: MessagesOptions): 
     fields.push(`"tool_choice":${choice}`);
   }
   if (tools !== "") fields.unshift(`"tools":[${tools}]`);
+  // A contract's own tool has chosen already.
+  if (head.tools !== "" && fields.length === 1 && request.calls !== undefined) fields.push(toolChoice(request.calls));
   const output: string[] = [];
   const format = contract === null || classic ? null : contractFormat(contract.schema);
   if (format !== null) output.push(`"format":${format}`);
@@ -84,6 +87,12 @@ function controls(request: ModelRequest, head: Head, options: MessagesOptions): 
   const thinking = thinkingField(request, classic, options.thinking ?? "default");
   if (thinking !== null) fields.push(`"thinking":${thinking}`);
   return fields;
+}
+
+function toolChoice({ choice, several }: CallControl): string {
+  const named =
+    typeof choice === "object" ? `"type":"tool","name":${JSON.stringify(wireName(choice.tool))}` : `"type":"${choice}"`;
+  return `"tool_choice":{${named}${several || choice === "none" ? "" : `,"disable_parallel_tool_use":true`}}`;
 }
 
 /** A contract that structured output cannot say is said in words, after the part of the prompt that is cached. */
@@ -120,7 +129,14 @@ function block(part: Part): string {
       return `{"type":"tool_use","id":${JSON.stringify(part.id)},"name":${JSON.stringify(wireName(part.name))},"input":${objectArgs(part.args)}}`;
     case "result":
       return `{"type":"tool_result","tool_use_id":${JSON.stringify(part.id)},"content":${JSON.stringify(part.text)}${part.ok ? "" : `,"is_error":true`}}`;
+    case "image":
+      return `{"type":"image","source":${JSON.stringify(imageSource(part))}}`;
     case "opaque":
       return part.dialect === messagesDialectName ? JSON.stringify(part.value) : "";
   }
+}
+
+function imageSource({ source }: ImagePart): JsonObject {
+  if ("url" in source) return { type: "url", url: source.url };
+  return { type: "base64", media_type: source.mediaType, data: source.data };
 }

@@ -8,7 +8,7 @@
  *   MOD-4.5  A conversation that grows is put together from what it was and what is new; one that was changed, from the start.
  */
 import { limits } from "../abi/limits.ts";
-import type { CallPart, Message, Part, ToolDefinition } from "../abi/message.ts";
+import type { CallPart, ImagePart, Message, Part, ToolDefinition } from "../abi/message.ts";
 import type { ModelReply, ModelRequest, StopReason, Usage } from "../abi/model.ts";
 import { sha256 } from "../lib/hash.ts";
 import { isObject, parseJson, tooDeep, type Json, type JsonObject, type JsonSchema } from "../lib/json.ts";
@@ -111,15 +111,34 @@ function inputEstimate(request: ModelRequest): number {
   return tokens;
 }
 
+/** What providers charge for a picture of the size that they scale it to, at most about this. */
+const imageTokens = 1_600;
+
 /** The tokens of what was written, by our own count. */
 export function tokensOf(parts: readonly Part[]): number {
   let tokens = 0;
   for (const part of parts) {
     if (part.type === "text" || part.type === "result") tokens += estimateTokens(part.text);
     else if (part.type === "call") tokens += estimateTokens(part.name) + estimateTokens(JSON.stringify(part.args));
-    else if (part.type === "opaque") tokens += estimateTokens(JSON.stringify(part.value));
+    else if (part.type === "image") tokens += imageTokens;
+    else tokens += estimateTokens(JSON.stringify(part.value));
   }
   return tokens;
+}
+
+/** As one address: OpenAI's formats have no other place for the bytes. */
+export function imageUrl({ source }: ImagePart): string {
+  return "url" in source ? source.url : `data:${source.mediaType};base64,${source.data}`;
+}
+
+/** Both of OpenAI's formats say it alike, but for the one tool that is to be called. */
+export function openaiCalls({ calls }: ModelRequest, named: (wire: string) => string): readonly string[] {
+  if (calls === undefined) return [];
+  const fields: string[] = [];
+  if (typeof calls.choice === "object") fields.push(`"tool_choice":${named(wireName(calls.choice.tool))}`);
+  else if (calls.choice !== "auto") fields.push(`"tool_choice":"${calls.choice === "any" ? "required" : "none"}"`);
+  if (!calls.several) fields.push(`"parallel_tool_calls":false`);
+  return fields;
 }
 
 /** The contract of a reply as it travels. */

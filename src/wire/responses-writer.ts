@@ -1,7 +1,9 @@
 /**
  * Responses writer: writes a response as its stream of events, or the rest of one whose beginning a guest has heard.
  *   WRT-5.1  A heard stream goes on with its own response, the next output index and the next sequence number; an item left open is closed first.
- *   WRT-5.2  The closing event holds every item that the guest has heard, and a response names all settings of its request.
+ *   WRT-5.2  The closing event holds every item that the guest has heard, and a response names all settings of its request, those
+ *            of its functions and of its reasoning that the request left out with them.
+ *   WRT-5.6  A stream ends with the word that Open Responses ends it with; OpenAI's own has none, and its clients pass over it.
  *   WRT-5.5  A call of a tool that takes free text, or that lies in a namespace, is written as one.
  */
 import type { CallPart, Part } from "../abi/message.ts";
@@ -150,7 +152,7 @@ export function responsesWriter(question: Question, place: Place, id: string): R
     end(stop, usage) {
       const before = begin();
       const response = ended(head, output, stop, usage);
-      return Buffer.from(before + event(`response.${str(response.status)}`, { response }));
+      return Buffer.from(`${before}${event(`response.${str(response.status)}`, { response })}data: [DONE]\n\n`);
     },
   };
 }
@@ -226,8 +228,13 @@ function responseOf({ model, echo }: Question, id: string): JsonObject {
     usage: null,
     ...settings,
     ...Object.fromEntries(said),
+    reasoning: { effort: null, summary: null, ...(isObject(echo?.reasoning) ? echo.reasoning : {}) },
+    tools: listOf(echo?.tools).map((tool) => (tool.type === "function" ? { ...functionTool, ...tool } : tool)),
   };
 }
+
+/** What a function says of itself in a response, where the request left it out. */
+const functionTool: JsonObject = { description: null, parameters: null, strict: true };
 
 interface ToolForm {
   readonly name: string;
@@ -257,6 +264,7 @@ function itemOf(part: Part, tools: ReadonlyMap<string, ToolForm>, id: string): J
       return callItem(part, tools.get(part.name), id);
     case "opaque":
       return part.dialect === responsesDialectName && isObject(part.value) ? part.value : null;
+    case "image":
     case "result":
       return null;
   }

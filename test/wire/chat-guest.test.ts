@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
-import type { Json } from "../../src/lib/json.ts";
+import type { Json, JsonObject } from "../../src/lib/json.ts";
 import { chatGuest as format } from "../../src/wire/chat-guest.ts";
+import type { Question } from "../../src/wire/guest-format.ts";
 import { asked, heardOf, pass } from "./guests.ts";
 import { eventsOf, samples, sampleStreams } from "./samples.ts";
 
@@ -87,7 +88,11 @@ test("WRT-3.1 what is written behind a heard text is the same completion, and it
     .slice(0, -1)
     .map((event) => JSON.parse(event.slice(6)) as { choices: { delta: Json }[] });
   for (const one of chunks) expect(one).toMatchObject({ id: "chatcmpl-1", created: 1_694_268_190, model: "gpt-x" });
-  expect(chunks.map((one) => one.choices[0]?.delta)).toEqual([{ content: "\n\nnote" }, { content: "\n\nmore" }, {}]);
+  expect(chunks.flatMap((one) => one.choices.map(({ delta }) => delta))).toEqual([
+    { content: "\n\nnote" },
+    { content: "\n\nmore" },
+    {},
+  ]);
 });
 
 test("WRT-3.2 texts are kept apart by an empty line, streamed and in one piece", () => {
@@ -135,4 +140,16 @@ test("WRT-3.4 a call of a tool that takes free text is written as one", () => {
   const heard = heardOf(pass(format.hear(asked), [writer.part(call), writer.end("calls", usage)]));
   expect(heard.reply.parts).toEqual([call]);
   expect(heard.said[0]?.value).toMatchObject({ tool_calls: [{ id: "t", type: "custom", custom: { name: "sh", input: "ls" } }] });
+});
+
+test("WRT-3.5 what a reply took stands in a chunk without choices, and only where it was asked for", () => {
+  const written = (question: Question): readonly JsonObject[] =>
+    eventsOf(Buffer.from(format.writer(question, "r1").end("end", usage)).toString())
+      .filter((text) => text.startsWith("data: {"))
+      .map((text) => JSON.parse(text.slice(6)) as JsonObject);
+  expect(written(asked).at(-1)).toMatchObject({ choices: [], usage: { prompt_tokens: 9, completion_tokens: 5 } });
+  expect(written(asked).at(-2)).toMatchObject({ choices: [{ finish_reason: "stop" }] });
+  const without = written({ model: "m", stream: true, windowTokens: 100 });
+  expect(without.at(-1)).toMatchObject({ choices: [{ finish_reason: "stop" }] });
+  for (const chunk of without) expect(chunk).not.toHaveProperty("usage");
 });

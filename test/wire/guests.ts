@@ -2,7 +2,12 @@
 import type { Result } from "../../src/lib/result.ts";
 import type { Heard, Hearing, HeardTrouble, Question } from "../../src/wire/guest-format.ts";
 
-export const asked: Question = { model: "m", stream: true, windowTokens: 100 };
+export const asked: Question = {
+  model: "m",
+  stream: true,
+  windowTokens: 100,
+  echo: { stream_options: { include_usage: true } },
+};
 
 /** The bytes in the chunks that the cuts make; a cut may lie anywhere, and several at one place are one. */
 export function chunks(bytes: Uint8Array, cuts: readonly number[]): Uint8Array[] {

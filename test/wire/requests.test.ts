@@ -292,3 +292,155 @@ test("REQ-1.1 Gemini's calls without ids belong to their results by name, and it
     { type: "result", id: "run", name: "run", ok: false, text: "no", page: "" },
   ]);
 });
+
+test("REQ-1.7 whether, what and how often the model is to call is the guest's own word, and is said in every format", () => {
+  const chatTools = [{ type: "function", function: { name: "Read", parameters: schema } }];
+  const responsesTools = [{ type: "function", name: "Read", parameters: schema }];
+  const said: readonly (readonly [Name, JsonObject, ModelRequest["calls"]])[] = [
+    ["messages", { messages: [], tool_choice: { type: "none" } }, { choice: "none", several: true }],
+    [
+      "messages",
+      { messages: [], tool_choice: { type: "any", disable_parallel_tool_use: true } },
+      { choice: "any", several: false },
+    ],
+    ["messages", { messages: [], tool_choice: { type: "tool", name: "Read" } }, { choice: { tool: "Read" }, several: true }],
+    ["messages", { messages: [], tool_choice: { type: "auto" } }, undefined],
+    ["chat", { messages: [], tools: chatTools, tool_choice: "none" }, { choice: "none", several: true }],
+    ["chat", { messages: [], tool_choice: "required", parallel_tool_calls: false }, { choice: "any", several: false }],
+    [
+      "chat",
+      { messages: [], tool_choice: { type: "function", function: { name: "Read" } } },
+      { choice: { tool: "Read" }, several: true },
+    ],
+    ["chat", { messages: [], function_call: { name: "Read" } }, { choice: { tool: "Read" }, several: true }],
+    ["chat", { messages: [], tool_choice: "auto", parallel_tool_calls: true }, undefined],
+    ["responses", { input: "go", tools: responsesTools, tool_choice: "none" }, { choice: "none", several: true }],
+    ["responses", { input: "go", tool_choice: { type: "function", name: "Read" } }, { choice: { tool: "Read" }, several: true }],
+    ["responses", { input: "go", tool_choice: "required" }, { choice: "any", several: true }],
+    ["gemini", { contents: [], toolConfig: { functionCallingConfig: { mode: "NONE" } } }, { choice: "none", several: true }],
+    [
+      "gemini",
+      { contents: [], toolConfig: { functionCallingConfig: { mode: "ANY", allowedFunctionNames: ["Read"] } } },
+      { choice: { tool: "Read" }, several: true },
+    ],
+  ];
+  for (const [name, body, calls] of said) expect(read(name, body).calls, `${name} ${JSON.stringify(body)}`).toEqual(calls);
+
+  const tools = [{ name: "Read", description: "", input: schema }];
+  const sent = (name: keyof typeof dialects, calls: ModelRequest["calls"]): JsonObject => {
+    const plain = { ...read("chat", { messages: [{ role: "user", content: "go" }] }), tools };
+    const request = calls === undefined ? plain : { ...plain, calls };
+    return JSON.parse(Buffer.from(dialects[name].body(request, false)).toString()) as JsonObject;
+  };
+  const one = { choice: { tool: "Read" }, several: false } as const;
+  expect(sent("messages", one).tool_choice).toEqual({ type: "tool", name: "Read", disable_parallel_tool_use: true });
+  expect(sent("chat", one)).toMatchObject({
+    tool_choice: { type: "function", function: { name: "Read" } },
+    parallel_tool_calls: false,
+  });
+  expect(sent("responses", one)).toMatchObject({ tool_choice: { type: "function", name: "Read" }, parallel_tool_calls: false });
+  for (const name of ["chat", "responses"] as const) {
+    expect(sent(name, { choice: "any", several: true }).tool_choice).toBe("required");
+    expect(sent(name, { choice: "none", several: true }).tool_choice).toBe("none");
+  }
+  expect(sent("messages", { choice: "none", several: false }).tool_choice).toEqual({ type: "none" });
+  for (const name of ["messages", "chat", "responses"] as const) expect(sent(name, undefined)).not.toHaveProperty("tool_choice");
+});
+
+test("REQ-1.8 what would be answered with less than was asked for fails the request by its name", () => {
+  const cases: readonly (readonly [Name, JsonObject, string])[] = [
+    ["chat", { messages: [], n: 2 }, "several choices"],
+    ["chat", { messages: [], logprobs: true }, "odds"],
+    ["gemini", { contents: [], generationConfig: { candidateCount: 3 } }, "several choices"],
+  ];
+  for (const [name, body, word] of cases) {
+    const request = guestFormats[name].request(body);
+    expect(request.ok ? "" : request.error).toContain(word);
+  }
+  expect(guestFormats.chat.request({ messages: [], n: 1, logprobs: false }).ok).toBe(true);
+});
+
+test("REQ-1.9 an image is the same in every format, beside its words or behind the result that it came with", () => {
+  const png = { type: "image", source: { mediaType: "image/png", data: "aGk=" } };
+  const far = { type: "image", source: { url: "https://example.org/a.png" } };
+  const look = { type: "text", text: "look" };
+  const address = "data:image/png;base64,aGk=";
+  const cases: readonly (readonly [Name, JsonObject, Json])[] = [
+    [
+      "messages",
+      {
+        messages: [
+          {
+            role: "user",
+            content: [
+              { type: "image", source: { type: "base64", media_type: "image/png", data: "aGk=" } },
+              { type: "image", source: { type: "url", url: "https://example.org/a.png" } },
+              look,
+            ],
+          },
+        ],
+      },
+      [png, far, look],
+    ],
+    [
+      "messages",
+      {
+        messages: [
+          {
+            role: "user",
+            content: [
+              {
+                type: "tool_result",
+                tool_use_id: "t",
+                content: [look, { type: "image", source: { type: "base64", media_type: "image/png", data: "aGk=" } }],
+              },
+            ],
+          },
+        ],
+      },
+      [{ type: "result", id: "t", name: "", ok: true, text: "look", page: "" }, png],
+    ],
+    ["chat", { messages: [{ role: "user", content: [look, { type: "image_url", image_url: { url: address } }] }] }, [look, png]],
+    [
+      "responses",
+      {
+        input: [
+          {
+            role: "user",
+            content: [
+              { type: "input_text", text: "look" },
+              { type: "input_image", image_url: address },
+            ],
+          },
+        ],
+      },
+      [look, png],
+    ],
+    ["gemini", { contents: [{ role: "user", parts: [{ inlineData: { mimeType: "image/png", data: "aGk=" } }] }] }, [png]],
+  ];
+  for (const [name, body, parts] of cases) {
+    const request = read(name, body);
+    expect(
+      request.messages.flatMap((message) => message.parts),
+      JSON.stringify(body),
+    ).toEqual(parts);
+    for (const dialect of Object.values(dialects)) expect(Buffer.from(dialect.body(request, false)).toString()).toMatch(/aGk=/);
+  }
+  const shown = read("messages", cases[0]?.[1] ?? {});
+  const sent = (name: keyof typeof dialects): JsonObject =>
+    JSON.parse(Buffer.from(dialects[name].body(shown, false)).toString()) as JsonObject;
+  expect(sent("responses").input).toEqual([
+    {
+      role: "user",
+      content: [
+        { type: "input_image", detail: "auto", image_url: address },
+        { type: "input_image", detail: "auto", image_url: "https://example.org/a.png" },
+        { type: "input_text", text: "look" },
+      ],
+    },
+  ]);
+  for (const url of ["file:///etc/passwd", "javascript:1", "data:text/html;base64,aGk=", "data:image/png,hi"])
+    expect(
+      guestFormats.chat.request({ messages: [{ role: "user", content: [{ type: "image_url", image_url: { url } }] }] }).ok,
+    ).toBe(false);
+});

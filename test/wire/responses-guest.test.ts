@@ -24,7 +24,7 @@ function hear(events: Events) {
 
 function eventsIn(bytes: Uint8Array): Event[] {
   return eventsOf(Buffer.from(bytes).toString())
-    .filter((text) => text !== "")
+    .filter((text) => text !== "" && text !== "data: [DONE]\n\n")
     .map((text) => JSON.parse(text.slice(text.indexOf("data: ") + 6)) as Event);
 }
 
@@ -229,5 +229,21 @@ test("WRT-5.4 a call that takes no text as its output is told of instead", () =>
   const said = [{ type: "opaque", dialect: "openai-responses", value: item }] as const;
   expect(format.again({ input: [] }, said, [{ id: "c5", name: "computer", text: "EPERM: no screens" }])).toEqual({
     input: [{ role: "developer", content: "Your call of computer was not carried out. EPERM: no screens" }],
+  });
+});
+
+test("WRT-5.6 a stream ends with the word that Open Responses ends it with, after its closing event", () => {
+  const writer = format.writer({ model: "m", stream: true, windowTokens: 1 }, "r1");
+  expect(Buffer.from(writer.end("end", usage)).toString()).toMatch(
+    /event: response\.completed\ndata: [^\n]+\n\ndata: \[DONE\]\n\n$/,
+  );
+});
+
+test("WRT-5.2 functions and reasoning are named whole, whatever of them the request said", () => {
+  const echo = { reasoning: { effort: "low" }, tools: [{ type: "function", name: "run" }, { type: "web_search" }] };
+  const whole = format.whole({ model: "m", stream: false, windowTokens: 1, echo }, [], "end", usage, "r1");
+  expect(JSON.parse(Buffer.from(whole).toString())).toMatchObject({
+    reasoning: { effort: "low", summary: null },
+    tools: [{ type: "function", name: "run", description: null, parameters: null, strict: true }, { type: "web_search" }],
   });
 });

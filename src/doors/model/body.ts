@@ -2,6 +2,7 @@
  * Body: a guest's request as it arrives: looked through while it passes, kept for as long as it may have to be sent again.
  *   DOR-2.1  What is kept of a body in memory is bounded; the rest lies in a file without a name, which goes with the request.
  *   DOR-2.2  A body that is larger than the bound, no JSON, or compressed in a way nobody here knows is refused while it arrives.
+ *   DOR-2.4  A body that says that it is too large is refused before it comes, and of one that turns out to be the rest is not read.
  *   DOR-2.3  What is sent on are the bytes the guest wrote, decompressed.
  */
 import { closeSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
@@ -42,6 +43,7 @@ export function readBody(request: IncomingMessage, onlooker: Onlooker, place: Bo
     return Promise.resolve(
       fail("EINVAL", `the request is compressed as ${JSON.stringify(encoding.slice(0, 32))}; send it plain, or as gzip or zstd`),
     );
+  if (Number(request.headers["content-length"] ?? 0) > limits.guestBodyBytesMax) return Promise.resolve(tooLarge());
   const kept = new Kept(place);
   const source = decoder === null ? request : request.pipe(decoder);
   return new Promise((resolve) => {
@@ -53,8 +55,7 @@ export function readBody(request: IncomingMessage, onlooker: Onlooker, place: Bo
       resolve(result);
     };
     source.on("data", (chunk: Buffer) => {
-      if (kept.bytes + chunk.length > limits.guestBodyBytesMax)
-        return refuse(fail("E2BIG", `a request is at most ${limits.guestBodyBytesMax} bytes; this one is larger`));
+      if (kept.bytes + chunk.length > limits.guestBodyBytesMax) return refuse(tooLarge());
       if (!onlooker.push(chunk)) return refuse(fail("EINVAL", "the request is not JSON"));
       const stored = kept.add(chunk);
       if (!stored.ok) refuse(stored);
@@ -64,6 +65,10 @@ export function readBody(request: IncomingMessage, onlooker: Onlooker, place: Bo
     request.once("error", () => refuse(fail("ECANCELED", "the guest broke off its request")));
     request.once("aborted", () => refuse(fail("ECANCELED", "the guest broke off its request")));
   });
+}
+
+function tooLarge(): Result<never, SysError> {
+  return fail("E2BIG", `a request is at most ${limits.guestBodyBytesMax} bytes; this one is larger`);
 }
 
 class Kept implements KeptBody {

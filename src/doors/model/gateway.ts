@@ -14,7 +14,7 @@ import type { ModelDriver } from "../../abi/model.ts";
 import type { Format, Upstream } from "../../abi/upstream.ts";
 import type { Priced } from "../../kernel/admission.ts";
 import type { GuestProcess } from "../../kernel/guest.ts";
-import { isObject, parseJson } from "../../lib/json.ts";
+import { isObject, parseJson, tooDeep } from "../../lib/json.ts";
 import { ok, type Result } from "../../lib/result.ts";
 import { askedReader, type Asked } from "../../wire/asked.ts";
 import type { GuestFormat, Question } from "../../wire/guest-format.ts";
@@ -22,7 +22,7 @@ import { aside } from "./aside.ts";
 import { readBody, type BodyPlace, type KeptBody } from "./body.ts";
 import { Credentials, credentialOf, refusedByGuard } from "./guard.ts";
 import { pass } from "./passage.ts";
-import { routeOf, targetOf, type Route } from "./routes.ts";
+import { listerOf, routeOf, targetOf, type Route } from "./routes.ts";
 import { refuse } from "./telling.ts";
 import { through } from "./through.ts";
 import { translated } from "./translated.ts";
@@ -106,7 +106,7 @@ async function answer(
     return bare(response, 403, `a request with this ${refused === "host" ? "Host" : "Origin"} has no business here`);
   const target = targetOf(request.url ?? "");
   if (target === null) return bare(response, 400, "the address cannot be read");
-  const route = routeOf(request.method ?? "", target, request.headers["anthropic-version"] !== undefined);
+  const route = routeOf(request.method ?? "", target, listerOf(request.headers, target));
   if (route === null)
     return bare(
       response,
@@ -127,7 +127,11 @@ async function answer(
   seat.underWay += 1;
   try {
     if (route.kind === "generate") return await generate(door, seat, format, route, request, response);
-    await aside(await door.upstream(route.format), format, route.path, door.place, request, response);
+    const model = async (): Promise<string | null> => {
+      const other = await door.destination(route.format, "");
+      return other.ok && "driver" in other.value ? other.value.model.model : null;
+    };
+    await aside(await door.upstream(route.format), model, format, route.path, door.place, request, response);
   } finally {
     seat.underWay -= 1;
   }
@@ -153,6 +157,8 @@ async function generate(
     const { model, stream, windowTokens, outputTokensMax, choices } = asked.value;
     const destination = await door.destination(format.name, model);
     if (!destination.ok) return refuse(response, format, destination.error, false);
+    if ("driver" in destination.value && route.path.startsWith("/responses/compact"))
+      return refuse(response, format, noCompact, false);
     seat.requests += 1;
     const id = `daimon_${guest.pid}_${seat.requests}`;
     const common = { guest, format, outputTokensMax, clock: door.clock, body: body.value };
@@ -186,13 +192,18 @@ async function generate(
   }
 }
 
+const noCompact = sysError(
+  "EINVAL",
+  "a compacted conversation can be read by OpenAI alone, and a model of another format answers here; ask it for a summary",
+);
+
 /** A format that repeats the request's settings asks for them only when it has to write a reply. */
 function questionOf(body: KeptBody, question: Question): Question {
   return {
     ...question,
     get echo() {
       const asked = parseJson(body.text());
-      return isObject(asked) ? asked : {};
+      return isObject(asked) && !tooDeep(asked, limits.jsonDepthMax) ? asked : {};
     },
   };
 }

@@ -52,7 +52,7 @@ export async function pass(passage: Passage, response: ServerResponse): Promise<
     if (refused.length === 0) {
       if (round === 0 && held !== null) return telling.deliver(held);
       for (const part of parts) telling.say(part);
-      return telling.end(reply.stop);
+      return telling.end(reply.stop, reply.stopSequence);
     }
     /** A stream that came as it was has told already what stood before the first call. */
     const told = round === 0 && held !== null && question.stream;

@@ -1,8 +1,10 @@
 /**
  * Routes: what a request at the model door asks for, by its method and address.
  *   DOR-3.1  The addresses of the four formats are known as their clients write them; what is none of them is null.
+ *   DOR-3.3  A model's name in an address is a name: none that leads to another place of the provider, which would be asked with the provider's key.
  *   DOR-3.2  A credential in an address goes no further.
  */
+import type { IncomingHttpHeaders } from "node:http";
 import type { Format } from "../../abi/upstream.ts";
 
 export type Route =
@@ -38,11 +40,17 @@ export function targetOf(address: string): Target | null {
   return { pathname: address.slice(0, mark), search: query.size === 0 ? "" : `?${query.toString()}`, key };
 }
 
-/** `anthropic`: the client names a version of Anthropic's API. Two formats list their models at one address. */
-export function routeOf(method: string, { pathname, search }: Target, anthropic: boolean): Route | null {
+/** `lister`: whose client it is by its headers, since three formats list their models at one address. */
+export function routeOf(method: string, { pathname, search }: Target, lister: Format): Route | null {
   if ((method === "HEAD" || method === "GET") && (pathname === "/" || pathname === "/api/hello")) return { kind: "ping" };
   if (method === "POST") return generating(pathname, search) ?? counting(pathname, search);
-  return method === "GET" ? listing(pathname, search, anthropic) : null;
+  return method === "GET" ? listing(pathname, search, lister) : null;
+}
+
+/** Anthropic's client names a version of its API; Google's has a header of its own for its key, or puts it into the address. */
+export function listerOf(headers: IncomingHttpHeaders, { key }: Target): Format {
+  if (headers["anthropic-version"] !== undefined) return "messages";
+  return headers["x-goog-api-key"] === undefined && key === null ? "chat" : "gemini";
 }
 
 function generating(pathname: string, search: string): Route | null {
@@ -58,6 +66,7 @@ function generating(pathname: string, search: string): Route | null {
   const gemini = /^\/v1(?:beta|alpha)?\/models\/([^/:]+):(generateContent|streamGenerateContent)$/.exec(pathname);
   if (gemini === null) return null;
   const [, model = "", verb = ""] = gemini;
+  if (!isName(model)) return null;
   return {
     kind: "generate",
     format: "gemini",
@@ -79,17 +88,23 @@ function counting(pathname: string, search: string): Route | null {
     return { kind: "aside", format: "messages", path: pathname.slice("/v1".length) + search };
   if (pathname === "/v1/responses/input_tokens")
     return { kind: "aside", format: "responses", path: pathname.slice("/v1".length) + search };
-  if (/^\/v1(?:beta|alpha)?\/models\/[^/:]+:countTokens$/.test(pathname))
-    return { kind: "aside", format: "gemini", path: pathname + search };
+  const [, model] = /^\/v1(?:beta|alpha)?\/models\/([^/:]+):countTokens$/.exec(pathname) ?? [];
+  if (model !== undefined && isName(model)) return { kind: "aside", format: "gemini", path: pathname + search };
   return null;
 }
 
-function listing(pathname: string, search: string, anthropic: boolean): Route | null {
-  if (/^\/v1\/models(?:\/[^/]+)?$/.test(pathname))
-    return { kind: "aside", format: anthropic ? "messages" : "chat", path: pathname.slice("/v1".length) + search };
-  if (/^\/v1(?:beta|alpha)\/models(?:\/[^/:]+)?$/.test(pathname))
-    return { kind: "aside", format: "gemini", path: pathname + search };
-  return null;
+function listing(pathname: string, search: string, lister: Format): Route | null {
+  const [, version, model] = /^\/(v1|v1beta|v1alpha)\/models(?:\/([^/]+))?$/.exec(pathname) ?? [];
+  if (version === undefined || (model !== undefined && !isName(model))) return null;
+  if (version === "v1")
+    return { kind: "aside", format: lister, path: (lister === "gemini" ? pathname : pathname.slice("/v1".length)) + search };
+  return { kind: "aside", format: "gemini", path: pathname + search };
+}
+
+/** Some have a slash in them; a server may read one that is encoded as if it were none. */
+function isName(model: string): boolean {
+  const name = decoded(decoded(model));
+  return /^[^\\\p{Cc}?#]+$/u.test(name) && name.split("/").every((part) => part !== "" && part !== "." && part !== "..");
 }
 
 function decoded(text: string): string {

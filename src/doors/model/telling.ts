@@ -105,14 +105,14 @@ export class Telling {
     };
   }
 
-  end(stop: StopReason): void {
+  end(stop: StopReason, stopSequence?: string): void {
     this.#stopTimer();
     if (this.#question.stream) {
       this.#begin();
-      this.#response.end(this.#writing().end(stop, this.#usage));
+      this.#response.end(this.#writing().end(stop, this.#usage, stopSequence));
       return;
     }
-    const body = this.#format.whole(this.#question, this.#parts, stop, this.#usage, this.#id);
+    const body = this.#format.whole(this.#question, this.#parts, stop, this.#usage, this.#id, stopSequence);
     tell(this.#response, 200, { ...this.#headers, "content-type": "application/json" }, body);
   }
 
@@ -167,6 +167,8 @@ function inUtf8(headers: HeadFields): HeadFields {
 
 export function refuse(response: ServerResponse, format: GuestFormat, { errno, message }: SysError, retry: boolean): void {
   const refusal = format.refuse(errno, message, retry);
+  // What is still to come of the request would be read for nothing.
+  if (!response.req.complete) response.setHeader("connection", "close");
   tell(response, refusal.status, refusal.headers, refusal.body);
 }
 

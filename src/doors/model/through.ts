@@ -2,6 +2,7 @@
  * Through: a conversation with a provider that speaks the guest's own format: its request goes on as it is, and the reply comes back as it is.
  *   DOR-8.1  A request is sent again only while nothing of an answer has come, within bounds of number and time; a provider that says no is not asked.
  *   DOR-8.3  Of an answer that is neither a reply nor an error, as a redirection, nothing goes to the guest: some clients take it for a reply.
+ *   DOR-8.5  A reply that never ends is cut at the bound of a reply with an error, and its provider is left.
  *   DOR-8.4  What a guest breaks off, and what falls silent, before the answer begins was asked for all the same, and is paid for.
  *   DOR-8.2  To be asked again the request grows by the reply and the answers to its calls, and keeps all else.
  */
@@ -10,7 +11,7 @@ import { sysError } from "../../abi/errno.ts";
 import { limits } from "../../abi/limits.ts";
 import type { Upstream, UpstreamExchange, UpstreamSink } from "../../abi/upstream.ts";
 import type { GuestProcess, Ticket } from "../../kernel/guest.ts";
-import { parseJson } from "../../lib/json.ts";
+import { parseJson, tooDeep } from "../../lib/json.ts";
 import type { CallAnswer, GuestFormat, Hearing, Question } from "../../wire/guest-format.ts";
 import type { KeptBody } from "./body.ts";
 import type { Conversation, Said, Unsaid } from "./conversation.ts";
@@ -38,7 +39,7 @@ export function through(options: ThroughOptions): Conversation {
     answer({ parts }, answers: readonly CallAnswer[]) {
       const json = parseJson(body.text());
       const said = parts.filter((part) => part.type === "opaque");
-      const next = json === undefined ? null : format.again(json, said, answers);
+      const next = json === undefined || tooDeep(json, limits.jsonDepthMax) ? null : format.again(json, said, answers);
       if (next === null) return false;
       const text = JSON.stringify(next);
       const bytes = Buffer.from(text);

@@ -42,6 +42,7 @@ export function reflexDriver(): ModelDriver {
   return {
     name: "reflex",
     remote: false,
+    textOnly: true,
     windowTokens: () => windowTokensDefault,
     think: (request, io) => answer(request, io, (asked) => reflexParts(asked, memo), "reflex"),
     close: () => {},

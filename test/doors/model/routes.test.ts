@@ -1,10 +1,11 @@
+import type { IncomingHttpHeaders } from "node:http";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { routeOf, targetOf } from "../../../src/doors/model/routes.ts";
+import { listerOf, routeOf, targetOf } from "../../../src/doors/model/routes.ts";
 
-function at(method: string, address: string, anthropic = false): unknown {
+function at(method: string, address: string, headers: IncomingHttpHeaders = {}): unknown {
   const target = targetOf(address);
-  return target === null ? null : routeOf(method, target, anthropic);
+  return target === null ? null : routeOf(method, target, listerOf(headers, target));
 }
 
 test("DOR-3.1 the addresses of the four formats are known as their clients write them", () => {
@@ -25,12 +26,18 @@ test("DOR-3.1 the addresses of the four formats are known as their clients write
   });
   expect(at("POST", "/v1beta/models/x%2Fy:generateContent")).toMatchObject({ model: "x/y", stream: false });
   expect(at("POST", "/v1/messages/count_tokens")).toMatchObject({ kind: "aside", format: "messages" });
-  expect(at("GET", "/v1/models?limit=1000", true)).toMatchObject({
+  expect(at("GET", "/v1/models?limit=1000", { "anthropic-version": "2023-06-01" })).toMatchObject({
     kind: "aside",
     format: "messages",
     path: "/models?limit=1000",
   });
   expect(at("GET", "/v1/models")).toMatchObject({ kind: "aside", format: "chat" });
+  for (const [address, headers] of [
+    ["/v1/models", { "x-goog-api-key": "k" }],
+    ["/v1/models?key=k", {}],
+  ] as const)
+    expect(at("GET", address, headers)).toEqual({ kind: "aside", format: "gemini", path: "/v1/models" });
+  expect(at("GET", "/v1/models/ft:gpt-x:org::7")).toMatchObject({ kind: "aside", path: "/models/ft:gpt-x:org::7" });
   expect(at("HEAD", "/api/hello")).toEqual({ kind: "ping" });
 });
 

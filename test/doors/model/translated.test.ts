@@ -7,7 +7,7 @@ import { systemClock } from "../../../src/drivers/clock/system.ts";
 import { compatibleDriver } from "../../../src/drivers/model/compatible.ts";
 import { httpClient } from "../../../src/drivers/model/http.ts";
 import { isObject, type Json, type JsonObject } from "../../../src/lib/json.ts";
-import { door, type Provider } from "./door.ts";
+import { credential, door, type Provider } from "./door.ts";
 
 /** A server of Chat Completions, and the driver that speaks to it. */
 async function chat(
@@ -128,10 +128,13 @@ test("DOR-9.1 every format is written for the guest that speaks it", async () =>
 test("DOR-9.2 what cannot be said in the other format is an error that names it, and nothing is asked", async () => {
   await chat([says("hello")], async (driver, asked) => {
     await door(nobody, { driver }, async ({ post }) => {
-      const image = { type: "image", source: { type: "base64", media_type: "image/png", data: "aGk=" } };
-      const told = await post("/v1/messages", { ...request, messages: [{ role: "user", content: [image] }] });
+      const file = { type: "document", source: { type: "base64", media_type: "application/pdf", data: "aGk=" } };
+      const told = await post("/v1/messages", { ...request, messages: [{ role: "user", content: [file] }] });
       expect(told.status).toBe(400);
-      expect(told.text).toContain("image");
+      expect(told.text).toContain("document");
+      const compact = await post("/v1/responses/compact", { model: "m", input: "hi" });
+      expect(compact.status).toBe(400);
+      expect(compact.text).toContain("compacted");
       expect(asked).toEqual([]);
     });
   });
@@ -152,5 +155,67 @@ test("DOR-9.3 a refused call is answered to the model of the other format, and t
         { role: "tool", tool_call_id: "call_1", content: expect.stringContaining("no-rm#1") as string },
       ]);
     });
+  });
+});
+
+test("DOR-9.4 a reply ends at the guest's stop sequence, a call behind it is not made, and the guest reads which it was", async () => {
+  const calling = callsTool("call_1", "ls");
+  const [choice] = calling["choices"] as readonly JsonObject[];
+  const said = choice?.["message"];
+  const both = { choices: [{ ...choice, message: { ...(isObject(said) ? said : {}), content: "one STOP two END" } }] };
+  for (const stream of [true, false]) {
+    await chat([both], async (driver) => {
+      await door(nobody, { driver }, async ({ post, proc }) => {
+        const told = await post("/v1/messages", { ...request, stream, stop_sequences: ["END", "STOP"] });
+        expect(told.text).toContain('"stop_reason":"stop_sequence","stop_sequence":"STOP"');
+        expect(told.text).toContain('"one "');
+        expect(told.text).not.toMatch(/two|call_1/);
+        expect(proc.pending).toEqual([]);
+      });
+    });
+  }
+  await chat([says("one STOP two")], async (driver) => {
+    await door(nobody, { driver }, async ({ post }) => {
+      const body = { model: "m", messages: [{ role: "user", content: "hi" }], stop: "STOP" };
+      const { choices } = JSON.parse((await post("/v1/chat/completions", body)).text) as { choices: readonly JsonObject[] };
+      expect(choices[0]).toMatchObject({ message: { content: "one " }, finish_reason: "stop" });
+    });
+  });
+});
+
+test("DOR-7.2 where a model of another format answers, the door counts by itself and lists that model, and asks nobody", async () => {
+  await chat([says("hello")], async (driver, asked) => {
+    await door(nobody, { driver, providers: false }, async ({ post, url, asked: passed }) => {
+      const body = JSON.stringify(request);
+      const counted = await post("/v1/messages/count_tokens", body);
+      expect(JSON.parse(counted.text)).toEqual({ input_tokens: Math.ceil(Buffer.byteLength(body) / 4) });
+      const listed = await fetch(`${url}/v1/models`, { headers: { authorization: `Bearer ${credential}` } });
+      expect(await listed.json()).toMatchObject({ object: "list" });
+      expect([...asked, ...passed]).toEqual([]);
+    });
+  });
+});
+
+test("DOR-9.2 an image reaches a model that sees, and a model that reads text alone is not asked", async () => {
+  const image = { type: "image", source: { type: "base64", media_type: "image/png", data: "aGk=" } };
+  const showing = { ...request, messages: [{ role: "user", content: [image, { type: "text", text: "What is it?" }] }] };
+  await chat([says("a heart")], async (driver, asked) => {
+    await door(nobody, { driver }, async ({ post }) => {
+      expect((await post("/v1/messages", showing)).text).toContain("a heart");
+    });
+    const sent = asked[0]?.["messages"];
+    expect(Array.isArray(sent) ? sent.at(-1) : sent).toEqual({
+      role: "user",
+      content: [
+        { type: "image_url", image_url: { url: "data:image/png;base64,aGk=" } },
+        { type: "text", text: "What is it?" },
+      ],
+    });
+    await door(nobody, { driver: { ...driver, textOnly: true } }, async ({ post }) => {
+      const told = await post("/v1/messages", showing);
+      expect(told.status).toBe(400);
+      expect(told.text).toContain("reads text alone");
+    });
+    expect(asked).toHaveLength(1);
   });
 });
