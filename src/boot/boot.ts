@@ -13,6 +13,7 @@ import type { BootStep } from "../abi/entry.ts";
 import type { SysError } from "../abi/errno.ts";
 import type { Finding } from "../abi/finding.ts";
 import type { CallHandler } from "../abi/call.ts";
+import type { Outside } from "../abi/outside.ts";
 import type { PolicyEngine } from "../abi/policy.ts";
 import type { Pid } from "../abi/process.ts";
 import type { SandboxDriver } from "../abi/sandbox.ts";
@@ -20,9 +21,11 @@ import type { BlobDriver, LogDriver } from "../abi/store.ts";
 import { sha256 } from "../lib/hash.ts";
 import { canonical } from "../lib/json.ts";
 import { ok, type Result } from "../lib/result.ts";
+import { openOutside, type OutsideOptions } from "../drivers/net/outside.ts";
 import { bwrapSandbox } from "../drivers/sandbox/bwrap.ts";
 import { ZygoteClient } from "../drivers/sandbox/zygote-client.ts";
 import { fileSwap } from "../drivers/store/swap.ts";
+import type { GuestProcess } from "../kernel/guest.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import { recoverTable, type Recovered } from "../kernel/recover.ts";
 import type { Table } from "../kernel/table.ts";
@@ -33,6 +36,7 @@ import { serveControl } from "./control.ts";
 import { openCpus, type Cpus } from "./cpus.ts";
 import { endAllLost, openGuests, type Guests } from "./guests.ts";
 import type { OpenModelDoor } from "./model-door.ts";
+import type { OpenNetDoor } from "./net-door.ts";
 import { connectServers, type Servers } from "./servers.ts";
 import { loadInstructions, preambles, type Instruction } from "./instructions.ts";
 import { findRoot, layoutOf, type Layout, type Surroundings } from "./layout.ts";
@@ -58,6 +62,8 @@ export interface BootOptions {
   readonly processes?: "resume" | "leave";
   /** A guest comes as soon as the machine is up: the sandbox is got ready meanwhile. */
   readonly guestComes?: boolean;
+  /** How guests reach the network; the system's names, and public addresses alone, when absent. */
+  readonly outside?: Omit<OutsideOptions, "clock">;
 }
 
 export interface Machine {
@@ -238,7 +244,8 @@ async function gatherParts(gathering: Gathering): Promise<Result<Parts, SysError
   const { config } = inputs;
   const sessions = openSessions(layout, helper, stores.blobs);
   undo.push(() => sessions.close());
-  const drivers = { layout, config, clock, sessions, sandbox, blobs: stores.blobs, running: () => running.now };
+  const outside = openOutside({ clock, ...options.outside });
+  const drivers = { layout, config, clock, sessions, sandbox, outside, blobs: stores.blobs, running: () => running.now };
   const native = worldCalls(drivers);
   const own = [...Object.values(kernelSpecs), ...native.map(({ spec }) => spec)].map(({ name }) => name);
   const servers = await connectServers(config, layout, world.env, own);
@@ -258,7 +265,9 @@ async function gatherParts(gathering: Gathering): Promise<Result<Parts, SysError
   undo.push(() => cpus.close());
   const kernel = (): Kernel | null => running.now?.kernel ?? null;
   const modelDoor = doorOpener(gathering, cpus, kernel);
-  const guests = openGuests({ config, clock, sessions, sandbox, helper, kernel, root: layout.root, modelDoor });
+  const netDoor = netDoorOpener(gathering, outside, kernel);
+  const guests = openGuests({ config, clock, sessions, sandbox, helper, kernel, root: layout.root, modelDoor, netDoor });
+  undo.push(() => guests.close());
   const callStep = bootStep("calls", sha256(canonical(specs)), 0, 0);
   const steps = [...inputs.steps, ...policies.value.steps, callStep, ...servers.steps];
   return ok({ sessions, guests, servers, handlers, policies: policies.value, cpus, steps, findings: servers.findings });
@@ -287,6 +296,30 @@ function doorOpener(
     return door;
   };
   return () => (opened ??= open());
+}
+
+/** Opens one for each guest. */
+function netDoorOpener(
+  { options, layout, inputs }: Gathering,
+  outside: Outside,
+  kernel: () => Kernel | null,
+): (guest: GuestProcess, credential: string) => Promise<Result<OpenNetDoor, SysError>> {
+  let swept = false;
+  return async (guest, credential) => {
+    const { openNetDoor, removeLeft } = await import("./net-door.ts");
+    if (!swept) removeLeft(path.dirname(layout.socket));
+    swept = true;
+    return await openNetDoor({
+      guest,
+      credential,
+      egress: inputs.config.egress,
+      env: options.world.env,
+      clock: options.clock,
+      outside,
+      folder: path.dirname(layout.socket),
+      broke: (error) => kernel()?.broke(error),
+    });
+  };
 }
 
 function openKernel(
