@@ -12,6 +12,8 @@
  *            comes when the guest has ended is paid for, too.
  *   GST-1.7  What a guest calls through the tool door goes through the trap, the budget and the journal like any call; reads run side by side,
  *            and what changes something runs alone.
+ *   GST-1.9  weigh() says what the trap would decide now and records nothing, so that who remembers an answer sees whether it still holds.
+ *   GST-1.10  What a door refuses by itself is a refused call in the journal, and nobody is asked.
  *   GST-1.8  A guest that gets nowhere waits for a person before it asks the model again.
  */
 import type { CallId, StandsFor } from "../abi/call.ts";
@@ -20,6 +22,8 @@ import { fail, sysError, type SysError } from "../abi/errno.ts";
 import { limits } from "../abi/limits.ts";
 import type { Exchange } from "../abi/gate.ts";
 import type { ModelReply, Usage } from "../abi/model.ts";
+import type { Label } from "../abi/label.ts";
+import type { RuleId, Verb } from "../abi/policy.ts";
 import type { ExitStatus, ParkReason, Pid } from "../abi/process.ts";
 import type { Json } from "../lib/json.ts";
 import { done, ok, type Result } from "../lib/result.ts";
@@ -52,6 +56,14 @@ export interface Given {
   readonly value: Json;
   /** As a model sees it: cut to size, with the call that reads on. */
   readonly text: string;
+}
+
+/** What would be decided on a call now, and how the guest is labelled. */
+export interface Weighed {
+  readonly verb: Verb;
+  /** That decided; none: nothing permits it. */
+  readonly rules: readonly RuleId[];
+  readonly label: Label;
 }
 
 /** What becomes of a call of the reply. */
@@ -207,6 +219,20 @@ export class GuestProcess {
       const goesOn = await this.#free();
       if (!goesOn.ok) return goesOn;
     }
+  }
+
+  /** An error: the guest acts no more. One that waits for a person is weighed as before. */
+  weigh(name: string, args: Json): Result<Weighed, SysError> {
+    if (this.#core.stopping || this.#proc.state === "zombie") return this.#gone();
+    const { verb, rules } = this.#core.trap.decide(this.#proc, name, args);
+    return ok({ verb, rules, label: this.#proc.label });
+  }
+
+  refused(name: string, args: Json, error: SysError): void {
+    if (this.#core.stopping || this.#proc.state === "zombie") return;
+    const id = `${this.pid}.${this.#proc.step}.0`;
+    const intent: Intent = { verb: "deny", rules: [], error };
+    this.#core.recorder.record({ kind: "call", at: this.#core.clock.now(), pid: this.pid, id, name, args, intent });
   }
 
   /** Whether a call of this id was allowed and has given nothing yet. */
