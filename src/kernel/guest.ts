@@ -12,6 +12,8 @@
  *            comes when the guest has ended is paid for, too.
  *   GST-1.7  What a guest calls through the tool door goes through the trap, the budget and the journal like any call; reads run side by side,
  *            and what changes something runs alone.
+ *   GST-1.9  A call that the model proposes and the guest makes through the tool door is decided on as that call both times, and counts once. What a
+ *            person allowed when it was proposed they are not asked again: it holds for one call with these arguments, until the guest says what it gave.
  *   GST-1.8  A guest that gets nowhere waits for a person before it asks the model again.
  */
 import type { CallId, StandsFor } from "../abi/call.ts";
@@ -21,7 +23,7 @@ import { limits } from "../abi/limits.ts";
 import type { Exchange } from "../abi/gate.ts";
 import type { ModelReply, Usage } from "../abi/model.ts";
 import type { ExitStatus, ParkReason, Pid } from "../abi/process.ts";
-import type { Json } from "../lib/json.ts";
+import { canonical, type Json } from "../lib/json.ts";
 import { done, ok, type Awaitable, type Result } from "../lib/result.ts";
 import { isStalled, wentOn, type Rounds } from "../scheduler/progress.ts";
 import { label } from "../security/labels.ts";
@@ -56,6 +58,13 @@ export interface Given {
   readonly text: string;
 }
 
+/** A call as the guest will make it. */
+interface Made {
+  readonly name: string;
+  /** In one form, whatever the order of their fields. */
+  readonly args: string;
+}
+
 /** What becomes of a call of the reply. */
 export interface Verdict {
   readonly id: CallId;
@@ -78,6 +87,8 @@ export class GuestProcess {
   /** What its calls gave since the model's last reply, and what came of the newest rounds. Not state: a new kernel watches anew. */
   #saw = "";
   #rounds: Rounds = [];
+  /** What a person allowed and the guest has not made yet, by the call in which the model proposed it. Not state: a guest does not outlive its kernel. */
+  readonly #allowed = new Map<CallId, Made>();
 
   constructor(job: Job, map: Mapping) {
     this.pid = job.proc.pid;
@@ -148,9 +159,10 @@ export class GuestProcess {
     for (const [n, call] of calls.entries()) {
       const id = `${this.pid}.${ticket.step}.${n}`;
       const intent = intents[n];
-      const refused =
-        intent?.verb === "ask" ? await this.#permission(id, intent.as?.[0]?.name ?? call.name) : ok(intent?.error ?? null);
+      const [as] = intent?.as ?? [];
+      const refused = intent?.verb === "ask" ? await this.#permission(id, as?.name ?? call.name) : ok(intent?.error ?? null);
       if (!refused.ok) return refused;
+      if (intent?.verb === "ask" && refused.value === null && as?.again === true) this.#allow(id, as.name, call.args);
       verdicts.push({ id, modelId: call.id, refused: refused.value });
     }
     return ok(verdicts);
@@ -191,7 +203,7 @@ export class GuestProcess {
 
   async #make(id: CallId, name: string, args: Json): Promise<Result<Given, SysError>> {
     const { recorder, trap, clock } = this.#core;
-    const intent = trap.decide(this.#proc, name, args);
+    const intent = this.#settled(trap.decide(this.#proc, name, args), name, args);
     recorder.record({ kind: "call", at: clock.now(), pid: this.pid, id, name, args, intent });
     if (intent.error !== undefined) return { ok: false, error: intent.error };
     const call = this.#proc.pending.find((pending) => pending.id === id);
@@ -217,6 +229,7 @@ export class GuestProcess {
   gave(modelId: string, outcome: { readonly ok: boolean; readonly text: string }): void {
     const call = this.#open(modelId);
     if (call === undefined || this.#proc.state === "zombie" || this.#core.stopping) return;
+    this.#allowed.delete(call.id);
     this.#saw = (this.#saw + outcome.text).slice(-limits.guestResultBytesMax);
     const { recorder, clock } = this.#core;
     const untrusted = label("untrusted", "workspace");
@@ -237,6 +250,7 @@ export class GuestProcess {
   unmade(modelId: string): void {
     const call = this.#open(modelId);
     if (call === undefined || this.#proc.state === "zombie" || this.#core.stopping) return;
+    this.#allowed.delete(call.id);
     const error = sysError("ECANCELED", "not made: another call of the same reply was refused");
     this.#core.recorder.record({ kind: "outcome", at: this.#core.clock.now(), pid: this.pid, id: call.id, error, tokens: 0 });
   }
@@ -277,7 +291,25 @@ export class GuestProcess {
       return { verb: "deny", rules: [], error };
     }
     const as = this.#map(name, args);
+    const [first] = as;
+    if (first?.again === true) return { ...this.#core.trap.decide(this.#proc, first.name, args), as };
     return { ...this.#core.trap.judge(this.#proc, as), as };
+  }
+
+  /** Where what would happen has to be worked out first, the question at the tool door is the one that shows it. */
+  #allow(id: CallId, name: string, args: Json): void {
+    if (this.#core.calls.get(name)?.handler.freeze === undefined) this.#allowed.set(id, { name, args: canonical(args) });
+  }
+
+  /** What a person allowed already is not asked again, once. */
+  #settled(intent: Intent, name: string, args: Json): Intent {
+    if (intent.verb !== "ask") return intent;
+    const text = canonical(args);
+    const found = [...this.#allowed].find(([, made]) => made.name === name && made.args === text);
+    if (found === undefined) return intent;
+    const [answered] = found;
+    this.#allowed.delete(answered);
+    return { ...intent, verb: "allow", answered };
   }
 
   /** null: a person allowed it. */
