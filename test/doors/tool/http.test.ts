@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { limits } from "../../../src/abi/limits.ts";
 import { serveHttp } from "../../../src/doors/tool/http.ts";
+import { listenHttp } from "../../../src/doors/tool/listener.ts";
 import { clientOf, credential, openedDoor, type Opened } from "./opened.ts";
 
 let opened: Opened;
@@ -179,6 +180,32 @@ test("DRT-5.1 a Unix socket is its owner's alone, and its clients name the port 
   const taken = await serveHttp(opened.door, { listen: { socket: join(folder, "no", "such.sock") }, credential });
   expect(taken).toMatchObject({ ok: false, error: { errno: "EIO" } });
   rmSync(folder, { recursive: true });
+});
+
+test("DRT-5.4 nothing is made for those who may not enter, and what answers is made once", async () => {
+  let made = 0;
+  const answering = { answer: () => Promise.resolve(new Response("heard")), close: () => Promise.resolve() };
+  const door = await listenHttp({ listen: { port: 0 }, credential }, () => {
+    made += 1;
+    return Promise.resolve(answering);
+  });
+  if (!door.ok) throw new Error(door.error.message);
+  const ask = async (key: string): Promise<number> => {
+    const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+    const reply = await fetch(door.value.url ?? "", { method: "POST", headers, body: ping });
+    await reply.text();
+    return reply.status;
+  };
+  expect(await ask("wrong")).toBe(401);
+  expect(made).toBe(0);
+  expect(await Promise.all([ask(credential), ask(credential)])).toEqual([200, 200]);
+  expect(made).toBe(1);
+  await door.value.close();
+  const broken = await listenHttp({ listen: { port: 0 }, credential }, () => Promise.reject(new Error("no")));
+  if (!broken.ok) throw new Error(broken.error.message);
+  const headers = { authorization: `Bearer ${credential}`, "content-type": "application/json" };
+  expect((await fetch(broken.value.url ?? "", { method: "POST", headers, body: ping })).status).toBe(500);
+  await broken.value.close();
 });
 
 test("DRT-5.2 a session is its client's, ends when it says so, and the one unused for longest makes room", async () => {
