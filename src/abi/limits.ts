@@ -105,6 +105,8 @@ export const limits = {
   guestReasksMax: 8,
   /** A guest whose answer is held hears in a stream that it is still worked on. */
   guestKeepAliveMs: 15_000,
+  /** How long a guest is told to wait for a call at the tool door: as long as a server may take, and a person who is asked meanwhile. */
+  guestToolTimeoutMs: 3_600_000,
   /** Where a guest does not say how much may be generated. */
   guestOutputTokensMax: 32_768,
   /** A provider's error that is passed on. */

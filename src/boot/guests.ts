@@ -5,7 +5,7 @@
  *   BOO-40.2  What a signal, an answer or a spent time makes of the process, its launcher is told: hold still, go on, end.
  *   BOO-40.3  When its time is spent the guest is ended; time in which it waits for a person does not count.
  *   BOO-40.4  How it ended is journaled with its exit code; a guest whose launcher is gone is ended with that as the reason, by this kernel or the next.
- *   BOO-40.6  Each guest has a credential of its own at the doors, which ends with it.
+ *   BOO-40.6  Each guest has a credential of its own at the doors, which ends with it, and where there is something behind it a tool door of its own.
  *   BOO-40.5  What it changed is looked at as soon as it has ended, so that a commit knows what each file was before.
  */
 import type { Limits } from "../abi/budget.ts";
@@ -27,6 +27,7 @@ import { canonical } from "../lib/json.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { tighten } from "../scheduler/budget.ts";
 import type { Config } from "./config.ts";
+import type { GuestTools } from "./guest-tools.ts";
 import type { OpenModelDoor, Seat } from "./model-door.ts";
 import type { Sessions } from "./sessions.ts";
 
@@ -44,7 +45,7 @@ export interface GuestAsk {
 export interface OpenGuest {
   readonly pid: Pid;
   readonly stage: GuestStage;
-  /** The model door comes first. */
+  /** The model door; then, where there is something behind it, the tool door. */
   readonly doors: readonly GuestDoor[];
   /** What it shows at every door. */
   readonly credential: string;
@@ -57,6 +58,8 @@ export interface GuestReport {
   readonly summary: ProcessSummary;
   /** Files that it changed and nobody has committed. */
   readonly changes: number;
+  /** How often it asked a model; its steps count its calls at the tool door, too. */
+  readonly modelCalls: number;
 }
 
 /** A guest in the hands of its launcher, wherever the kernel is. */
@@ -89,16 +92,24 @@ export interface GuestDeps {
   readonly root: string;
   /** Opened when the first guest comes. */
   modelDoor(): Promise<Result<OpenModelDoor, SysError>>;
+  readonly tools: GuestTools;
 }
 
-/** Where the model door is inside every sandbox. */
+/** Where the doors are inside every sandbox. */
 const modelPort = 4141;
+const toolPort = 4142;
+
+/** What every guest may hold; policy says what of it is permitted. */
+export const guestCalls: readonly string[] = ["*"];
 
 const down = fail("EIO", "the kernel is not up");
 
+/** A guest at its doors. */
+type Seated = Pick<Seat, "leave">;
+
 export function openGuests(deps: GuestDeps): Guests {
   const running = new Set<Pid>();
-  const seats = new Map<Pid, Seat>();
+  const seats = new Map<Pid, Seated>();
   const waiting = new Set<() => void>();
   const done = (pid: Pid): void => {
     running.delete(pid);
@@ -154,7 +165,12 @@ function journal(kernel: Kernel, pid: Pid, status: ExitStatus): void {
   }
 }
 
-async function open(ask: GuestAsk, kernel: Kernel, deps: GuestDeps, seats: Map<Pid, Seat>): Promise<Result<OpenGuest, SysError>> {
+async function open(
+  ask: GuestAsk,
+  kernel: Kernel,
+  deps: GuestDeps,
+  seats: Map<Pid, Seated>,
+): Promise<Result<OpenGuest, SysError>> {
   const [usable, door] = await Promise.all([deps.sandbox.available(), deps.modelDoor()]);
   if (!usable.ok) return usable;
   if (!door.ok) return door;
@@ -174,24 +190,38 @@ async function open(ask: GuestAsk, kernel: Kernel, deps: GuestDeps, seats: Map<P
   }
   const durable = await kernel.recorder.barrier(false);
   if (!durable.ok) return durable;
-  const guest = kernel.guest(pid.value, meaningOf(ask, deps.root));
+  const guest = kernel.guest(pid.value, meaningOf(ask, deps));
   if (!guest.ok) return guest;
   const seat = door.value.seat(guest.value);
-  seats.set(pid.value, seat);
+  const tools = await deps.tools.open(pid.value, guest.value, seat.credential);
+  if (!tools.ok) {
+    seat.leave();
+    journal(kernel, pid.value, tools);
+    return tools;
+  }
+  seats.set(pid.value, {
+    leave: () => {
+      seat.leave();
+      void tools.value?.close();
+    },
+  });
   const { userNamespace, covers } = helper.value;
   return ok({
     pid: pid.value,
     stage: { ...stage.value, helper: { pid: helper.value.pid, userNamespace, covers } },
-    doors: [{ socket: door.value.socket, port: modelPort }],
+    doors: [
+      { socket: door.value.socket, port: modelPort },
+      ...(tools.value === null ? [] : [{ socket: tools.value.socket, port: toolPort }]),
+    ],
     credential: seat.credential,
   });
 }
 
 /** What the guest's own tools stand for. */
-function meaningOf({ command, cwd }: GuestAsk, root: string): Mapping {
+function meaningOf({ command, cwd }: GuestAsk, { root, tools }: GuestDeps): Mapping {
   const guest = guestOf(command[0] ?? "");
   const place = { home: "", workspace: root, cwd };
-  return (name, args) => standsFor(guest, place, name, args);
+  return (name, args) => standsFor(guest, place, tools.atDoor, name, args);
 }
 
 async function stageOf(pid: Pid, sessions: Sessions): Promise<Result<Omit<GuestStage, "helper">, SysError>> {
@@ -206,7 +236,7 @@ function manifestOf({ name, limits: asked }: GuestAsk, config: Config): Manifest
     kind: "guest",
     instructions: canonical({ guest: name }),
     cpu: null,
-    calls: ["*"],
+    calls: guestCalls,
     output: null,
     limits: tighten(config.limits, asked),
     windowTokens: null,
@@ -228,6 +258,10 @@ function shortened(command: readonly string[]): readonly string[] {
 function held(open: OpenGuest, kernel: Kernel, deps: GuestDeps, done: (pid: Pid) => void): HeldGuest {
   const { pid } = open;
   let stop = (): void => {};
+  let modelCalls = 0;
+  const off = kernel.on((entry) => {
+    if (entry.kind === "think" && entry.pid === pid) modelCalls += 1;
+  });
   return {
     open,
     orders: (listen) => {
@@ -235,6 +269,7 @@ function held(open: OpenGuest, kernel: Kernel, deps: GuestDeps, done: (pid: Pid)
     },
     ended: async (end) => {
       stop();
+      off();
       const session = await deps.sessions.open(pid);
       const changes = session.ok ? await session.value.changes() : session;
       journal(kernel, pid, statusOf(end));
@@ -244,7 +279,7 @@ function held(open: OpenGuest, kernel: Kernel, deps: GuestDeps, done: (pid: Pid)
       const { table } = kernel.recorder;
       const proc = table.procs.get(pid);
       if (proc === undefined) return fail("ENOENT", `there is no process ${pid}`);
-      return ok({ summary: summaryOf(table, proc), changes: changes.ok ? changes.value.length : 0 });
+      return ok({ summary: summaryOf(table, proc), changes: changes.ok ? changes.value.length : 0, modelCalls });
     },
   };
 }

@@ -13,7 +13,7 @@ import { realpathSync, writeSync } from "node:fs";
 import { basename } from "node:path";
 import { errnos, type SysError } from "../abi/errno.ts";
 import { limits } from "../abi/limits.ts";
-import type { GuestPlan } from "../abi/sandbox.ts";
+import type { GuestDoor, GuestPlan } from "../abi/sandbox.ts";
 import { askForGuest } from "../boot/guest-line.ts";
 import type { GuestAsk, GuestReport, HeldGuest, OpenGuest } from "../boot/guests.ts";
 import { checkWorkspace } from "../boot/provenance.ts";
@@ -126,10 +126,12 @@ function askOf({ rest, options }: Input<typeof execOptions>, io: Io): GuestAsk {
 
 /** What the guest needs to find the doors, as its own file tells. */
 function atDoors(plan: GuestPlan, { doors, credential }: OpenGuest, typed: string): GuestPlan {
-  const [model] = doors;
+  const [model, tools] = doors;
   if (model === undefined) return plan;
   const place = { home: plan.home, workspace: plan.root, cwd: plan.cwd };
-  const { env, files, args } = guestOf(typed).launch({ model: `http://127.0.0.1:${model.port}`, credential }, place);
+  const at = ({ port }: GuestDoor): string => `http://127.0.0.1:${port}`;
+  const addresses = { model: at(model), tools: tools === undefined ? null : `${at(tools)}/mcp`, credential };
+  const { env, files, args } = guestOf(typed).launch(addresses, place);
   const [program = "", ...words] = plan.argv;
   return {
     ...plan,
@@ -172,18 +174,16 @@ function codeOf({ summary: { exit } }: GuestReport, own: number): number {
   return exit === null || exit.ok ? own : errnos[exit.error.errno].exit;
 }
 
-function tell({ summary, changes }: GuestReport, code: number, io: Io): void {
-  const { pid, name, exit, spend, step, refused } = summary;
+function tell({ summary, changes, modelCalls }: GuestReport, code: number, io: Io): void {
+  const { pid, name, exit, spend, refused } = summary;
   const next = changes === 0 ? [`daimon log ${pid}`] : [`daimon diff ${pid}`, `daimon commit ${pid}`, `daimon rollback ${pid}`];
   if (io.json) {
     const cost = { usd: spend.costUsd, tokens: spend.tokens, calls: spend.calls, timeMs: spend.timeMs };
-    io.err.write(
-      `${inertJson({ pid, program: name, exit: code, status: exit, cost, modelCalls: step, refused, changes, next })}\n`,
-    );
+    io.err.write(`${inertJson({ pid, program: name, exit: code, status: exit, cost, modelCalls, refused, changes, next })}\n`);
     return;
   }
   const how = exit === null || exit.ok ? `ended with ${code}` : `was ended: ${exit.error.message}`;
   note(io, `${name} (pid ${pid}) ${how}`);
-  const cost = `${formatUsd(spend.costUsd)} · ${many(step, "model call")} · ${many(spend.calls, "tool call")} · ${refused} refused`;
+  const cost = `${formatUsd(spend.costUsd)} · ${many(modelCalls, "model call")} · ${many(spend.calls, "tool call")} · ${refused} refused`;
   note(io, `${cost} · ${many(changes, "changed file")} · ${formatDuration(spend.timeMs)} · next: ${next.join(", ")}`);
 }

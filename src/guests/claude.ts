@@ -1,5 +1,5 @@
 /** Claude Code. Facts measured with 2.1.329 against a local endpoint in an empty network namespace; documentation: code.claude.com/docs. */
-import type { Guest } from "./guest.ts";
+import { after, doorName, type DoorAddresses, type Guest } from "./guest.ts";
 
 const measured = "measured with 2.1.329";
 
@@ -10,10 +10,10 @@ export const claude: Guest = {
   package: "@anthropic-ai/claude-code",
   verified: ["2.1.330"],
   speaks: ["messages"],
-  launch: ({ model, credential }, { home, workspace }) => ({
+  launch: (doors, { home, workspace }) => ({
     env: {
-      ANTHROPIC_BASE_URL: model,
-      ANTHROPIC_AUTH_TOKEN: credential,
+      ANTHROPIC_BASE_URL: doors.model,
+      ANTHROPIC_AUTH_TOKEN: doors.credential,
       CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
       DISABLE_AUTOUPDATER: "1",
       IS_SANDBOX: "1",
@@ -26,6 +26,7 @@ export const claude: Guest = {
           projects: { [workspace]: { hasTrustDialogAccepted: true, hasCompletedProjectOnboarding: true } },
         }),
       },
+      ...managedServers(doors),
     ],
     args: [],
   }),
@@ -57,9 +58,17 @@ export const claude: Guest = {
     KillShell: { call: null },
     Skill: { call: null },
   },
+  toolAt: after(`mcp__${doorName}__`),
   quirks: [
     { what: "asks HEAD /api/hello first unless nonessential traffic is off", source: measured },
     { what: "an answer of 402 or 403 ends it at once, one of 400 after six tries, one of 429 never", source: measured },
     { what: "a hook that crashes lets the tool run; only exit code 2 refuses", source: measured },
   ],
 };
+
+/** What the system's folder names is all that there is: neither the workspace nor an argument adds a server beside the door. */
+function managedServers({ tools, credential }: DoorAddresses): readonly { readonly path: string; readonly text: string }[] {
+  if (tools === null) return [];
+  const server = { type: "http", url: tools, headers: { Authorization: `Bearer ${credential}` } };
+  return [{ path: "/etc/claude-code/managed-mcp.json", text: JSON.stringify({ mcpServers: { [doorName]: server } }) }];
+}

@@ -1,7 +1,8 @@
 /** Codex. Facts measured with 0.169.0 against a local endpoint in an empty network namespace; documentation: developers.openai.com/codex. */
 import type { StandsFor } from "../abi/call.ts";
+import { limits } from "../abi/limits.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
-import { inWorkspace, standsFor, type Guest, type Place } from "./guest.ts";
+import { doorName, inWorkspace, standsFor, type Guest, type Place } from "./guest.ts";
 
 const measured = "measured with 0.169.0";
 
@@ -12,7 +13,7 @@ export const codex: Guest = {
   package: "@openai/codex",
   verified: ["0.169.0"],
   speaks: ["responses"],
-  launch: ({ model, credential }, { home, workspace }) => ({
+  launch: ({ model, tools, credential }, { home, workspace }) => ({
     env: { CODEX_HOME: `${home}/.codex`, DAIMON_CREDENTIAL: credential },
     files: [
       {
@@ -28,6 +29,7 @@ export const codex: Guest = {
           "supports_websockets = false",
           `[projects.${JSON.stringify(workspace)}]`,
           'trust_level = "trusted"',
+          ...(tools === null ? [] : server(tools)),
           "",
         ].join("\n"),
       },
@@ -39,7 +41,7 @@ export const codex: Guest = {
     shell_command: { call: "shell.run", command: ["command"] },
     shell: { call: "shell.run", command: ["command"] },
     "container.exec": { call: "shell.run", command: ["cmd", "command"] },
-    local_shell: (args, place) => standsFor(codex, place, "shell", isObject(args["action"]) ? args["action"] : args),
+    local_shell: (args, place) => standsFor(codex, place, () => null, "shell", isObject(args["action"]) ? args["action"] : args),
     apply_patch: patched,
     read_file: { call: "fs.read", path: ["file_path"] },
     view_image: { call: "fs.read", path: ["path"] },
@@ -49,6 +51,7 @@ export const codex: Guest = {
     request_user_input: { call: null },
     tool_search: { call: null },
   },
+  toolAt: (name) => inNamespace.exec(name)?.[1] ?? null,
   quirks: [
     { what: "OPENAI_BASE_URL is not looked at; a provider of the configuration is", source: measured },
     { what: "an answer of 429 ends it at once, 402 and 403 after six tries", source: measured },
@@ -56,6 +59,19 @@ export const codex: Guest = {
     { what: "compacts in a loop when its limit lies below its own prompt", source: measured },
   ],
 };
+
+/** A namespace of the Responses API, or one name; which of them depends on the version. */
+const inNamespace = new RegExp(`^mcp__${doorName}(?:__)?(?:\\.|__)(.+)$`);
+
+function server(tools: string): readonly string[] {
+  return [
+    `[mcp_servers.${doorName}]`,
+    `url = ${JSON.stringify(tools)}`,
+    'bearer_token_env_var = "DAIMON_CREDENTIAL"',
+    `tool_timeout_sec = ${limits.guestToolTimeoutMs / 1000}`,
+    'default_tools_approval_mode = "approve"',
+  ];
+}
 
 const patchedFile = /^\*\*\* (?:(?:Add|Update|Delete) File|Move to): *(.+)$/s;
 

@@ -61,9 +61,25 @@ afterAll(async () => {
   await upstream.close();
 });
 
+const said = "hello from the guest";
+
+/** The tool of a configured server once, then words; an agent that keeps tools back until it is asked for them is asked first. */
+function scriptedAtTools(tools: readonly Tool[], text: string): Turn {
+  if (text.includes(said)) return { kind: "reply", text: "That is all." };
+  const echo = tools.find(({ name }) => name.endsWith("docs__echo"));
+  const search = tools.find(({ name }) => name === "ToolSearch");
+  if (echo !== undefined)
+    return { kind: "reply", text: "I call it.", calls: [{ name: echo.name, args: { text: said }, id: "echo" }] };
+  if (search === undefined) return { kind: "reply", text: "There is nothing to call." };
+  const args = { query: "select:mcp__daimon__docs__echo", max_results: 1 };
+  return { kind: "reply", text: "I look for it.", calls: [{ name: search.name, args, id: "search" }] };
+}
+
 /** The command once, then words. What has no shell among its tools, such as the wish for a title, gets words. */
 function scripted({ body, text }: Seen): Turn {
-  const tool = toolsOf(body as JsonObject).find(({ name }) => shells.includes(name));
+  const tools = toolsOf(body as JsonObject);
+  if (text.includes("docs__echo")) return scriptedAtTools(tools, text);
+  const tool = tools.find(({ name }) => shells.includes(name));
   const over = /"(?:tool_result|function_call_output|functionResponse)"|"role":"tool"|daimon refused/.test(text);
   if (tool === undefined || over) return { kind: "reply", text: "That is all." };
   const field = ["command", "cmd"].find((name) => tool.fields.includes(name)) ?? "command";
@@ -81,6 +97,10 @@ function toolsOf(body: JsonObject): readonly Tool[] {
   return listed.flatMap((tool): readonly Tool[] => {
     const declared = tool["functionDeclarations"];
     if (Array.isArray(declared)) return (declared as readonly Json[]).filter(isObject).flatMap(toolOf);
+    if (tool["type"] === "namespace" && Array.isArray(tool["tools"])) {
+      const inner = (tool["tools"] as readonly Json[]).filter(isObject).flatMap(toolOf);
+      return inner.map((each) => ({ ...each, name: `${String(tool["name"])}.${each.name}` }));
+    }
     return toolOf(isObject(tool["function"]) ? tool["function"] : tool);
   });
 }
@@ -124,8 +144,73 @@ function workspace(policy = ""): Place {
   return where;
 }
 
+/** The same with a real MCP server, which the person trusts. */
+function workspaceWithServer(policy: string): Place {
+  const server = join(import.meta.dirname, "../drivers/tool/mcp-server.ts");
+  const entry = { command: process.execPath, args: ["--disable-warning=ExperimentalWarning", server, "plain"] };
+  return workspace(`mcp:\n  servers:\n    docs: ${JSON.stringify(entry)}\npolicy:\n  ${policy}\n`);
+}
+
+/** Once the guest's process waits for a person. */
+async function parked(where: Place): Promise<void> {
+  for (;;) {
+    const listed = await where.start("ps", "--json");
+    if (listed.code === 0 && (JSON.parse(listed.out) as Processes).processes[0]?.state === "parked") return;
+  }
+}
+
+interface Made {
+  readonly kind: string;
+  readonly name?: string;
+  readonly id?: string;
+  readonly error?: unknown;
+}
+
+/** What the journal has of the server's calls: those made, those that gave something, and how often a person was asked. */
+function serverCalls(where: Place): { readonly made: number; readonly gave: number; readonly asked: number } {
+  const lines = where.run("log", "1", "--json").out.trim().split("\n");
+  const all = lines.map((line) => (JSON.parse(line) as { readonly entry: Made }).entry);
+  const made = all.filter(({ kind, name }) => kind === "call" && name === "mcp.docs.echo");
+  const ids = new Set(made.map(({ id }) => id));
+  const gave = all.filter(({ kind, id, error }) => kind === "outcome" && ids.has(id) && error === undefined);
+  return { made: made.length, gave: gave.length, asked: all.filter(({ kind }) => kind === "park").length };
+}
+
 for (const guest of Object.keys(commands) as RealGuest[]) {
   describe(guest, () => {
+    if (guest !== "pi") {
+      rule(
+        "GUE-3.4 calls a tool of a configured server through all three doors, and the journal has it as made once",
+        async () => {
+          const where = workspaceWithServer("allow: [mcp__docs]");
+          const { code, err } = await exec(where, guest);
+          expect(code, err).toBe(0);
+          expect(serverCalls(where)).toEqual({ made: 1, gave: 1, asked: 0 });
+          expect(where.run("log", "1").out).toMatch(new RegExp(`outcome .*"ok":true.*${said}`));
+          expect(err).toContain("0 refused");
+        },
+      );
+
+      rule("GUE-3.4 where policy asks a person, they are asked once", async () => {
+        const where = workspaceWithServer("ask: [mcp__docs__echo]");
+        const running = exec(where, guest);
+        await parked(where);
+        const answered = await where.start("approve", "1:1", "--yes");
+        expect(answered.code, answered.err).toBe(0);
+        const { code, err } = await running;
+        expect(code, err).toBe(0);
+        expect(serverCalls(where)).toEqual({ made: 1, gave: 1, asked: 1 });
+      });
+
+      rule("GUE-3.4 what policy does not permit is refused before the guest hears of it, and never made", async () => {
+        const where = workspaceWithServer("deny: [mcp__docs]");
+        const { code, err } = await exec(where, guest);
+        expect(code, err).toBe(0);
+        expect(err).toContain("1 refused");
+        expect(serverCalls(where)).toEqual({ made: 0, gave: 0, asked: 0 });
+      });
+    }
+
     rule("GUE-3.1 makes a turn with a real call; it is journaled, and the file it made lies in its session alone", async () => {
       const where = workspace();
       const { code, err } = await exec(where, guest);
@@ -152,10 +237,7 @@ for (const guest of Object.keys(commands) as RealGuest[]) {
     rule("GUE-3.3 ends by itself when its process was ended", async () => {
       const where = workspace();
       const running = exec(where, guest, "--tokens", "10");
-      for (;;) {
-        const listed = await where.start("ps", "--json");
-        if (listed.code === 0 && (JSON.parse(listed.out) as Processes).processes[0]?.state === "parked") break;
-      }
+      await parked(where);
       const answered = await where.start("approve", "1:1", "--no");
       expect(answered.code, answered.err).toBe(0);
       const { code, err } = await running;

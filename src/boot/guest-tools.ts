@@ -1,0 +1,95 @@
+/**
+ * Guest tools: what guests in sandboxes find behind their tool door, and the door of each.
+ *   BOO-42.1  With nothing to offer no door is opened, so that a guest is told of none and its model reads of no empty server.
+ *   BOO-42.2  A tool of the door is known by its name there: it stands for the call that it will be. What reads on in a result that the guest has stands for none.
+ *   BOO-42.3  A door ends with its guest, or with the kernel; sockets that a kernel left behind go when the next one opens its first door.
+ */
+import { readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { CallSpec } from "../abi/call.ts";
+import { fail, type SysError } from "../abi/errno.ts";
+import type { Pid } from "../abi/process.ts";
+import { namesOf, type Names } from "../doors/tool/names.ts";
+import { readOn } from "../doors/tool/texts.ts";
+import type { AtDoor } from "../guests/guest.ts";
+import type { GuestProcess } from "../kernel/guest.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import { ok, type Result } from "../lib/result.ts";
+import { shownInside } from "./gate.ts";
+import type { Servers } from "./servers.ts";
+import type { OpenToolDoor } from "./tool-door.ts";
+
+export interface GuestToolsOptions {
+  readonly kernel: () => Pick<Kernel, "calls"> | null;
+  /** The capabilities of every guest's manifest. */
+  readonly held: readonly string[];
+  readonly mayPermit: (spec: CallSpec) => boolean;
+  readonly servers: Pick<Servers, "watch">;
+  /** Only the user can enter it; its path leaves room for a socket's name of twelve letters. */
+  readonly folder: string;
+}
+
+export interface GuestTools {
+  readonly atDoor: AtDoor;
+  /** null: there is nothing behind it. */
+  open(pid: Pid, guest: GuestProcess, credential: string): Promise<Result<OpenToolDoor | null, SysError>>;
+  /** Those that are still open. */
+  close(): Promise<void>;
+}
+
+export function guestTools(options: GuestToolsOptions): GuestTools {
+  const doors = new Set<OpenToolDoor>();
+  let behind: Behind | null = null;
+  let swept = false;
+  const shown = (): Behind | null => {
+    const kernel = options.kernel();
+    if (behind !== null || kernel === null) return behind;
+    const specs = shownInside(kernel, options.held, options.mayPermit);
+    behind = { specs, names: namesOf(specs, { type: "namespaced" }) };
+    return behind;
+  };
+  return {
+    atDoor: (tool) => {
+      if (tool === readOn.name) return [];
+      const spec = shown()?.names.tools.get(tool);
+      return spec === undefined ? null : [{ name: spec.name, args: {}, again: true }];
+    },
+    open: async (pid, guest, credential) => {
+      const now = shown();
+      if (now === null) return fail("EIO", "the kernel is not up");
+      if (now.specs.length === 0) return ok(null);
+      if (!swept) sweep(options.folder);
+      swept = true;
+      const { openToolDoor } = await import("./tool-door.ts");
+      const socket = join(options.folder, socketName(pid));
+      const opened = await openToolDoor({ guest, specs: now.specs, servers: options.servers, socket, credential });
+      if (!opened.ok) return opened;
+      const door: OpenToolDoor = {
+        ...opened.value,
+        close: async () => {
+          doors.delete(door);
+          await opened.value.close();
+        },
+      };
+      doors.add(door);
+      return ok(door);
+    },
+    close: async () => {
+      await Promise.all([...doors].map((door) => door.close()));
+    },
+  };
+}
+
+interface Behind {
+  readonly specs: readonly CallSpec[];
+  readonly names: Names;
+}
+
+/** In 36 digits, so that it is never longer than the control socket's name, for which the folder was chosen. */
+function socketName(pid: Pid): string {
+  return `t${pid.toString(36)}.sock`;
+}
+
+function sweep(folder: string): void {
+  for (const name of readdirSync(folder)) if (/^t[0-9a-z]{1,6}\.sock$/.test(name)) rmSync(join(folder, name), { force: true });
+}
