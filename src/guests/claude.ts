@@ -11,13 +11,7 @@ export const claude: Guest = {
   verified: ["2.1.330"],
   speaks: ["messages"],
   launch: (doors, { home, workspace }) => ({
-    env: {
-      ANTHROPIC_BASE_URL: doors.model,
-      ANTHROPIC_AUTH_TOKEN: doors.credential,
-      CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
-      DISABLE_AUTOUPDATER: "1",
-      IS_SANDBOX: "1",
-    },
+    env: environment(doors),
     files: [
       {
         path: `${home}/.claude.json`,
@@ -26,7 +20,7 @@ export const claude: Guest = {
           projects: { [workspace]: { hasTrustDialogAccepted: true, hasCompletedProjectOnboarding: true } },
         }),
       },
-      ...managedServers(doors),
+      ...managed(doors),
     ],
     args: [],
   }),
@@ -66,9 +60,24 @@ export const claude: Guest = {
   ],
 };
 
-/** What the system's folder names is all that there is: neither the workspace nor an argument adds a server beside the door. */
-function managedServers({ tools, credential }: DoorAddresses): readonly { readonly path: string; readonly text: string }[] {
-  if (tools === null) return [];
-  const server = { type: "http", url: tools, headers: { Authorization: `Bearer ${credential}` } };
-  return [{ path: "/etc/claude-code/managed-mcp.json", text: JSON.stringify({ mcpServers: { [doorName]: server } }) }];
+function environment({ model, credential }: DoorAddresses): Readonly<Record<string, string>> {
+  return {
+    ANTHROPIC_BASE_URL: model,
+    ANTHROPIC_AUTH_TOKEN: credential,
+    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
+    DISABLE_AUTOUPDATER: "1",
+    IS_SANDBOX: "1",
+  };
+}
+
+/**
+ * The system's settings stand above those of the workspace, of its home and of the command line. Hooks of others could change a call after it was
+ * decided on, so there are none; and the servers that are named here are all that there are.
+ */
+function managed(doors: DoorAddresses): readonly { readonly path: string; readonly text: string }[] {
+  const settings = { env: environment(doors), allowManagedHooksOnly: true };
+  const files = [{ path: "/etc/claude-code/managed-settings.json", text: JSON.stringify(settings) }];
+  if (doors.tools === null) return files;
+  const server = { type: "http", url: doors.tools, headers: { Authorization: `Bearer ${doors.credential}` } };
+  return [...files, { path: "/etc/claude-code/managed-mcp.json", text: JSON.stringify({ mcpServers: { [doorName]: server } }) }];
 }

@@ -17,22 +17,11 @@ export const codex: Guest = {
     env: { CODEX_HOME: `${home}/.codex`, DAIMON_CREDENTIAL: credential },
     files: [
       {
+        // The folder has to be there, and what lies in it is Codex's to change.
         path: `${home}/.codex/config.toml`,
-        text: [
-          'model_provider = "daimon"',
-          "check_for_update_on_startup = false",
-          "[model_providers.daimon]",
-          'name = "daimon"',
-          `base_url = ${JSON.stringify(`${model}/v1`)}`,
-          'env_key = "DAIMON_CREDENTIAL"',
-          'wire_api = "responses"',
-          "supports_websockets = false",
-          `[projects.${JSON.stringify(workspace)}]`,
-          'trust_level = "trusted"',
-          ...(tools === null ? [] : server(tools)),
-          "",
-        ].join("\n"),
+        text: [`[projects.${JSON.stringify(workspace)}]`, 'trust_level = "trusted"', ""].join("\n"),
       },
+      { path: "/etc/codex/managed_config.toml", text: managed(model, tools).join("\n") },
     ],
     args: [],
   }),
@@ -63,13 +52,27 @@ export const codex: Guest = {
 /** A namespace of the Responses API, or one name; which of them depends on the version. */
 const inNamespace = new RegExp(`^mcp__${doorName}(?:__)?(?:\\.|__)(.+)$`);
 
-function server(tools: string): readonly string[] {
+/** Above the configuration of the workspace, of its home and of the command line. */
+function managed(model: string, tools: string | null): readonly string[] {
+  const provider = [
+    'model_provider = "daimon"',
+    "check_for_update_on_startup = false",
+    "[model_providers.daimon]",
+    'name = "daimon"',
+    `base_url = ${JSON.stringify(`${model}/v1`)}`,
+    'env_key = "DAIMON_CREDENTIAL"',
+    'wire_api = "responses"',
+    "supports_websockets = false",
+  ];
+  if (tools === null) return [...provider, ""];
   return [
+    ...provider,
     `[mcp_servers.${doorName}]`,
     `url = ${JSON.stringify(tools)}`,
     'bearer_token_env_var = "DAIMON_CREDENTIAL"',
     `tool_timeout_sec = ${limits.guestToolTimeoutMs / 1000}`,
     'default_tools_approval_mode = "approve"',
+    "",
   ];
 }
 

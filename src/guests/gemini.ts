@@ -53,6 +53,10 @@ export const gemini: Guest = {
   },
   toolAt: after(`mcp_${doorName}_`),
   quirks: [
+    {
+      what: "takes settings of the system from files of root alone, and in its sandbox nothing is root's: .gemini/settings.json of the workspace stands above ours",
+      source: measured,
+    },
     { what: "gives up on an answer that is held for some minutes, and asks again", source: measured },
     { what: "an answer of 429 is tried again for minutes, 400, 402 and 403 end it at once", source: measured },
   ],
