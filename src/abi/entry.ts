@@ -136,6 +136,8 @@ export interface OutcomeEntry {
   readonly source?: string;
   /** `derived`, `workspace` when absent. */
   readonly label?: Label;
+  /** Of a guest's own call: its hook told of it before it was made. */
+  readonly hooked?: true;
 }
 
 /** Pages left the window as one batch, and where that was not enough whole turns; each text lies in the blob store. */

@@ -6,6 +6,7 @@
  *   GUE-3.4  Each of them that speaks MCP calls tools of the configured servers through all three doors: such a call is made once, a person is asked about it
  *            once, and one that is refused is not made.
  *   GUE-3.5  Claude Code, Codex and opencode are told of their doors where no setting of the workspace counts more; the other two take no such settings.
+ *   GUE-3.6  Claude Code, Codex and Gemini CLI tell of each call before they make it, by a hook that refuses what no model proposed at the model door.
  *   GUE-3.3  Each of them ends when its process was ended.
  */
 import { claude } from "./claude.ts";

@@ -1,4 +1,5 @@
 /** Claude Code. Facts measured with 2.1.329 against a local endpoint in an empty network namespace; documentation: code.claude.com/docs. */
+import { hookCommand, hookFile, hookScript, hookTimeoutSeconds } from "./hook.ts";
 import { after, doorName, type DoorAddresses, type Guest } from "./guest.ts";
 
 const measured = "measured with 2.1.329";
@@ -75,8 +76,16 @@ function environment({ model, credential }: DoorAddresses): Readonly<Record<stri
  * decided on, so there are none; and the servers that are named here are all that there are.
  */
 function managed(doors: DoorAddresses): readonly { readonly path: string; readonly text: string }[] {
-  const settings = { env: environment(doors), allowManagedHooksOnly: true };
-  const files = [{ path: "/etc/claude-code/managed-settings.json", text: JSON.stringify(settings) }];
+  const asks = { type: "command", command: hookCommand, timeout: hookTimeoutSeconds };
+  const settings = {
+    env: environment(doors),
+    allowManagedHooksOnly: true,
+    hooks: { PreToolUse: [{ matcher: "*", hooks: [asks] }] },
+  };
+  const files = [
+    { path: "/etc/claude-code/managed-settings.json", text: JSON.stringify(settings) },
+    { path: hookFile, text: hookScript(doors) },
+  ];
   if (doors.tools === null) return files;
   const server = { type: "http", url: doors.tools, headers: { Authorization: `Bearer ${doors.credential}` } };
   return [...files, { path: "/etc/claude-code/managed-mcp.json", text: JSON.stringify({ mcpServers: { [doorName]: server } }) }];

@@ -2,6 +2,7 @@
 import type { StandsFor } from "../abi/call.ts";
 import { limits } from "../abi/limits.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
+import { hookCommand, hookFile, hookFolder, hookScript, hookTimeoutSeconds } from "./hook.ts";
 import { doorName, inWorkspace, standsFor, type Guest, type Place } from "./guest.ts";
 
 const measured = "measured with 0.169.0";
@@ -22,6 +23,8 @@ export const codex: Guest = {
         text: [`[projects.${JSON.stringify(workspace)}]`, 'trust_level = "trusted"', ""].join("\n"),
       },
       { path: "/etc/codex/managed_config.toml", text: managed(model, tools).join("\n") },
+      { path: "/etc/codex/requirements.toml", text: required.join("\n") },
+      { path: hookFile, text: hookScript({ model, credential }) },
     ],
     args: [],
   }),
@@ -32,6 +35,8 @@ export const codex: Guest = {
     "container.exec": { call: "shell.run", command: ["cmd", "command"] },
     local_shell: (args, place) => standsFor(codex, place, () => null, "shell", isObject(args["action"]) ? args["action"] : args),
     apply_patch: patched,
+    // Its hook calls every command so.
+    Bash: { call: "shell.run", command: ["command"] },
     read_file: { call: "fs.read", path: ["file_path"] },
     view_image: { call: "fs.read", path: ["path"] },
     list_dir: { call: "fs.list", path: ["dir_path"], optional: true },
@@ -75,6 +80,22 @@ function managed(model: string, tools: string | null): readonly string[] {
     "",
   ];
 }
+
+/** A hook that is named here runs without being trusted first, and others do not run. */
+const required: readonly string[] = [
+  "allow_managed_hooks_only = true",
+  "[features]",
+  "hooks = true",
+  "[hooks]",
+  `managed_dir = ${JSON.stringify(hookFolder)}`,
+  "[[hooks.PreToolUse]]",
+  'matcher = ".*"',
+  "[[hooks.PreToolUse.hooks]]",
+  'type = "command"',
+  `command = ${JSON.stringify(hookCommand)}`,
+  `timeout = ${hookTimeoutSeconds}`,
+  "",
+];
 
 const patchedFile = /^\*\*\* (?:(?:Add|Update|Delete) File|Move to): *(.+)$/s;
 

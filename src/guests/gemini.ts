@@ -1,5 +1,6 @@
 /** Gemini CLI. Facts measured with 0.61.0 against a local endpoint in an empty network namespace; documentation: geminicli.com/docs. */
 import { limits } from "../abi/limits.ts";
+import { hookCommand, hookFile, hookScript, hookTimeoutSeconds } from "./hook.ts";
 import { after, doorName, type Guest } from "./guest.ts";
 
 const measured = "measured with 0.61.0";
@@ -20,6 +21,15 @@ export const gemini: Guest = {
           security: { auth: { selectedType: "gemini-api-key" }, folderTrust: { enabled: false } },
           general: { disableAutoUpdate: true, disableUpdateNag: true },
           privacy: { usageStatisticsEnabled: false },
+          hooksConfig: { enabled: true },
+          hooks: {
+            BeforeTool: [
+              {
+                matcher: ".*",
+                hooks: [{ type: "command", name: "daimon", command: hookCommand, timeout: hookTimeoutSeconds * 1000 }],
+              },
+            ],
+          },
           ...(tools !== null && {
             mcpServers: {
               [doorName]: {
@@ -32,6 +42,7 @@ export const gemini: Guest = {
           }),
         }),
       },
+      { path: hookFile, text: hookScript({ model, credential }) },
     ],
     args: ["--skip-trust"],
   }),

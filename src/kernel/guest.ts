@@ -12,8 +12,6 @@
  *            comes when the guest has ended is paid for, too.
  *   GST-1.7  What a guest calls through the tool door goes through the trap, the budget and the journal like any call; reads run side by side,
  *            and what changes something runs alone.
- *   GST-1.9  A call that the model proposes and the guest makes through the tool door is decided on as that call both times, and counts once. What a
- *            person allowed when it was proposed they are not asked again: it holds for one call with these arguments, until the guest says what it gave.
  *   GST-1.8  A guest that gets nowhere waits for a person before it asks the model again.
  */
 import type { CallId, StandsFor } from "../abi/call.ts";
@@ -31,6 +29,7 @@ import { overBudget, type Priced } from "./admission.ts";
 import { mayAct, type Core, type Running } from "./core.ts";
 import { exit } from "./exit.ts";
 import { ask, onlyReads, parkFor, performBeside, type Job } from "./perform.ts";
+import { Proposed } from "./proposed.ts";
 import { callsOf, type PendingCall, type Proc } from "./table.ts";
 import { excerpt, render } from "./window.ts";
 
@@ -58,13 +57,6 @@ export interface Given {
   readonly text: string;
 }
 
-/** A call as the guest will make it. */
-interface Made {
-  readonly name: string;
-  /** In one form, whatever the order of their fields. */
-  readonly args: string;
-}
-
 /** What becomes of a call of the reply. */
 export interface Verdict {
   readonly id: CallId;
@@ -87,8 +79,7 @@ export class GuestProcess {
   /** What its calls gave since the model's last reply, and what came of the newest rounds. Not state: a new kernel watches anew. */
   #saw = "";
   #rounds: Rounds = [];
-  /** What a person allowed and the guest has not made yet, by the call in which the model proposed it. Not state: a guest does not outlive its kernel. */
-  readonly #allowed = new Map<CallId, Made>();
+  readonly #proposed = new Proposed();
 
   constructor(job: Job, map: Mapping) {
     this.pid = job.proc.pid;
@@ -162,7 +153,7 @@ export class GuestProcess {
       const [as] = intent?.as ?? [];
       const refused = intent?.verb === "ask" ? await this.#permission(id, as?.name ?? call.name) : ok(intent?.error ?? null);
       if (!refused.ok) return refused;
-      if (intent?.verb === "ask" && refused.value === null && as?.again === true) this.#allow(id, as.name, call.args);
+      if (intent?.verb === "ask" && refused.value === null && as?.again === true) this.#remember(id, as.name, call.args);
       verdicts.push({ id, modelId: call.id, refused: refused.value });
     }
     return ok(verdicts);
@@ -203,7 +194,7 @@ export class GuestProcess {
 
   async #make(id: CallId, name: string, args: Json): Promise<Result<Given, SysError>> {
     const { recorder, trap, clock } = this.#core;
-    const intent = this.#settled(trap.decide(this.#proc, name, args), name, args);
+    const intent = this.#proposed.settled(trap.decide(this.#proc, name, args), name, args);
     recorder.record({ kind: "call", at: clock.now(), pid: this.pid, id, name, args, intent });
     if (intent.error !== undefined) return { ok: false, error: intent.error };
     const call = this.#proc.pending.find((pending) => pending.id === id);
@@ -229,7 +220,6 @@ export class GuestProcess {
   gave(modelId: string, outcome: { readonly ok: boolean; readonly text: string }): void {
     const call = this.#open(modelId);
     if (call === undefined || this.#proc.state === "zombie" || this.#core.stopping) return;
-    this.#allowed.delete(call.id);
     this.#saw = (this.#saw + outcome.text).slice(-limits.guestResultBytesMax);
     const { recorder, clock } = this.#core;
     const untrusted = label("untrusted", "workspace");
@@ -243,6 +233,7 @@ export class GuestProcess {
       tokens: 0,
       label: untrusted,
       source: call.name,
+      ...this.#proposed.close(call.id),
     });
   }
 
@@ -250,9 +241,33 @@ export class GuestProcess {
   unmade(modelId: string): void {
     const call = this.#open(modelId);
     if (call === undefined || this.#proc.state === "zombie" || this.#core.stopping) return;
-    this.#allowed.delete(call.id);
+    this.#proposed.close(call.id);
     const error = sysError("ECANCELED", "not made: another call of the same reply was refused");
     this.#core.recorder.record({ kind: "outcome", at: this.#core.clock.now(), pid: this.pid, id: call.id, error, tokens: 0 });
+  }
+
+  /** What the guest's hook says it is about to call. null: that was proposed by a model and allowed, or is nobody else's business. */
+  reported(name: string, args: Json, modelId: string | null): SysError | null {
+    if (this.#proc.state === "zombie" || this.#core.stopping) {
+      const gone = this.#gone();
+      return gone.ok ? null : gone.error;
+    }
+    const as = this.#map(name, args);
+    if (as.length === 0) return null;
+    const open = this.#proc.pending.filter((call) => call.modelId !== "" && call.verb === "allow" && call.result === null);
+    if (this.#proposed.tells(open, (call) => this.#map(call.name, call.args), as, modelId)) return null;
+    const error = sysError("EPERM", `${name} was refused: no model proposed this call at the model door and was allowed it`);
+    const large = canonical(args).length > limits.guestResultBytesMax;
+    this.#core.recorder.record({
+      kind: "call",
+      at: this.#core.clock.now(),
+      pid: this.pid,
+      id: `${this.pid}.${this.#proc.step}.0`,
+      name,
+      args: large ? {} : args,
+      intent: { verb: "deny", rules: [], as, error },
+    });
+    return error;
   }
 
   ended(status: ExitStatus): void {
@@ -297,19 +312,8 @@ export class GuestProcess {
   }
 
   /** Where what would happen has to be worked out first, the question at the tool door is the one that shows it. */
-  #allow(id: CallId, name: string, args: Json): void {
-    if (this.#core.calls.get(name)?.handler.freeze === undefined) this.#allowed.set(id, { name, args: canonical(args) });
-  }
-
-  /** What a person allowed already is not asked again, once. */
-  #settled(intent: Intent, name: string, args: Json): Intent {
-    if (intent.verb !== "ask") return intent;
-    const text = canonical(args);
-    const found = [...this.#allowed].find(([, made]) => made.name === name && made.args === text);
-    if (found === undefined) return intent;
-    const [answered] = found;
-    this.#allowed.delete(answered);
-    return { ...intent, verb: "allow", answered };
+  #remember(id: CallId, name: string, args: Json): void {
+    if (this.#core.calls.get(name)?.handler.freeze === undefined) this.#proposed.allow(id, name, args);
   }
 
   /** null: a person allowed it. */

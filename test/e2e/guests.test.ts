@@ -50,7 +50,9 @@ afterAll(() => {
   for (const child of running) child.kill("SIGKILL");
 });
 
-const command = "echo made by a guest > made.txt && cat made.txt";
+const made = "echo made by a guest > made.txt && cat made.txt";
+/** What the agent is told to run. */
+const task = { command: made };
 const shells = ["Bash", "bash", "exec_command", "shell_command", "shell", "run_shell_command"];
 let upstream: Upstream;
 
@@ -84,7 +86,7 @@ function scripted({ body, text }: Seen): Turn {
   if (tool === undefined || over) return { kind: "reply", text: "That is all." };
   const field = ["command", "cmd"].find((name) => tool.fields.includes(name)) ?? "command";
   const more = tool.fields.includes("description") ? { description: "makes a file" } : {};
-  return { kind: "reply", text: "I make a file.", calls: [{ name: tool.name, args: { [field]: command, ...more } }] };
+  return { kind: "reply", text: "I make a file.", calls: [{ name: tool.name, args: { [field]: task.command, ...more } }] };
 }
 
 interface Tool {
@@ -210,6 +212,23 @@ const turnedAway: Partial<Record<RealGuest, Readonly<Record<string, string>>>> =
 
 for (const guest of Object.keys(commands) as RealGuest[]) {
   describe(guest, () => {
+    if (guest === "claude" || guest === "codex" || guest === "gemini") {
+      rule("GUE-3.6 tells of its call before it makes it, and a call that no model proposed is refused to it", async () => {
+        const where = workspace();
+        const other = JSON.stringify({ tool_name: "Bash", tool_input: { command: "rm -rf work" } });
+        task.command = `echo '${other}' | /bin/bash -p /etc/daimon/hook; echo hook=$?`;
+        const { code, err } = await exec(where, guest).finally(() => (task.command = made));
+        expect(code, err).toBe(0);
+        expect(where.run("log", "1", "--json").out).toMatch(/"kind":"outcome".*hook=2.*"hooked":true/);
+        // Codex lets no command of its own reach the loopback device.
+        if (guest === "codex") return;
+        expect(err).toContain("1 refused");
+        const log = where.run("log", "1").out;
+        expect(log).toMatch(/call .*Bash .*rm -rf work.* → refused, EPERM/);
+        expect(log).toMatch(/outcome .*no model proposed this call/);
+      });
+    }
+
     if (guest in turnedAway) {
       rule("GUE-3.5 is not turned away from its doors by the settings of the workspace, whose hooks do not run", async () => {
         const where = workspaceWithServer("allow: [mcp__docs]");
@@ -261,7 +280,7 @@ for (const guest of Object.keys(commands) as RealGuest[]) {
       expect(err).toContain("1 changed file");
       expect(where.has("made.txt")).toBe(false);
       const log = where.run("log", "1").out;
-      expect(log).toContain(command);
+      expect(log).toContain(made);
       expect(log).toMatch(/outcome .*made by a guest/);
       expect(where.run("diff", "1").out).toContain("+made by a guest");
       expect(where.run("commit", "1").code).toBe(0);

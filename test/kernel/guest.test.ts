@@ -277,6 +277,48 @@ test("GST-1.9 what is refused is refused where it is proposed, and again where i
   expect([...refused.performed, ...allowed.performed]).toEqual([]);
 });
 
+test("GST-1.10 a call that its hook tells of is compared with what was proposed by its meaning, and refused where nothing was", async () => {
+  const { machine, guest, proc } = guestOn({ calls: ["*"] });
+  const reply = calls(["Bash", { command: "ls" }], ["TodoWrite", {}]);
+  await guest.settle(await admitted(guest), billed(reply));
+  expect(guest.reported("Bash", { command: "ls" }, "c0")).toBe(null);
+  expect(guest.reported("Bash", { command: "ls" }, null)).toBe(null);
+  expect(guest.reported("Bash", { command: "ls" }, "an id of the agent's own")).toBe(null);
+  expect(guest.reported("TodoWrite", { any: "thing" }, null)).toBe(null);
+  expect([proc.spend.calls, proc.refused]).toEqual([2, 0]);
+  expect(guest.reported("Bash", { command: "rm -rf x" }, null)).toMatchObject({ errno: "EPERM" });
+  expect(guest.reported("Bash", { command: "rm -rf x" }, "c0")).toMatchObject({ errno: "EPERM" });
+  expect([proc.spend.calls, proc.refused]).toEqual([4, 2]);
+  guest.gave("c0", { ok: true, text: "a.md" });
+  guest.gave("c1", { ok: true, text: "" });
+  expect(guest.reported("Bash", { command: "ls" }, "c0")).toMatchObject({ errno: "EPERM" });
+  expect(proc.pending).toEqual([]);
+  guest.ended({ ok: true, value: 0 });
+  expect(guest.reported("Bash", { command: "ls" }, null)).toMatchObject({ errno: "ECANCELED" });
+  expect(replay({ log: machine.log, blobs: machine.blobs, until: null, pid: null })).toMatchObject({
+    ok: true,
+    value: { findings: [] },
+  });
+  const { texts } = machine.log.crash(all);
+  expect(texts.filter((text) => text.includes('"hooked":true'))).toHaveLength(1);
+  expect(texts.filter((text) => text.includes("no model proposed this call"))).toHaveLength(3);
+});
+
+test("GST-1.10 a call that policy refused, or asks about, is not known to have been allowed", async () => {
+  const { machine, guest } = guestAtTools("deny");
+  const refused = await proposed(guest, { text: "a" });
+  await refused.settling;
+  expect(guest.reported("mcp__docs__echo", { text: "a" }, "c0")).toMatchObject({ errno: "EPERM" });
+  const asked = guestAtTools("ask");
+  const { settling } = await proposed(asked.guest, { text: "a" });
+  await settled(asked.machine, asked.guest.pid, "parked");
+  expect(asked.guest.reported("mcp__docs__echo", { text: "a" }, "c0")).toMatchObject({ errno: "EPERM" });
+  answer(asked.machine.kernel, asked.guest.pid, { allow: true });
+  await settling;
+  expect(asked.guest.reported("mcp__docs__echo", { text: "a" }, "c0")).toBe(null);
+  expect(machine.kernel.processes()[0]?.refused).toBe(2);
+});
+
 test("GST-1.8 a guest that goes round in a circle waits for a person, and goes on when they say so", async () => {
   const { machine, guest, proc } = guestOn();
   for (let n = 0; n < 32; n += 1) await guest.settle(await admitted(guest), billed(say(n % 2 === 0 ? "compacting" : "going on")));
