@@ -52,7 +52,7 @@ afterAll(() => {
 
 const made = "echo made by a guest > made.txt && cat made.txt";
 /** What the agent is told to run. */
-const task = { command: made };
+const task: { commands: readonly string[] } = { commands: [made] };
 const shells = ["Bash", "bash", "exec_command", "shell_command", "shell", "run_shell_command"];
 let upstream: Upstream;
 
@@ -86,7 +86,8 @@ function scripted({ body, text }: Seen): Turn {
   if (tool === undefined || over) return { kind: "reply", text: "That is all." };
   const field = ["command", "cmd"].find((name) => tool.fields.includes(name)) ?? "command";
   const more = tool.fields.includes("description") ? { description: "makes a file" } : {};
-  return { kind: "reply", text: "I make a file.", calls: [{ name: tool.name, args: { [field]: task.command, ...more } }] };
+  const calls = task.commands.map((command, n) => ({ name: tool.name, args: { [field]: command, ...more }, id: `call_${n}` }));
+  return { kind: "reply", text: "I make a file.", calls };
 }
 
 interface Tool {
@@ -144,6 +145,16 @@ function workspace(policy = ""): Place {
   const file = join(where.home, ".config/daimon/config.yaml");
   where.put(`../home/${file.slice(where.home.length + 1)}`, `models:\n${providers.join("")}${policy}`);
   return where;
+}
+
+/** While the agents are told to run other commands. */
+async function doing<T>(commands: readonly string[], work: () => Promise<T>): Promise<T> {
+  task.commands = commands;
+  try {
+    return await work();
+  } finally {
+    task.commands = [made];
+  }
 }
 
 /** The same with a real MCP server, which the person trusts. */
@@ -216,8 +227,9 @@ for (const guest of Object.keys(commands) as RealGuest[]) {
       rule("GUE-3.6 tells of its call before it makes it, and a call that no model proposed is refused to it", async () => {
         const where = workspace();
         const other = JSON.stringify({ tool_name: "Bash", tool_input: { command: "rm -rf work" } });
-        task.command = `echo '${other}' | /bin/bash -p /etc/daimon/hook; echo hook=$?`;
-        const { code, err } = await exec(where, guest).finally(() => (task.command = made));
+        const { code, err } = await doing([`echo '${other}' | /bin/bash -p /etc/daimon/hook; echo hook=$?`], () =>
+          exec(where, guest),
+        );
         expect(code, err).toBe(0);
         expect(where.run("log", "1", "--json").out).toMatch(/"kind":"outcome".*hook=2.*"hooked":true/);
         // Codex lets no command of its own reach the loopback device.
@@ -226,6 +238,19 @@ for (const guest of Object.keys(commands) as RealGuest[]) {
         const log = where.run("log", "1").out;
         expect(log).toMatch(/call .*Bash .*rm -rf work.* → refused, EPERM/);
         expect(log).toMatch(/outcome .*no model proposed this call/);
+      });
+    }
+
+    if (guest === "claude") {
+      rule("GUE-3.6 makes no call when its hook cannot ask", async () => {
+        const [open, shut] = [workspace(), workspace()];
+        // One that a guest shuts itself is shut for the hook, too; nothing else of the second call is another.
+        const both = await doing(["echo 1 > one.txt", "echo 2 > two.txt"], () => exec(open, guest));
+        expect(both.err).toContain("2 changed files");
+        await doing(["echo 1 > one.txt; pkill -x socat", "echo 2 > two.txt"], () => exec(shut, guest, "--time", "15s"));
+        const diff = shut.run("diff", "1").out;
+        expect(diff).toContain("one.txt");
+        expect(diff).not.toContain("two.txt");
       });
     }
 
