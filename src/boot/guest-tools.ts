@@ -9,8 +9,6 @@ import { join } from "node:path";
 import type { CallSpec } from "../abi/call.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { Pid } from "../abi/process.ts";
-import { namesOf, type Names } from "../doors/tool/names.ts";
-import { readOn } from "../doors/tool/texts.ts";
 import type { AtDoor } from "../guests/guest.ts";
 import type { GuestProcess } from "../kernel/guest.ts";
 import type { Kernel } from "../kernel/kernel.ts";
@@ -40,29 +38,31 @@ export interface GuestTools {
 export function guestTools(options: GuestToolsOptions): GuestTools {
   const doors = new Set<OpenToolDoor>();
   let behind: Behind | null = null;
-  let swept = false;
-  const shown = (): Behind | null => {
-    const kernel = options.kernel();
-    if (behind !== null || kernel === null) return behind;
+  /** Once: nothing is swept away when a door may be open. */
+  let looking: Promise<void> | null = null;
+  const look = async (kernel: Pick<Kernel, "calls">): Promise<void> => {
     const specs = shownInside(kernel, options.held, options.mayPermit);
-    behind = { specs, names: namesOf(specs, { type: "namespaced" }) };
-    return behind;
+    if (specs.length === 0) return;
+    const [{ namesOf }, { readOn }] = await Promise.all([import("../doors/tool/names.ts"), import("../doors/tool/texts.ts")]);
+    sweep(options.folder);
+    behind = { specs, tools: namesOf(specs, { type: "namespaced" }).tools, readOn: readOn.name };
   };
   return {
     atDoor: (tool) => {
-      if (tool === readOn.name) return [];
-      const spec = shown()?.names.tools.get(tool);
+      if (behind === null) return null;
+      if (tool === behind.readOn) return [];
+      const spec = behind.tools.get(tool);
       return spec === undefined ? null : [{ name: spec.name, args: {}, again: true }];
     },
     open: async (pid, guest, credential) => {
-      const now = shown();
-      if (now === null) return fail("EIO", "the kernel is not up");
-      if (now.specs.length === 0) return ok(null);
-      if (!swept) sweep(options.folder);
-      swept = true;
+      const kernel = options.kernel();
+      if (kernel === null) return fail("EIO", "the kernel is not up");
+      await (looking ??= look(kernel));
+      if (behind === null) return ok(null);
+      const { specs } = behind;
       const { openToolDoor } = await import("./tool-door.ts");
       const socket = join(options.folder, socketName(pid));
-      const opened = await openToolDoor({ guest, specs: now.specs, servers: options.servers, socket, credential });
+      const opened = await openToolDoor({ guest, specs, servers: options.servers, socket, credential });
       if (!opened.ok) return opened;
       const door: OpenToolDoor = {
         ...opened.value,
@@ -82,7 +82,9 @@ export function guestTools(options: GuestToolsOptions): GuestTools {
 
 interface Behind {
   readonly specs: readonly CallSpec[];
-  readonly names: Names;
+  /** By their names at the door. */
+  readonly tools: ReadonlyMap<string, CallSpec>;
+  readonly readOn: string;
 }
 
 /** In 36 digits, so that it is never longer than the control socket's name, for which the folder was chosen. */
