@@ -260,7 +260,7 @@ async function gatherParts(gathering: Gathering): Promise<Result<Parts, SysError
   const kernel = (): Kernel | null => running.now?.kernel ?? null;
   const modelDoor = doorOpener(gathering, cpus, kernel);
   const folder = path.dirname(layout.socket);
-  const tools = guestTools({ kernel, held: guestCalls, mayPermit: policies.value.mayPermit, servers, folder });
+  const tools = guestTools({ kernel, held: guestCalls, mayPermit: policies.value.mayPermit, servers, clock, folder });
   undo.push(() => tools.close());
   const guests = openGuests({ config, clock, sessions, sandbox, helper, kernel, root: layout.root, modelDoor, tools });
   const callStep = bootStep("calls", sha256(canonical(specs)), 0, 0);

@@ -7,6 +7,7 @@
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { CallSpec } from "../abi/call.ts";
+import type { Clock } from "../abi/clock.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { Pid } from "../abi/process.ts";
 import type { AtDoor } from "../guests/guest.ts";
@@ -23,6 +24,7 @@ export interface GuestToolsOptions {
   readonly held: readonly string[];
   readonly mayPermit: (spec: CallSpec) => boolean;
   readonly servers: Pick<Servers, "watch">;
+  readonly clock: Clock;
   /** Only the user can enter it; its path leaves room for a socket's name of twelve letters. */
   readonly folder: string;
 }
@@ -60,9 +62,10 @@ export function guestTools(options: GuestToolsOptions): GuestTools {
       await (looking ??= look(kernel));
       if (behind === null) return ok(null);
       const { specs } = behind;
+      const { servers, clock } = options;
       const { openToolDoor } = await import("./tool-door.ts");
       const socket = join(options.folder, socketName(pid));
-      const opened = await openToolDoor({ guest, specs, servers: options.servers, socket, credential });
+      const opened = await openToolDoor({ guest, specs, servers, clock, socket, credential });
       if (!opened.ok) return opened;
       const door: OpenToolDoor = {
         ...opened.value,

@@ -5,6 +5,7 @@
  */
 import { rmSync } from "node:fs";
 import type { CallSpec } from "../abi/call.ts";
+import type { Clock } from "../abi/clock.ts";
 import type { SysError } from "../abi/errno.ts";
 import type { GuestProcess } from "../kernel/guest.ts";
 import { listenHttp } from "../doors/tool/listener.ts";
@@ -22,6 +23,7 @@ export interface ToolDoorOptions {
   readonly socket: string;
   /** What the guest's client sends: `Authorization: Bearer CREDENTIAL`, to `/mcp`. */
   readonly credential: string;
+  readonly clock: Clock;
 }
 
 export interface OpenToolDoor {
@@ -30,9 +32,9 @@ export interface OpenToolDoor {
 }
 
 export async function openToolDoor(options: ToolDoorOptions): Promise<Result<OpenToolDoor, SysError>> {
-  const { guest, specs, servers, socket, credential } = options;
+  const { guest, specs, servers, socket, credential, clock } = options;
   rmSync(socket, { force: true });
-  const served = await listenHttp({ listen: { socket }, credential }, async () => {
+  const served = await listenHttp({ listen: { socket }, credential, clock }, async () => {
     const [{ toolDoor }, { Counter }] = await Promise.all([import("../doors/tool/door.ts"), import("../doors/tool/http.ts")]);
     return new Counter(toolDoor({ gate: gateOf(specs, guest, servers), mode: { type: "namespaced" }, version }));
   });

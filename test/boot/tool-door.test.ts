@@ -43,7 +43,16 @@ describe("tool door", () => {
       const socket = path.join(folder, `${name}.sock`);
       fs.writeFileSync(socket, "left behind");
       const specs = shownToClient(machine.kernel, ["*"]);
-      return must(await openToolDoor({ guest, specs, servers: { watch: () => () => undefined }, socket, credential: name }));
+      return must(
+        await openToolDoor({
+          guest,
+          specs,
+          servers: { watch: () => () => undefined },
+          socket,
+          credential: name,
+          clock: machine.clock,
+        }),
+      );
     };
     const [one, two] = [await open("one"), await open("two")];
     expect(fs.statSync(one.socket).mode & 0o777).toBe(0o600);

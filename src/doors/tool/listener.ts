@@ -3,15 +3,18 @@
  * passed them: a door that nobody enters costs a socket.
  *   DRT-5.1  The door listens on a loopback address or a Unix socket that its owner alone opens, and nowhere else.
  *   DRT-5.3  A client that goes away while it is answered cancels its request.
+ *   DRT-5.5  A client that waits for a stream hears every 15 seconds that it is still worked on, so that it does not take a person's time for a fault.
  *   DRT-5.4  Nothing of the protocol is loaded before a request came that may enter.
  */
 import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Clock } from "../../abi/clock.ts";
 import { fail, type SysError } from "../../abi/errno.ts";
 import { limits } from "../../abi/limits.ts";
 import type { JsonObject } from "../../lib/json.ts";
 import { ok, type Result } from "../../lib/result.ts";
 import { listenPrivately } from "../private-socket.ts";
+import { repeat } from "../repeat.ts";
 import { checkHead, readBody, doorPath, type Refusal } from "./guards.ts";
 
 export interface HttpOptions {
@@ -19,6 +22,8 @@ export interface HttpOptions {
   readonly listen: { readonly port: number } | { readonly socket: string };
   /** What every request has to carry: `Authorization: Bearer CREDENTIAL`. */
   readonly credential: string;
+  /** Absent: nobody waits long. */
+  readonly clock?: Clock;
 }
 
 export interface HttpDoor {
@@ -37,7 +42,7 @@ export interface Answering {
 
 /** `make` is called once, for the first request that may enter. */
 export async function listenHttp(
-  { listen, credential }: HttpOptions,
+  { listen, credential, clock }: HttpOptions,
   make: () => Promise<Answering>,
 ): Promise<Result<HttpDoor, SysError>> {
   if (credential === "") return fail("EINVAL", "a door without a credential stands open; give it one");
@@ -46,7 +51,7 @@ export async function listenHttp(
   const guarded: { port: number | null; readonly credential: string } = { port: null, credential };
   const http = createServer(
     { maxHeaderSize: limits.doorHeaderBytesMax, headersTimeout: limits.doorBodyTimeoutMs, requireHostHeader: false },
-    (request, response) => void serve(answering, guarded, request, response),
+    (request, response) => void serve(answering, guarded, clock ?? null, request, response),
   );
   http.maxConnections = limits.doorConnectionsMax;
   const failed = await opened(http, listen);
@@ -82,6 +87,7 @@ function opened(http: HttpServer, listen: HttpOptions["listen"]): Promise<Error 
 async function serve(
   answering: () => Promise<Answering>,
   guarded: Parameters<typeof checkHead>[1],
+  clock: Clock | null,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -94,7 +100,7 @@ async function serve(
     if (!head.ok) return refuse(response, head.error);
     const body = request.method === "POST" ? await readBody(request) : ok(null);
     if (!body.ok) return refuse(response, body.error);
-    await send(response, await (await answering()).answer(requestOf(request, gone.signal), body.value));
+    await send(response, clock, await (await answering()).answer(requestOf(request, gone.signal), body.value));
   } catch {
     // The protocol answers its own errors; what comes here is a client that went away, or a fault of ours that is not told to it.
     if (!response.headersSent && !response.destroyed) refuse(response, { status: 500, message: "the door failed" });
@@ -113,18 +119,30 @@ function requestOf({ method = "GET", rawHeaders }: IncomingMessage, signal: Abor
   return new Request(`http://127.0.0.1${doorPath}`, { method, headers, signal });
 }
 
-async function send(response: ServerResponse, answer: Response): Promise<void> {
+async function send(response: ServerResponse, clock: Clock | null, answer: Response): Promise<void> {
   response.writeHead(answer.status, Object.fromEntries(answer.headers));
   if (answer.body === null) return void response.end();
   response.flushHeaders();
   const reader: ReadableStreamDefaultReader<Uint8Array> = answer.body.getReader();
   // A stream that is silent would not notice otherwise.
   response.once("close", () => void reader.cancel().catch(() => undefined));
-  for (let read = await reader.read(); !read.done; read = await reader.read()) {
-    if (!response.write(read.value) && !response.destroyed) await drained(response);
+  const events = (answer.headers.get("content-type") ?? "").startsWith("text/event-stream");
+  // A comment may stand between two events, and nowhere else.
+  let between = true;
+  const stop =
+    clock === null || !events ? null : repeat(clock, limits.guestKeepAliveMs, () => void (between && response.write(":\n\n")));
+  try {
+    for (let read = await reader.read(); !read.done; read = await reader.read()) {
+      between = read.value.at(-1) === newline && read.value.at(-2) === newline;
+      if (!response.write(read.value) && !response.destroyed) await drained(response);
+    }
+  } finally {
+    stop?.();
   }
   response.end();
 }
+
+const newline = 10;
 
 function drained(response: ServerResponse): Promise<void> {
   return new Promise((resolve) => {
