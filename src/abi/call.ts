@@ -98,4 +98,6 @@ export interface CallHandler {
 export interface StandsFor {
   readonly name: string;
   readonly args: JsonObject;
+  /** The guest makes it through the tool door, where it is a call of the process and counts: its arguments are the tool's, and are not repeated here. */
+  readonly again?: true;
 }

@@ -84,6 +84,8 @@ export interface Intent {
   readonly rules: readonly RuleId[];
   /** Of a guest's own tool: the calls it stands for, on which was decided, with the arguments that policy looked at. */
   readonly as?: readonly StandsFor[];
+  /** A person allowed it as this call, in which a guest's model proposed it. */
+  readonly answered?: CallId;
   /** What it does to the world; absent when it only reads. An effect begins only when its intent is durable. */
   readonly effect?: EffectClass;
   readonly error?: SysError;
@@ -134,6 +136,8 @@ export interface OutcomeEntry {
   readonly source?: string;
   /** `derived`, `workspace` when absent. */
   readonly label?: Label;
+  /** Of a guest's own call: its hook told of it before it was made. */
+  readonly hooked?: true;
 }
 
 /** Pages left the window as one batch, and where that was not enough whole turns; each text lies in the blob store. */

@@ -107,6 +107,12 @@ export const limits = {
   guestReasksMax: 8,
   /** A guest whose answer is held hears in a stream that it is still worked on. */
   guestKeepAliveMs: 15_000,
+  /** How long a guest is told to wait for a call at the tool door: as long as a server may take, and a person who is asked meanwhile. */
+  guestToolTimeoutMs: 3_600_000,
+  /** What a guest's hook says of a call that is about to be made, its name there, and how long it waits for the answer. */
+  hookBytesMax: 16 * 1024 * 1024,
+  hookNameCharsMax: 256,
+  hookTimeoutMs: 20_000,
   /** Where a guest does not say how much may be generated. */
   guestOutputTokensMax: 32_768,
   /** A provider's error that is passed on. */

@@ -7,6 +7,7 @@
  *   BOO-1.4  Processes that had not ended go on where they were.
  */
 import { randomBytes, randomInt } from "node:crypto";
+import { dirname } from "node:path";
 import type { Clock } from "../abi/clock.ts";
 import type { BootStep } from "../abi/entry.ts";
 import type { SysError } from "../abi/errno.ts";
@@ -32,7 +33,8 @@ import { readConfigSources } from "./config-read.ts";
 import { serveControl } from "./control.ts";
 import { openCpus, type Cpus } from "./cpus.ts";
 import { modelDoorOpener, netDoorOpener } from "./doors.ts";
-import { endAllLost, openGuests, type Guests } from "./guests.ts";
+import { guestTools } from "./guest-tools.ts";
+import { endAllLost, guestCalls, openGuests, type Guests } from "./guests.ts";
 import type { OpenModelDoor } from "./model-door.ts";
 import { connectServers, type Servers } from "./servers.ts";
 import { loadInstructions, preambles, type Instruction } from "./instructions.ts";
@@ -268,7 +270,15 @@ async function gatherParts(gathering: Gathering): Promise<Result<Parts, SysError
   const doors = { config, env: world.env, clock, layout, kernel };
   const modelDoor = modelDoorOpener({ ...doors, cpus, chosen: options.cpu, undo: (step) => void undo.push(step) });
   const netDoor = netDoorOpener({ ...doors, outside });
-  const guests = openGuests({ config, clock, sessions, sandbox, helper, kernel, root: layout.root, modelDoor, netDoor });
+  const tools = guestTools({
+    ...doors,
+    folder: dirname(layout.socket),
+    held: guestCalls,
+    mayPermit: policies.value.mayPermit,
+    servers,
+  });
+  undo.push(() => tools.close());
+  const guests = openGuests({ config, clock, sessions, sandbox, helper, kernel, root: layout.root, modelDoor, netDoor, tools });
   undo.push(() => guests.close());
   const callStep = bootStep("calls", sha256(canonical(specs)), 0, 0);
   const steps = [...inputs.steps, ...policies.value.steps, callStep, ...servers.steps];

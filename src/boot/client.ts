@@ -8,15 +8,17 @@
 import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo, type Socket } from "node:net";
 import * as path from "node:path";
+import type { StandsFor } from "../abi/call.ts";
 import { fail, type SysError } from "../abi/errno.ts";
 import type { Pid } from "../abi/process.ts";
 import { toolDoor } from "../doors/tool/door.ts";
+import { namesOf } from "../doors/tool/names.ts";
 import { serveHttp } from "../doors/tool/http.ts";
 import { standsFor } from "../guests/guest.ts";
 import { program } from "../guests/program.ts";
 import { ok, type Err, type Result } from "../lib/result.ts";
 import type { Machine } from "./boot.ts";
-import { gateOf } from "./gate.ts";
+import { gateOf, shownToClient } from "./gate.ts";
 import { guestManifest } from "./guests.ts";
 import { version } from "./version.ts";
 
@@ -47,14 +49,20 @@ export async function openClient(machine: Parts, { name, port }: ClientOptions):
   const manifest = guestManifest(name, config.limits);
   const pid = kernel.spawn({ manifest, goal: null, parent: 0, call: null });
   const place = { home: "", workspace: layout.root, cwd: layout.root };
-  const guest = pid.ok ? kernel.guest(pid.value, (tool, args) => standsFor(program, place, tool, args)) : pid;
+  const specs = shownToClient(kernel, manifest.calls);
+  const { tools: named } = namesOf(specs, { type: "namespaced" });
+  const atDoor = (tool: string): readonly StandsFor[] | null => {
+    const spec = named.get(tool);
+    return spec === undefined ? null : [{ name: spec.name, args: {}, again: true }];
+  };
+  const guest = pid.ok ? kernel.guest(pid.value, (tool, args) => standsFor(program, place, atDoor, tool, args)) : pid;
   const durable = await kernel.recorder.barrier(false);
   if (!pid.ok || !guest.ok || !durable.ok) {
     await models.value.close();
     return !pid.ok ? pid : !guest.ok ? guest : (durable as Err<SysError>);
   }
   const seat = door.value.seat(guest.value);
-  const gate = gateOf(kernel, guest.value, manifest.calls, servers);
+  const gate = gateOf(specs, guest.value, servers);
   const tools = await serveHttp(toolDoor({ gate, mode: { type: "namespaced" }, version }), {
     listen: { port: 0 },
     credential: seat.credential,
@@ -72,8 +80,8 @@ export async function openClient(machine: Parts, { name, port }: ClientOptions):
   const at = { models: `http://127.0.0.1:${models.value.port}`, tools: tools.value.url ?? "" };
   const file = path.join(layout.run, `client-${pid.value}.env`);
   for (const left of readdirSync(layout.run)) if (/^client-\d+\.env$/.test(left)) rmSync(path.join(layout.run, left));
-  const { env } = program.launch({ model: at.models, credential: seat.credential }, place);
-  writeFileSync(file, lines({ ...env, DAIMON_MCP_URL: at.tools, DAIMON_MCP_TOKEN: seat.credential }), { mode: 0o600 });
+  const { env } = program.launch({ model: at.models, tools: at.tools, credential: seat.credential }, place);
+  writeFileSync(file, lines(env), { mode: 0o600 });
   return ok({
     pid: pid.value,
     ...at,

@@ -1,7 +1,10 @@
 /**
  * Gate, composed: a guest's calls as the tool door needs them.
- *   BOO-29.1  A guest is shown the calls that it may hold and that mean something outside: none of an agent's own window, contract or program.
+ *   BOO-29.1  A client is shown the calls that it may hold and that mean something outside: none of an agent's own window, contract or program.
  *   BOO-29.2  What it calls is a call of its process; what servers say of changes reaches it.
+ *   BOO-29.3  A guest in a sandbox is shown the calls of servers, and of daimon's own the one that it cannot make itself: fetching a page, where a rule may
+ *             permit that. Files and commands it has tools of its own for, on the same session, and a command of the kernel's beside them would move
+ *             the covers over secret files under it; what it changed is shared and committed when it has ended.
  */
 import type { CallSpec } from "../abi/call.ts";
 import type { Gate } from "../abi/gate.ts";
@@ -11,14 +14,9 @@ import { ok } from "../lib/result.ts";
 import { compileCapabilities } from "../security/capability.ts";
 import type { Servers } from "./servers.ts";
 
-export function gateOf(
-  { calls }: Pick<Kernel, "calls">,
-  guest: Pick<GuestProcess, "call">,
-  held: readonly string[],
-  servers: Pick<Servers, "watch">,
-): Gate {
-  const capabilities = compileCapabilities(held);
-  const specs = [...calls.all()].map(({ spec }) => spec).filter((spec) => isForClients(spec) && capabilities.mayHold(spec.name));
+type Calls = Pick<Kernel, "calls">;
+
+export function gateOf(specs: readonly CallSpec[], guest: Pick<GuestProcess, "call">, servers: Pick<Servers, "watch">): Gate {
   return {
     specs: () => specs,
     call: async (name, args, exchange) => {
@@ -28,6 +26,21 @@ export function gateOf(
     watch: (listener) => servers.watch(listener),
   };
 }
+
+/** `held`: the capabilities of the process's manifest. */
+export function shownToClient({ calls }: Calls, held: readonly string[]): readonly CallSpec[] {
+  const capabilities = compileCapabilities(held);
+  return [...calls.all()].map(({ spec }) => spec).filter((spec) => isForClients(spec) && capabilities.mayHold(spec.name));
+}
+
+/** `mayPermit`: whether some rule permits the call to somebody. */
+export function shownInside(kernel: Calls, held: readonly string[], mayPermit: (spec: CallSpec) => boolean): readonly CallSpec[] {
+  return shownToClient(kernel, held).filter(
+    (spec) => spec.mcp !== undefined || (beyondSandbox.has(spec.name) && mayPermit(spec)),
+  );
+}
+
+const beyondSandbox: ReadonlySet<string> = new Set(["net.fetch"]);
 
 /** A client keeps its own window and ends its own task; what stands for a guest's own acts nobody calls. */
 function isForClients({ name }: CallSpec): boolean {

@@ -5,7 +5,8 @@
  *   BOO-40.2  What a signal, an answer or a spent time makes of the process, its launcher is told: hold still, go on, end.
  *   BOO-40.3  When its time is spent the guest is ended; time in which it waits for a person does not count.
  *   BOO-40.4  How it ended is journaled with its exit code; a guest whose launcher is gone is ended with that as the reason, by this kernel or the next.
- *   BOO-40.6  Each guest has a credential of its own at the doors, which ends with it, and a net door of its own, which closes with it.
+ *   BOO-40.6  Each guest has a credential of its own at the doors, which ends with it; a net door of its own; and where there is something behind it a tool
+ *             door of its own, which close with it.
  *   BOO-40.5  What it changed is looked at as soon as it has ended, so that a commit knows what each file was before.
  */
 import type { Limits } from "../abi/budget.ts";
@@ -24,9 +25,10 @@ import { Halted } from "../kernel/recorder.ts";
 import { summaryOf } from "../kernel/summary.ts";
 import type { Proc } from "../kernel/table.ts";
 import { canonical } from "../lib/json.ts";
-import { ok, type Result } from "../lib/result.ts";
+import { ok, type Err, type Result } from "../lib/result.ts";
 import { tighten } from "../scheduler/budget.ts";
 import type { Config } from "./config.ts";
+import type { GuestTools } from "./guest-tools.ts";
 import type { OpenModelDoor } from "./model-door.ts";
 import type { OpenNetDoor } from "./net-door.ts";
 import type { Sessions } from "./sessions.ts";
@@ -41,12 +43,18 @@ export interface GuestAsk {
   readonly limits: Limits;
 }
 
+export interface GuestDoors {
+  readonly model: GuestDoor;
+  /** null: there is nothing behind it. */
+  readonly tools: GuestDoor | null;
+  readonly net: GuestDoor;
+}
+
 /** What it needs to start the program. */
 export interface OpenGuest {
   readonly pid: Pid;
   readonly stage: GuestStage;
-  /** The model door and the net door. */
-  readonly doors: readonly [model: GuestDoor, net: GuestDoor];
+  readonly doors: GuestDoors;
   /** What it shows at every door. */
   readonly credential: string;
 }
@@ -58,7 +66,7 @@ export interface GuestReport {
   readonly summary: ProcessSummary;
   /** Files that it changed and nobody has committed. */
   readonly changes: number;
-  /** How often it asked a model. */
+  /** How often it asked a model; its steps count its calls at the tool door, too. */
   readonly modelCalls: number;
 }
 
@@ -96,6 +104,7 @@ export interface GuestDeps {
   modelDoor(): Promise<Result<OpenModelDoor, SysError>>;
   /** One for each guest, which shows this credential at it. */
   netDoor(guest: GuestProcess, credential: string): Promise<Result<OpenNetDoor, SysError>>;
+  readonly tools: GuestTools;
 }
 
 /** A guest at the doors, until it ends. */
@@ -107,7 +116,11 @@ type Places = Map<Pid, Place>;
 
 /** Where the doors are inside every sandbox. */
 const modelPort = 4141;
-const netPort = 4142;
+const toolPort = 4142;
+const netPort = 4143;
+
+/** What every guest may hold; policy says what of it is permitted. */
+export const guestCalls: readonly string[] = ["*"];
 
 const down = fail("EIO", "the kernel is not up");
 
@@ -196,44 +209,48 @@ async function open(ask: GuestAsk, kernel: Kernel, deps: GuestDeps, places: Plac
   }
   const durable = await kernel.recorder.barrier(false);
   if (!durable.ok) return durable;
-  const guest = kernel.guest(pid.value, meaningOf(ask, deps.root));
+  const guest = kernel.guest(pid.value, meaningOf(ask, deps));
   if (!guest.ok) return guest;
   const seat = door.value.seat(guest.value);
-  const net = await deps.netDoor(guest.value, seat.credential);
-  if (!net.ok) {
-    seat.leave();
-    journal(kernel, pid.value, net);
-    return net;
-  }
+  const { credential } = seat;
+  const net = await deps.netDoor(guest.value, credential);
+  const tools = net.ok ? await deps.tools.open(pid.value, guest.value, credential) : net;
   const place: Place = {
     modelCalls: 0,
-    leave: () => {
+    leave: async () => {
       off();
       seat.leave();
-      return net.value.close();
+      await Promise.all([net.ok && net.value.close(), tools.ok && tools.value?.close()]);
     },
   };
   const off = kernel.on((entry) => {
     if (entry.kind === "think" && entry.pid === pid.value) place.modelCalls += 1;
   });
+  if (!net.ok || !tools.ok) {
+    await place.leave();
+    const failed = net.ok ? tools : net;
+    if (!failed.ok) journal(kernel, pid.value, failed);
+    return failed as Err<SysError>;
+  }
   places.set(pid.value, place);
   const { userNamespace, covers } = helper.value;
   return ok({
     pid: pid.value,
     stage: { ...stage.value, helper: { pid: helper.value.pid, userNamespace, covers } },
-    doors: [
-      { socket: door.value.socket, port: modelPort },
-      { socket: net.value.socket, port: netPort },
-    ],
-    credential: seat.credential,
+    doors: {
+      model: { socket: door.value.socket, port: modelPort },
+      tools: tools.value === null ? null : { socket: tools.value.socket, port: toolPort },
+      net: { socket: net.value.socket, port: netPort },
+    },
+    credential,
   });
 }
 
 /** What the guest's own tools stand for. */
-function meaningOf({ command, cwd }: GuestAsk, root: string): Mapping {
+function meaningOf({ command, cwd }: GuestAsk, { root, tools }: GuestDeps): Mapping {
   const guest = guestOf(command[0] ?? "");
   const place = { home: "", workspace: root, cwd };
-  return (name, args) => standsFor(guest, place, name, args);
+  return (name, args) => standsFor(guest, place, tools.atDoor, name, args);
 }
 
 async function stageOf(pid: Pid, sessions: Sessions): Promise<Result<Omit<GuestStage, "helper">, SysError>> {
@@ -249,7 +266,7 @@ export function guestManifest(name: string, bounds: Limits): Manifest {
     kind: "guest",
     instructions: canonical({ guest: name }),
     cpu: null,
-    calls: ["*"],
+    calls: guestCalls,
     output: null,
     limits: bounds,
     windowTokens: null,

@@ -14,7 +14,9 @@ import { sha256 } from "../lib/hash.ts";
 import type { JsonObject } from "../lib/json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { compilePolicies } from "../security/policy/engine.ts";
+import { mayPermit } from "../security/policy/permits.ts";
 import { platformPolicy } from "../security/policy/platform.ts";
+import { actionOf } from "../security/question.ts";
 import { policySchema } from "../security/policy/schema.ts";
 import { shorthandToCedar, type ShorthandEntry } from "../security/policy/shorthand.ts";
 import type { Config, FromFile, PolicyFile } from "./config.ts";
@@ -34,6 +36,8 @@ export interface PolicyRequestOptions {
 
 export interface LoadedPolicies {
   readonly engine: PolicyEngine;
+  /** Whether some rule permits the call to somebody; where none does it is always refused. */
+  readonly mayPermit: (spec: CallSpec) => boolean;
   readonly steps: readonly BootStep[];
   readonly findings: readonly Finding[];
 }
@@ -51,7 +55,9 @@ export async function loadPolicies(options: PolicyRequestOptions): Promise<Resul
   );
   const engine =
     options.engine === "cedar" ? (await import("../drivers/policy/cedar.ts")).cedarEngine(usable) : compilePolicies(usable);
-  return engine.ok ? ok({ engine: engine.value, steps, findings: [...set.value.warnings, ...findings] }) : engine;
+  if (!engine.ok) return engine;
+  const permitted = (spec: CallSpec): boolean => mayPermit(usable.rules, actionOf(spec));
+  return ok({ engine: engine.value, mayPermit: permitted, steps, findings: [...set.value.warnings, ...findings] });
 }
 
 /** Permits of a file that may only restrict, or that asks for more than the version a person trusted, are left out. */

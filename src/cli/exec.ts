@@ -14,7 +14,7 @@ import { realpathSync, writeSync } from "node:fs";
 import { basename } from "node:path";
 import { errnos, type SysError } from "../abi/errno.ts";
 import { limits } from "../abi/limits.ts";
-import type { GuestPlan } from "../abi/sandbox.ts";
+import type { GuestDoor, GuestPlan } from "../abi/sandbox.ts";
 import { askForGuest } from "../boot/guest-line.ts";
 import type { GuestAsk, GuestReport, HeldGuest, OpenGuest } from "../boot/guests.ts";
 import { checkWorkspace } from "../boot/provenance.ts";
@@ -128,13 +128,15 @@ function askOf({ rest, options }: Input<typeof execOptions>, io: Io): GuestAsk {
 
 /** What the guest needs to find the doors: of the model door as its own file tells, of the net door as every program knows it. */
 function atDoors(plan: GuestPlan, { doors, credential }: OpenGuest, typed: string): GuestPlan {
-  const [model, net] = doors;
   const place = { home: plan.home, workspace: plan.root, cwd: plan.cwd };
-  const { env, files, args } = guestOf(typed).launch({ model: `http://127.0.0.1:${model.port}`, credential }, place);
+  const at = ({ port }: GuestDoor): string => `http://127.0.0.1:${port}`;
+  const { model, tools, net } = doors;
+  const addresses = { model: at(model), tools: tools === null ? null : `${at(tools)}/mcp`, credential };
+  const { env, files, args } = guestOf(typed).launch(addresses, place);
   const [program = "", ...words] = plan.argv;
   return {
     ...plan,
-    doors,
+    doors: [model, net, ...(tools === null ? [] : [tools])],
     argv: [program, ...args, ...words],
     env: { ...plan.env, ...proxyEnv(net.port, credential), ...env },
     files: [...plan.files, ...files.map(({ path, text }) => ({ path, content: { text } }))],

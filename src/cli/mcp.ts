@@ -33,10 +33,10 @@ async function serve(machine: Machine, options: Options, io: Io): Promise<Result
   if (!pid.ok) return pid;
   const guest = kernel.guest(pid.value, () => []);
   if (!guest.ok) return guest;
-  const { gateOf } = await import("../boot/gate.ts");
+  const { gateOf, shownToClient } = await import("../boot/gate.ts");
   const { toolDoor } = await import("../doors/tool/door.ts");
   const { serveStreams } = await import("../doors/tool/stdio.ts");
-  const gate = gateOf(kernel, guest.value, manifest.calls, servers);
+  const gate = gateOf(shownToClient(kernel, manifest.calls), guest.value, servers);
   const mode = server === undefined ? ({ type: "namespaced" } as const) : ({ type: "identity", server } as const);
   const door = serveStreams(toolDoor({ gate, mode, version }), process.stdin, process.stdout);
   note(io, `process ${pid.value} serves an MCP client here`);

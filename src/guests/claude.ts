@@ -1,5 +1,6 @@
 /** Claude Code. Facts measured with 2.1.329 against a local endpoint in an empty network namespace; documentation: code.claude.com/docs. */
-import type { Guest } from "./guest.ts";
+import { hookCommand, hookFile, hookScript, hookTimeoutSeconds } from "./hook.ts";
+import { after, doorName, type DoorAddresses, type Guest } from "./guest.ts";
 
 const measured = "measured with 2.1.329";
 
@@ -10,14 +11,8 @@ export const claude: Guest = {
   package: "@anthropic-ai/claude-code",
   verified: ["2.1.330"],
   speaks: ["messages"],
-  launch: ({ model, credential }, { home, workspace }) => ({
-    env: {
-      ANTHROPIC_BASE_URL: model,
-      ANTHROPIC_AUTH_TOKEN: credential,
-      CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
-      DISABLE_AUTOUPDATER: "1",
-      IS_SANDBOX: "1",
-    },
+  launch: (doors, { home, workspace }) => ({
+    env: environment(doors),
     files: [
       {
         path: `${home}/.claude.json`,
@@ -26,6 +21,7 @@ export const claude: Guest = {
           projects: { [workspace]: { hasTrustDialogAccepted: true, hasCompletedProjectOnboarding: true } },
         }),
       },
+      ...managed(doors),
     ],
     args: [],
   }),
@@ -57,9 +53,40 @@ export const claude: Guest = {
     KillShell: { call: null },
     Skill: { call: null },
   },
+  toolAt: after(`mcp__${doorName}__`),
   quirks: [
     { what: "asks HEAD /api/hello first unless nonessential traffic is off", source: measured },
     { what: "an answer of 402 or 403 ends it at once, one of 400 after six tries, one of 429 never", source: measured },
     { what: "a hook that crashes lets the tool run; only exit code 2 refuses", source: measured },
   ],
 };
+
+function environment({ model, credential }: DoorAddresses): Readonly<Record<string, string>> {
+  return {
+    ANTHROPIC_BASE_URL: model,
+    ANTHROPIC_AUTH_TOKEN: credential,
+    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
+    DISABLE_AUTOUPDATER: "1",
+    IS_SANDBOX: "1",
+  };
+}
+
+/**
+ * The system's settings stand above those of the workspace, of its home and of the command line. Hooks of others could change a call after it was
+ * decided on, so there are none; and the servers that are named here are all that there are.
+ */
+function managed(doors: DoorAddresses): readonly { readonly path: string; readonly text: string }[] {
+  const asks = { type: "command", command: hookCommand, timeout: hookTimeoutSeconds };
+  const settings = {
+    env: environment(doors),
+    allowManagedHooksOnly: true,
+    hooks: { PreToolUse: [{ matcher: "*", hooks: [asks] }] },
+  };
+  const files = [
+    { path: "/etc/claude-code/managed-settings.json", text: JSON.stringify(settings) },
+    { path: hookFile, text: hookScript(doors) },
+  ];
+  if (doors.tools === null) return files;
+  const server = { type: "http", url: doors.tools, headers: { Authorization: `Bearer ${doors.credential}` } };
+  return [...files, { path: "/etc/claude-code/managed-mcp.json", text: JSON.stringify({ mcpServers: { [doorName]: server } }) }];
+}

@@ -1,7 +1,9 @@
 /** Codex. Facts measured with 0.169.0 against a local endpoint in an empty network namespace; documentation: developers.openai.com/codex. */
 import type { StandsFor } from "../abi/call.ts";
+import { limits } from "../abi/limits.ts";
 import { isObject, type JsonObject } from "../lib/json.ts";
-import { inWorkspace, standsFor, type Guest, type Place } from "./guest.ts";
+import { hookCommand, hookFile, hookFolder, hookScript, hookTimeoutSeconds } from "./hook.ts";
+import { doorName, inWorkspace, standsFor, type Guest, type Place } from "./guest.ts";
 
 const measured = "measured with 0.169.0";
 
@@ -12,25 +14,17 @@ export const codex: Guest = {
   package: "@openai/codex",
   verified: ["0.169.0"],
   speaks: ["responses"],
-  launch: ({ model, credential }, { home, workspace }) => ({
+  launch: ({ model, tools, credential }, { home, workspace }) => ({
     env: { CODEX_HOME: `${home}/.codex`, DAIMON_CREDENTIAL: credential },
     files: [
       {
+        // The folder has to be there, and what lies in it is Codex's to change.
         path: `${home}/.codex/config.toml`,
-        text: [
-          'model_provider = "daimon"',
-          "check_for_update_on_startup = false",
-          "[model_providers.daimon]",
-          'name = "daimon"',
-          `base_url = ${JSON.stringify(`${model}/v1`)}`,
-          'env_key = "DAIMON_CREDENTIAL"',
-          'wire_api = "responses"',
-          "supports_websockets = false",
-          `[projects.${JSON.stringify(workspace)}]`,
-          'trust_level = "trusted"',
-          "",
-        ].join("\n"),
+        text: [`[projects.${JSON.stringify(workspace)}]`, 'trust_level = "trusted"', ""].join("\n"),
       },
+      { path: "/etc/codex/managed_config.toml", text: managed(model, tools).join("\n") },
+      { path: "/etc/codex/requirements.toml", text: required.join("\n") },
+      { path: hookFile, text: hookScript({ model, credential }) },
     ],
     args: [],
   }),
@@ -39,8 +33,10 @@ export const codex: Guest = {
     shell_command: { call: "shell.run", command: ["command"] },
     shell: { call: "shell.run", command: ["command"] },
     "container.exec": { call: "shell.run", command: ["cmd", "command"] },
-    local_shell: (args, place) => standsFor(codex, place, "shell", isObject(args["action"]) ? args["action"] : args),
+    local_shell: (args, place) => standsFor(codex, place, () => null, "shell", isObject(args["action"]) ? args["action"] : args),
     apply_patch: patched,
+    // Its hook calls every command so.
+    Bash: { call: "shell.run", command: ["command"] },
     read_file: { call: "fs.read", path: ["file_path"] },
     view_image: { call: "fs.read", path: ["path"] },
     list_dir: { call: "fs.list", path: ["dir_path"], optional: true },
@@ -49,6 +45,7 @@ export const codex: Guest = {
     request_user_input: { call: null },
     tool_search: { call: null },
   },
+  toolAt: (name) => inNamespace.exec(name)?.[1] ?? null,
   quirks: [
     { what: "OPENAI_BASE_URL is not looked at; a provider of the configuration is", source: measured },
     { what: "an answer of 429 ends it at once, 402 and 403 after six tries", source: measured },
@@ -56,6 +53,49 @@ export const codex: Guest = {
     { what: "compacts in a loop when its limit lies below its own prompt", source: measured },
   ],
 };
+
+/** A namespace of the Responses API, or one name; which of them depends on the version. */
+const inNamespace = new RegExp(`^mcp__${doorName}(?:__)?(?:\\.|__)(.+)$`);
+
+/** Above the configuration of the workspace, of its home and of the command line. */
+function managed(model: string, tools: string | null): readonly string[] {
+  const provider = [
+    'model_provider = "daimon"',
+    "check_for_update_on_startup = false",
+    "[model_providers.daimon]",
+    'name = "daimon"',
+    `base_url = ${JSON.stringify(`${model}/v1`)}`,
+    'env_key = "DAIMON_CREDENTIAL"',
+    'wire_api = "responses"',
+    "supports_websockets = false",
+  ];
+  if (tools === null) return [...provider, ""];
+  return [
+    ...provider,
+    `[mcp_servers.${doorName}]`,
+    `url = ${JSON.stringify(tools)}`,
+    'bearer_token_env_var = "DAIMON_CREDENTIAL"',
+    `tool_timeout_sec = ${limits.guestToolTimeoutMs / 1000}`,
+    'default_tools_approval_mode = "approve"',
+    "",
+  ];
+}
+
+/** A hook that is named here runs without being trusted first, and others do not run. */
+const required: readonly string[] = [
+  "allow_managed_hooks_only = true",
+  "[features]",
+  "hooks = true",
+  "[hooks]",
+  `managed_dir = ${JSON.stringify(hookFolder)}`,
+  "[[hooks.PreToolUse]]",
+  'matcher = ".*"',
+  "[[hooks.PreToolUse.hooks]]",
+  'type = "command"',
+  `command = ${JSON.stringify(hookCommand)}`,
+  `timeout = ${hookTimeoutSeconds}`,
+  "",
+];
 
 const patchedFile = /^\*\*\* (?:(?:Add|Update|Delete) File|Move to): *(.+)$/s;
 

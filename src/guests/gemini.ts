@@ -1,5 +1,7 @@
 /** Gemini CLI. Facts measured with 0.61.0 against a local endpoint in an empty network namespace; documentation: geminicli.com/docs. */
-import type { Guest } from "./guest.ts";
+import { limits } from "../abi/limits.ts";
+import { hookCommand, hookFile, hookScript, hookTimeoutSeconds } from "./hook.ts";
+import { after, doorName, type Guest } from "./guest.ts";
 
 const measured = "measured with 0.61.0";
 
@@ -10,7 +12,7 @@ export const gemini: Guest = {
   package: "@google/gemini-cli",
   verified: ["0.61.0"],
   speaks: ["gemini"],
-  launch: ({ model, credential }, { home }) => ({
+  launch: ({ model, tools, credential }, { home }) => ({
     env: { GOOGLE_GEMINI_BASE_URL: model, GEMINI_API_KEY: credential, GEMINI_TELEMETRY_ENABLED: "false" },
     files: [
       {
@@ -19,8 +21,28 @@ export const gemini: Guest = {
           security: { auth: { selectedType: "gemini-api-key" }, folderTrust: { enabled: false } },
           general: { disableAutoUpdate: true, disableUpdateNag: true },
           privacy: { usageStatisticsEnabled: false },
+          hooksConfig: { enabled: true },
+          hooks: {
+            BeforeTool: [
+              {
+                matcher: ".*",
+                hooks: [{ type: "command", name: "daimon", command: hookCommand, timeout: hookTimeoutSeconds * 1000 }],
+              },
+            ],
+          },
+          ...(tools !== null && {
+            mcpServers: {
+              [doorName]: {
+                httpUrl: tools,
+                headers: { Authorization: `Bearer ${credential}` },
+                trust: true,
+                timeout: limits.guestToolTimeoutMs,
+              },
+            },
+          }),
         }),
       },
+      { path: hookFile, text: hookScript({ model, credential }) },
     ],
     args: ["--skip-trust"],
   }),
@@ -40,7 +62,12 @@ export const gemini: Guest = {
     enter_plan_mode: { call: null },
     exit_plan_mode: { call: null },
   },
+  toolAt: after(`mcp_${doorName}_`),
   quirks: [
+    {
+      what: "takes settings of the system from files of root alone, and in its sandbox nothing is root's: .gemini/settings.json of the workspace stands above ours",
+      source: measured,
+    },
     { what: "gives up on an answer that is held for some minutes, and asks again", source: measured },
     { what: "an answer of 429 is tried again for minutes, 400, 402 and 403 end it at once", source: measured },
   ],

@@ -5,6 +5,8 @@
  *   GUE-1.2  A tool that is not known is `guest.tool`: it may do what the sandbox lets it, and policy sees its name. One that is known, and whose
  *            arguments cannot be read here, stands for its call without them, which is refused: the guest may read them all the same.
  *   GUE-1.4  Where an argument has several names every one that is given counts: which of them the guest heeds depends on its version.
+ *   GUE-1.5  A tool of the tool door, by the name that the guest's model knows it under, is decided on as the call that it will be there. A guest that can be
+ *            told of the door is told of it where there is something behind it.
  *   GUE-1.3  What lies outside the workspace is private to the sandbox: a path there is no file of the workspace, whatever its name.
  */
 import type { StandsFor } from "../abi/call.ts";
@@ -15,6 +17,8 @@ import { isObject, type Json, type JsonObject } from "../lib/json.ts";
 export interface DoorAddresses {
   /** `http://127.0.0.1:PORT` of the model door. */
   readonly model: string;
+  /** `http://127.0.0.1:PORT/mcp` of the tool door; null: there is nothing behind it, so it is not there and the guest is not told of it. */
+  readonly tools: string | null;
   /** What the guest shows at every door; it is nobody's key. */
   readonly credential: string;
 }
@@ -58,15 +62,37 @@ export interface Guest {
   readonly speaks: readonly Format[];
   launch(doors: DoorAddresses, place: Place): Launch;
   readonly tools: Readonly<Record<string, Meaning>>;
+  /** The tool of the tool door that its model knows by this name; null: it is none. */
+  toolAt(name: string): string | null;
   /** What surprises, with its source. */
   readonly quirks: readonly { readonly what: string; readonly source: string }[];
 }
 
+/** The name under which guests know the tool door, where they give servers names. */
+export const doorName = "daimon";
+
+/** What a tool of the tool door stands for; null: the door has no such tool. */
+export type AtDoor = (tool: string) => readonly StandsFor[] | null;
+
+/** The tool of the door behind a prefix of the guest's. */
+export function after(prefix: string): (name: string) => string | null {
+  return (name) => (name.startsWith(prefix) ? name.slice(prefix.length) : null);
+}
+
 /** What a tool of the guest stands for. Empty: nothing that anyone else would notice. */
-export function standsFor(guest: Pick<Guest, "tools">, place: Place, name: string, args: Json): readonly StandsFor[] {
+export function standsFor(
+  guest: Pick<Guest, "tools" | "toolAt">,
+  place: Place,
+  atDoor: AtDoor,
+  name: string,
+  args: Json,
+): readonly StandsFor[] {
   const unknown: readonly StandsFor[] = [{ name: "guest.tool", args: { tool: name } }];
   const meaning = Object.hasOwn(guest.tools, name) ? guest.tools[name] : undefined;
-  if (meaning === undefined) return unknown;
+  if (meaning === undefined) {
+    const tool = guest.toolAt(name);
+    return (tool === null ? null : atDoor(tool)) ?? unknown;
+  }
   if (typeof meaning === "function") return meaning(isObject(args) ? args : {}, place);
   switch (meaning.call) {
     case null:

@@ -1,7 +1,7 @@
 /**
  * Network: the variables by which programs find the net door. There is no standard for them; both cases are set because some programs read one and some
  * the other (curl, for one, reads `http_proxy` in small letters alone: curl.se/docs/manpage.html).
- *   GUE-4.1  Requests to other hosts are sent to the net door with the guest's own credential; what is on the loopback device is reached without it.
+ *   GUE-5.1  Requests to other hosts are sent to the net door with the guest's own credential; what is on the loopback device is reached without it.
  */
 
 /** `port`: where the net door is inside the sandbox. */

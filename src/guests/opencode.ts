@@ -1,5 +1,6 @@
 /** opencode. Facts measured with 1.18.33 against a local endpoint in an empty network namespace; documentation: opencode.ai/docs. */
-import type { Guest } from "./guest.ts";
+import { limits } from "../abi/limits.ts";
+import { after, doorName, type Guest } from "./guest.ts";
 
 const measured = "measured with 1.18.33";
 
@@ -10,7 +11,7 @@ export const opencode: Guest = {
   package: "opencode-ai",
   verified: ["1.18.33"],
   speaks: ["chat", "messages", "responses"],
-  launch: ({ model, credential }) => ({
+  launch: ({ model, tools, credential }) => ({
     env: {
       OPENCODE_CONFIG_CONTENT: JSON.stringify({
         autoupdate: false,
@@ -19,6 +20,18 @@ export const opencode: Guest = {
           anthropic: { options: { baseURL: `${model}/v1`, apiKey: credential } },
           openai: { options: { baseURL: `${model}/v1`, apiKey: credential } },
         },
+        ...(tools !== null && {
+          mcp: {
+            [doorName]: {
+              type: "remote",
+              url: tools,
+              headers: { Authorization: `Bearer ${credential}` },
+              oauth: false,
+              enabled: true,
+              timeout: limits.guestToolTimeoutMs,
+            },
+          },
+        }),
       }),
       OPENCODE_DISABLE_AUTOUPDATE: "1",
       OPENCODE_DISABLE_MODELS_FETCH: "1",
@@ -44,6 +57,7 @@ export const opencode: Guest = {
     skill: { call: null },
     question: { call: null },
   },
+  toolAt: after(`${doorName}_`),
   quirks: [
     { what: "asks a small model for a title beside the first request", source: measured },
     { what: "with a plugin and no network it waits a minute for packages unless npm is told to stay offline", source: measured },

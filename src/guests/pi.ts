@@ -34,5 +34,9 @@ export const pi: Guest = {
     find: { call: "fs.list", path: ["path"], optional: true },
     grep: { call: "fs.search", path: ["path"], optional: true },
   },
-  quirks: [{ what: "an answer of 429 is tried again a dozen times, 400, 402 and 403 end it at once", source: measured }],
+  toolAt: () => null,
+  quirks: [
+    { what: "an answer of 429 is tried again a dozen times, 400, 402 and 403 end it at once", source: measured },
+    { what: "it speaks no MCP, so it has no tool door", source: "its own documentation: no MCP by design" },
+  ],
 };

@@ -1,6 +1,7 @@
 /**
  * Program: any command as a guest. One that uses a client library of Anthropic, OpenAI or Google finds the model door in the variables that those
- * libraries read; one that asks no model is a command in a sandbox.
+ * libraries read; one that asks no model is a command in a sandbox. One that speaks MCP finds the tool door in two more. Client libraries offer a model the
+ * tools of a server under the server's own names.
  */
 import type { Guest } from "./guest.ts";
 
@@ -11,7 +12,7 @@ export const program: Guest = {
   package: null,
   verified: [],
   speaks: ["messages", "responses", "chat", "gemini"],
-  launch: ({ model, credential }) => ({
+  launch: ({ model, tools, credential }) => ({
     env: {
       ANTHROPIC_BASE_URL: model,
       ANTHROPIC_API_KEY: credential,
@@ -20,6 +21,7 @@ export const program: Guest = {
       OPENAI_API_KEY: credential,
       GOOGLE_GEMINI_BASE_URL: model,
       GEMINI_API_KEY: credential,
+      ...(tools !== null && { DAIMON_MCP_URL: tools, DAIMON_MCP_TOKEN: credential }),
     },
     files: [],
     args: [],
@@ -32,5 +34,6 @@ export const program: Guest = {
     exec_command: { call: "shell.run", command: ["cmd", "command"] },
     run_shell_command: { call: "shell.run", command: ["command"] },
   },
+  toolAt: (name) => name,
   quirks: [],
 };

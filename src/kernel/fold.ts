@@ -169,7 +169,7 @@ function applyTurn(table: Table, entry: TurnEntry): void {
   const proc = procOf(table, entry.pid);
   const calls = callsOf(entry.parts);
   assert(calls.length === entry.intents.length, "every call of a turn has an intent");
-  spendTurn(table, proc, entry, calls.length);
+  spendTurn(table, proc, entry, entry.intents.filter((intent) => !comesAgain(intent)).length);
   proc.trouble = entry.error ?? null;
   if (!isGuest(proc)) {
     proc.messages.push({ role: "assistant", parts: entry.parts, tokens: entry.tokens });
@@ -182,6 +182,11 @@ function applyTurn(table: Table, entry: TurnEntry): void {
     addPending(proc, { id, modelId: part.id, name: part.name, args: part.args }, entry.intents[n]);
   }
   settleAny(proc);
+}
+
+/** It is counted where it is made. */
+function comesAgain({ as = [] }: Intent): boolean {
+  return as.some(({ again }) => again === true);
 }
 
 function spendTurn(table: Table, proc: Proc, entry: TurnEntry, calls: number): void {

@@ -25,14 +25,16 @@ import type { ModelReply, Usage } from "../abi/model.ts";
 import type { Label } from "../abi/label.ts";
 import type { RuleId, Verb } from "../abi/policy.ts";
 import type { ExitStatus, ParkReason, Pid } from "../abi/process.ts";
-import type { Json } from "../lib/json.ts";
+import { canonical, type Json } from "../lib/json.ts";
 import { done, ok, type Result } from "../lib/result.ts";
 import { isStalled, wentOn, type Rounds } from "../scheduler/progress.ts";
 import { label } from "../security/labels.ts";
 import { overBudget, type Priced } from "./admission.ts";
 import { mayAct, type Core, type Running } from "./core.ts";
 import { exit } from "./exit.ts";
+import { answered, refusal, saidIn, stalled } from "./guest-words.ts";
 import { ask, onlyReads, parkFor, performBeside, type Job } from "./perform.ts";
+import { Proposed } from "./proposed.ts";
 import { callsOf, type PendingCall, type Proc } from "./table.ts";
 import { excerpt, render } from "./window.ts";
 
@@ -88,6 +90,7 @@ export class GuestProcess {
   /** What its calls gave since the model's last reply, and what came of the newest rounds. Not state: a new kernel watches anew. */
   #saw = "";
   #rounds: Rounds = [];
+  readonly #proposed = new Proposed();
 
   constructor(job: Job, map: Mapping) {
     this.pid = job.proc.pid;
@@ -161,9 +164,10 @@ export class GuestProcess {
     for (const [n, call] of calls.entries()) {
       const id = `${this.pid}.${ticket.step}.${n}`;
       const intent = intents[n];
-      const refused =
-        intent?.verb === "ask" ? await this.#permission(id, intent.as?.[0]?.name ?? call.name) : ok(intent?.error ?? null);
+      const [as] = intent?.as ?? [];
+      const refused = intent?.verb === "ask" ? await this.#permission(id, as?.name ?? call.name) : ok(intent?.error ?? null);
       if (!refused.ok) return refused;
+      if (intent?.verb === "ask" && refused.value === null && as?.again === true) this.#remember(id, as.name, call.args);
       verdicts.push({ id, modelId: call.id, refused: refused.value });
     }
     return ok(verdicts);
@@ -204,7 +208,7 @@ export class GuestProcess {
 
   async #make(id: CallId, name: string, args: Json): Promise<Result<Given, SysError>> {
     const { recorder, trap, clock } = this.#core;
-    const intent = trap.decide(this.#proc, name, args);
+    const intent = this.#proposed.settled(trap.decide(this.#proc, name, args), name, args);
     recorder.record({ kind: "call", at: clock.now(), pid: this.pid, id, name, args, intent });
     if (intent.error !== undefined) return { ok: false, error: intent.error };
     const call = this.#proc.pending.find((pending) => pending.id === id);
@@ -257,6 +261,7 @@ export class GuestProcess {
       tokens: 0,
       label: untrusted,
       source: call.name,
+      ...this.#proposed.close(call.id),
     });
   }
 
@@ -264,8 +269,33 @@ export class GuestProcess {
   unmade(modelId: string): void {
     const call = this.#open(modelId);
     if (call === undefined || this.#proc.state === "zombie" || this.#core.stopping) return;
+    this.#proposed.close(call.id);
     const error = sysError("ECANCELED", "not made: another call of the same reply was refused");
     this.#core.recorder.record({ kind: "outcome", at: this.#core.clock.now(), pid: this.pid, id: call.id, error, tokens: 0 });
+  }
+
+  /** What the guest's hook says it is about to call. null: that was proposed by a model and allowed, or is nobody else's business. */
+  reported(name: string, args: Json, modelId: string | null): SysError | null {
+    if (this.#proc.state === "zombie" || this.#core.stopping) {
+      const gone = this.#gone();
+      return gone.ok ? null : gone.error;
+    }
+    const as = this.#map(name, args);
+    if (as.length === 0) return null;
+    const open = this.#proc.pending.filter((call) => call.modelId !== "" && call.verb === "allow" && call.result === null);
+    if (this.#proposed.tells(open, (call) => this.#map(call.name, call.args), as, modelId)) return null;
+    const error = sysError("EPERM", `${name} was refused: no model proposed this call at the model door and was allowed it`);
+    const large = canonical(args).length > limits.guestResultBytesMax;
+    this.#core.recorder.record({
+      kind: "call",
+      at: this.#core.clock.now(),
+      pid: this.pid,
+      id: `${this.pid}.${this.#proc.step}.0`,
+      name,
+      args: large ? {} : args,
+      intent: { verb: "deny", rules: [], as, error },
+    });
+    return error;
   }
 
   ended(status: ExitStatus): void {
@@ -304,7 +334,14 @@ export class GuestProcess {
       return { verb: "deny", rules: [], error };
     }
     const as = this.#map(name, args);
+    const [first] = as;
+    if (first?.again === true) return { ...this.#core.trap.decide(this.#proc, first.name, args), as };
     return { ...this.#core.trap.judge(this.#proc, as), as };
+  }
+
+  /** Where what would happen has to be worked out first, the question at the tool door is the one that shows it. */
+  #remember(id: CallId, name: string, args: Json): void {
+    if (this.#core.calls.get(name)?.handler.freeze === undefined) this.#proposed.allow(id, name, args);
   }
 
   /** null: a person allowed it. */
@@ -344,30 +381,6 @@ export class GuestProcess {
     const why = this.#proc.ending?.message ?? "it has ended";
     return fail("ECANCELED", `process ${this.pid} was ended: ${why}`);
   }
-}
-
-function stalled({ manifest }: Proc): ParkReason {
-  const error = sysError("EDEADLK", `${manifest.name} has seen and said the same few things for ${limits.stallRounds} requests`);
-  return { type: "degraded", error, question: `${error.message}. Let it go on?` };
-}
-
-/** Without the ids, which are new each time. */
-function saidIn({ parts }: ModelReply): string {
-  return parts
-    .map((part) => (part.type === "text" ? part.text : part.type === "call" ? `${part.name} ${JSON.stringify(part.args)}` : ""))
-    .join("\n");
-}
-
-/** A person said no, or answered what the call asked. */
-function answered(call: PendingCall): Result<Given, SysError> {
-  const { result } = call;
-  if (result?.ok === true) return ok({ value: result.text, text: result.text });
-  return { ok: false, error: refusal(call) };
-}
-
-/** The table keeps the words that a model reads. */
-function refusal({ result }: PendingCall): SysError {
-  return sysError("EPERM", (result?.text ?? "a person refused this call").replace(/^EPERM: /, ""));
 }
 
 function counted(inputTokens: number, outputTokens: number): Usage {

@@ -1,21 +1,35 @@
 import { describe, expect, it } from "vitest";
 import type { CallHandler } from "../../src/abi/call.ts";
 import type { Exchange } from "../../src/abi/gate.ts";
-import { gateOf } from "../../src/boot/gate.ts";
+import { gateOf, shownInside, shownToClient } from "../../src/boot/gate.ts";
 import { ok } from "../../src/lib/result.ts";
 import { handler, rig } from "../kernel/rig.ts";
 
 const names = ["fs.read", "mcp.docs.echo", "mem.note2", "guest.tool2", "net.connect"];
 
 describe("gate", () => {
-  it("BOO-29.1  a guest is shown what it may hold and what means something outside", () => {
+  it("BOO-29.1  a client is shown what it may hold and what means something outside", () => {
     const machine = rig({ handlers: names.map((name) => handler({ name }, () => ok({ value: 1 }))) });
-    const guest = guestOn(machine, ["*"]);
-    const shown = gateOf(machine.kernel, guest, ["*"], { watch: () => () => undefined }).specs();
-    expect(shown.map(({ name }) => name)).toEqual(["fs.read", "guest.tool2", "mcp.docs.echo"]);
-    const narrow = gateOf(machine.kernel, guest, ["mcp.docs.*"], { watch: () => () => undefined });
-    expect(narrow.specs().map(({ name }) => name)).toEqual(["mcp.docs.echo"]);
-    expect(narrow.specs()).toBe(narrow.specs());
+    const shown = (held: readonly string[]): readonly string[] => shownToClient(machine.kernel, held).map(({ name }) => name);
+    expect(shown(["*"])).toEqual(["fs.read", "guest.tool2", "mcp.docs.echo"]);
+    expect(shown(["mcp.docs.*"])).toEqual(["mcp.docs.echo"]);
+    const specs = shownToClient(machine.kernel, ["*"]);
+    const gate = gateOf(specs, guestOn(machine, ["*"]), { watch: () => () => undefined });
+    expect(gate.specs()).toBe(specs);
+  });
+
+  it("BOO-29.3  a guest in a sandbox is shown servers' calls, and of daimon's own a page's where a rule may permit it", () => {
+    const own = ["fs.read", "fs.write", "fs.commit", "shell.run", "net.fetch"].map((name) =>
+      handler({ name }, () => ok({ value: 1 })),
+    );
+    const mcp = { server: "docs", method: "tools/call", definition: null };
+    const machine = rig({ handlers: [...own, handler({ name: "mcp.docs.echo", mcp }, () => ok({ value: 1 }))] });
+    const shown = (held: readonly string[], permitted: boolean): readonly string[] =>
+      shownInside(machine.kernel, held, () => permitted).map(({ name }) => name);
+    expect(shown(["*"], true)).toEqual(["mcp.docs.echo", "net.fetch"]);
+    expect(shown(["*"], false)).toEqual(["mcp.docs.echo"]);
+    expect(shown(["net.*"], true)).toEqual(["net.fetch"]);
+    expect(shown(["fs.*"], true)).toEqual([]);
   });
 
   it("BOO-29.2  each call is one of the process, sees the request it answers, and gives what it gave", async () => {
@@ -33,7 +47,7 @@ describe("gate", () => {
       listener("tools");
       return () => undefined;
     };
-    const gate = gateOf(machine.kernel, guestOn(machine, ["mcp.docs.*"]), ["mcp.docs.*"], { watch });
+    const gate = gateOf(shownToClient(machine.kernel, ["mcp.docs.*"]), guestOn(machine, ["mcp.docs.*"]), { watch });
     gate.watch((kind) => void told.push(kind));
     const [one, two] = [exchange(), exchange()];
     const both = await Promise.all([gate.call("mcp.docs.echo", { n: 1 }, one), gate.call("mcp.docs.echo", { n: 2 }, two)]);

@@ -60,11 +60,15 @@ function planOf(where: Workspace, { open }: HeldGuest, args: readonly string[]):
     root: where.root,
     cwd: where.root,
     home: where.home,
-    env: { PATH: "/usr/bin:/bin", NODE_EXTRA_CA_CERTS: `${where.root}/ca.crt`, ...proxyEnv(open.doors[1].port, open.credential) },
+    env: {
+      PATH: "/usr/bin:/bin",
+      NODE_EXTRA_CA_CERTS: `${where.root}/ca.crt`,
+      ...proxyEnv(open.doors.net.port, open.credential),
+    },
     files: [],
     shown,
     links,
-    doors: open.doors,
+    doors: [open.doors.model, open.doors.net],
     memoryBytesMax: 1024 * 1024 * 1024,
     processesMax: 200,
   };

@@ -112,7 +112,7 @@ describe("guests", () => {
   rule("BOO-40.6  each guest has a credential of its own at the model door, and it ends with the guest", async () => {
     const machine = await up(workspace());
     const [one, two] = [must(await machine.guests.open(ask)), must(await machine.guests.open(ask))];
-    const [door] = one.open.doors;
+    const door = one.open.doors.model;
     expect(one.open.credential).not.toBe(two.open.credential);
     const status = async (credential: string): Promise<number> => {
       const client = new Client("http://localhost", { socketPath: door?.socket ?? "" });

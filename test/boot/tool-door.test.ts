@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import { request } from "node:http";
 import * as path from "node:path";
 import { describe, expect, it } from "vitest";
+import { shownToClient } from "../../src/boot/gate.ts";
 import { openToolDoor, type OpenToolDoor } from "../../src/boot/tool-door.ts";
 import { ok } from "../../src/lib/result.ts";
 import { handler, rig } from "../kernel/rig.ts";
@@ -15,7 +16,7 @@ const initialize = JSON.stringify({
   params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "t", version: "1" } },
 });
 
-function status({ socket }: OpenToolDoor, credential: string): Promise<number | undefined> {
+function status({ socket }: Pick<OpenToolDoor, "socket">, credential: string): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     const headers = {
       host: "127.0.0.1:4711",
@@ -41,18 +42,27 @@ describe("tool door", () => {
       const guest = must(machine.kernel.guest(pid, () => []));
       const socket = path.join(folder, `${name}.sock`);
       fs.writeFileSync(socket, "left behind");
-      const servers = { watch: () => () => undefined };
-      return must(await openToolDoor({ kernel: machine.kernel, guest, held: ["*"], servers, socket }));
+      const specs = shownToClient(machine.kernel, ["*"]);
+      return must(
+        await openToolDoor({
+          guest,
+          specs,
+          servers: { watch: () => () => undefined },
+          socket,
+          credential: name,
+          clock: machine.clock,
+        }),
+      );
     };
     const [one, two] = [await open("one"), await open("two")];
     expect(fs.statSync(one.socket).mode & 0o777).toBe(0o600);
-    expect(await status(one, one.credential)).toBe(200);
-    expect(await status(one, two.credential)).toBe(401);
-    expect(await status(two, two.credential)).toBe(200);
+    expect(await status(one, "one")).toBe(200);
+    expect(await status(one, "two")).toBe(401);
+    expect(await status(two, "two")).toBe(200);
     await one.close();
     expect(fs.existsSync(one.socket)).toBe(false);
-    await expect(status(one, one.credential)).rejects.toThrow();
-    expect(await status(two, two.credential)).toBe(200);
+    await expect(status(one, "one")).rejects.toThrow();
+    expect(await status(two, "two")).toBe(200);
     await two.close();
   });
 });

@@ -4,13 +4,15 @@ import { guestOf, guests } from "../../src/guests/all.ts";
 import { claude } from "../../src/guests/claude.ts";
 import { gemini } from "../../src/guests/gemini.ts";
 import { codex } from "../../src/guests/codex.ts";
-import { inWorkspace, standsFor, type Place } from "../../src/guests/guest.ts";
+import { inWorkspace, standsFor, type AtDoor, type Guest, type Place } from "../../src/guests/guest.ts";
 import { proxyEnv } from "../../src/guests/network.ts";
 import type { Json } from "../../src/lib/json.ts";
 
 const place: Place = { home: "/home/me", workspace: "/home/me/work", cwd: "/home/me/work/sub" };
 const unknown = (tool: string): unknown => [{ name: "guest.tool", args: { tool } }];
-const of = (guest: typeof claude, name: string, args: Json): unknown => standsFor(guest, place, name, args);
+/** What a tool door with one tool would say. */
+const atDoor: AtDoor = (tool) => (tool === "docs__echo" ? [{ name: "mcp.docs.echo", args: {}, again: true }] : null);
+const of = (guest: Guest, name: string, args: Json): unknown => standsFor(guest, place, atDoor, name, args);
 
 test("GUE-1.1 a tool is decided on as the call it stands for", () => {
   expect(of(claude, "Bash", { command: "git push", description: "x" })).toEqual([
@@ -102,19 +104,49 @@ test("GUE-2.1 a command is the guest whose program it names", () => {
 
 test("GUE-2.1 every guest is launched at the doors with a credential that is nobody's key", () => {
   for (const guest of guests) {
-    const launch = guest.launch({ model: "http://127.0.0.1:7000", credential: "dmn_secret" }, place);
+    const launch = guest.launch({ model: "http://127.0.0.1:7000", tools: null, credential: "dmn_secret" }, place);
     const all = JSON.stringify(launch);
+    expect(all, guest.name).not.toContain("/mcp");
     expect(all, guest.name).toContain("http://127.0.0.1:7000");
     expect(all, guest.name).toContain("dmn_secret");
     for (const { path } of launch.files) expect(path.startsWith(`${place.home}/`) || path.startsWith("/etc/"), path).toBe(true);
   }
 });
 
-test("GUE-4.1 the net door is where programs look for a proxy, in both cases, and the loopback device is reached without it", () => {
+test("GUE-5.1 the net door is where programs look for a proxy, in both cases, and the loopback device is reached without it", () => {
   const env = proxyEnv(4142, "dmn_x");
   const proxy = new URL(env["HTTPS_PROXY"] ?? "");
   expect([proxy.username, proxy.password, proxy.host]).toEqual(["daimon", "dmn_x", "127.0.0.1:4142"]);
   for (const name of ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"]) expect(env[name.toLowerCase()]).toBe(env[name]);
   expect(env["HTTP_PROXY"]).toBe(env["HTTPS_PROXY"]);
   expect(env["NO_PROXY"]?.split(",")).toContain("127.0.0.1");
+});
+
+test("GUE-1.5 a tool of the tool door is decided on as the call that it will be, by each guest's own name for it", () => {
+  const names: Readonly<Record<string, readonly string[]>> = {
+    claude: ["mcp__daimon__docs__echo"],
+    codex: ["mcp__daimon.docs__echo", "mcp__daimon__.docs__echo", "mcp__daimon__docs__echo"],
+    opencode: ["daimon_docs__echo"],
+    gemini: ["mcp_daimon_docs__echo"],
+    pi: [],
+    program: ["docs__echo"],
+  };
+  const call = [{ name: "mcp.docs.echo", args: {}, again: true }];
+  for (const guest of guests) {
+    for (const name of names[guest.name] ?? ["none is given"]) {
+      expect(of(guest, name, { text: "x" }), `${guest.name} ${name}`).toEqual(call);
+      const gone = name.replace("echo", "gone");
+      expect(of(guest, gone, {}), `${guest.name} ${gone}`).toEqual(unknown(gone));
+    }
+    const foreign = "mcp__other__docs__echo";
+    expect(of(guest, foreign, {}), guest.name).toEqual(unknown(foreign));
+  }
+});
+
+test("GUE-1.5 a guest is told of the door where there is something behind it, and pi, which speaks no MCP, never", () => {
+  const url = "http://127.0.0.1:7001/mcp";
+  for (const guest of guests) {
+    const told = JSON.stringify(guest.launch({ model: "http://127.0.0.1:7000", tools: url, credential: "dmn_secret" }, place));
+    expect(told.includes(url), guest.name).toBe(guest.name !== "pi");
+  }
 });

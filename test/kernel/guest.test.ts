@@ -6,7 +6,8 @@ import { replay } from "../../src/kernel/replay.ts";
 import type { Proc } from "../../src/kernel/table.ts";
 import { sysError } from "../../src/abi/errno.ts";
 import { noLimits } from "../../src/abi/budget.ts";
-import type { JsonObject } from "../../src/lib/json.ts";
+import type { Verb } from "../../src/abi/policy.ts";
+import type { Json, JsonObject } from "../../src/lib/json.ts";
 import { ok } from "../../src/lib/result.ts";
 import { answer } from "./answer.ts";
 import { all, calls, handler, reborn, rig, say, type Rig, type RigOptions } from "./rig.ts";
@@ -191,6 +192,131 @@ test("GST-1.7 a call of the tool door is decided, performed and recorded, and a 
     ok: true,
     value: { findings: [] },
   });
+});
+
+/** A guest whose model knows `docs.echo` by a name of its own, and that makes it through the tool door. */
+function guestAtTools(verb: Verb, limits = noLimits) {
+  const performed: Json[] = [];
+  const machine = rig({
+    decide: ({ action }) => ({ verb: action.id.startsWith("mcp.") ? verb : "allow", rules: ["test#1"] }),
+    handlers: [
+      handler({ name: "mcp.docs.echo", effect: "external", recovery: "once" }, (args: Json) => {
+        performed.push(args);
+        return ok({ value: { text: "said" } });
+      }),
+    ],
+  });
+  const pid = machine.spawn({ kind: "guest", name: "claude", instructions: "{}", calls: ["*"], limits });
+  const guest = machine.kernel.guest(pid, (name) => [{ name: name.replaceAll("__", "."), args: {}, again: true }]);
+  const proc = machine.kernel.recorder.table.procs.get(pid);
+  if (!guest.ok || proc === undefined) throw new Error("no guest");
+  return { machine, guest: guest.value, proc, performed };
+}
+
+async function proposed(guest: GuestProcess, ...args: JsonObject[]) {
+  const reply = calls(...args.map((each) => ["mcp__docs__echo", each] as const));
+  return { reply, settling: guest.settle(await admitted(guest), billed(reply)) };
+}
+
+test("GST-2.1 what a person allowed when it was proposed is made without another question, once, and counts once", async () => {
+  const { machine, guest, proc, performed } = guestAtTools("ask");
+  const { reply, settling } = await proposed(guest, { text: "a", n: 1 });
+  await settled(machine, guest.pid, "parked");
+  expect(proc.park).toMatchObject({ type: "approval", question: "claude asks to call mcp.docs.echo" });
+  answer(machine.kernel, guest.pid, { allow: true });
+  expect(await settling).toMatchObject({ ok: true, value: [{ refused: null }] });
+  expect(proc.spend.calls).toBe(0);
+  expect(await guest.call("mcp.docs.echo", { n: 1, text: "a" })).toMatchObject({ ok: true });
+  expect([proc.spend.calls, proc.parks]).toEqual([1, 1]);
+  const again = guest.call("mcp.docs.echo", { n: 1, text: "a" });
+  await settled(machine, guest.pid, "parked");
+  answer(machine.kernel, guest.pid, { allow: false });
+  expect(await again).toMatchObject({ ok: false, error: { errno: "EPERM" } });
+  expect(performed).toEqual([{ n: 1, text: "a" }]);
+  for (const part of reply.parts) if (part.type === "call") guest.gave(part.id, { ok: true, text: "said" });
+  expect(proc.pending).toEqual([]);
+  guest.ended({ ok: true, value: 0 });
+  expect(replay({ log: machine.log, blobs: machine.blobs, until: null, pid: null })).toMatchObject({
+    ok: true,
+    value: { findings: [] },
+  });
+  const made = machine.log.crash(all).texts.filter((text) => text.includes('"kind":"call"') && text.includes("answered"));
+  expect(made).toHaveLength(1);
+  expect(made[0]).toContain('"answered":"1.0.0"');
+});
+
+test("GST-2.1 a yes holds for these arguments alone, and not once the guest has said what the call gave", async () => {
+  const { machine, guest, performed } = guestAtTools("ask");
+  const { reply, settling } = await proposed(guest, { text: "a" });
+  await settled(machine, guest.pid, "parked");
+  answer(machine.kernel, guest.pid, { allow: true });
+  await settling;
+  const other = guest.call("mcp.docs.echo", { text: "b" });
+  await settled(machine, guest.pid, "parked");
+  answer(machine.kernel, guest.pid, { allow: false });
+  expect((await other).ok).toBe(false);
+  for (const part of reply.parts) if (part.type === "call") guest.gave(part.id, { ok: true, text: "made up" });
+  const late = guest.call("mcp.docs.echo", { text: "a" });
+  await settled(machine, guest.pid, "parked");
+  answer(machine.kernel, guest.pid, { allow: false });
+  expect((await late).ok).toBe(false);
+  expect(performed).toEqual([]);
+});
+
+test("GST-2.1 what is refused is refused where it is proposed, and again where it is made; arguments have to fit both times", async () => {
+  const refused = guestAtTools("deny");
+  const { settling } = await proposed(refused.guest, { text: "a" });
+  expect(await settling).toMatchObject({ ok: true, value: [{ refused: { errno: "EPERM" } }] });
+  expect(await refused.guest.call("mcp.docs.echo", { text: "a" })).toMatchObject({ ok: false, error: { errno: "EPERM" } });
+  const allowed = guestAtTools("allow");
+  const reply = calls(["mcp__docs__echo", "no object"]);
+  expect(await allowed.guest.settle(await admitted(allowed.guest), billed(reply))).toMatchObject({
+    ok: true,
+    value: [{ refused: { errno: "EINVAL" } }],
+  });
+  expect([...refused.performed, ...allowed.performed]).toEqual([]);
+});
+
+test("GST-2.2 a call that its hook tells of is compared with what was proposed by its meaning, and refused where nothing was", async () => {
+  const { machine, guest, proc } = guestOn({ calls: ["*"] });
+  const reply = calls(["Bash", { command: "ls" }], ["TodoWrite", {}]);
+  await guest.settle(await admitted(guest), billed(reply));
+  expect(guest.reported("Bash", { command: "ls" }, "c0")).toBe(null);
+  expect(guest.reported("Bash", { command: "ls" }, null)).toBe(null);
+  expect(guest.reported("Bash", { command: "ls" }, "an id of the agent's own")).toBe(null);
+  expect(guest.reported("TodoWrite", { any: "thing" }, null)).toBe(null);
+  expect([proc.spend.calls, proc.refused]).toEqual([2, 0]);
+  expect(guest.reported("Bash", { command: "rm -rf x" }, null)).toMatchObject({ errno: "EPERM" });
+  expect(guest.reported("Bash", { command: "rm -rf x" }, "c0")).toMatchObject({ errno: "EPERM" });
+  expect([proc.spend.calls, proc.refused]).toEqual([4, 2]);
+  guest.gave("c0", { ok: true, text: "a.md" });
+  guest.gave("c1", { ok: true, text: "" });
+  expect(guest.reported("Bash", { command: "ls" }, "c0")).toMatchObject({ errno: "EPERM" });
+  expect(proc.pending).toEqual([]);
+  guest.ended({ ok: true, value: 0 });
+  expect(guest.reported("Bash", { command: "ls" }, null)).toMatchObject({ errno: "ECANCELED" });
+  expect(replay({ log: machine.log, blobs: machine.blobs, until: null, pid: null })).toMatchObject({
+    ok: true,
+    value: { findings: [] },
+  });
+  const { texts } = machine.log.crash(all);
+  expect(texts.filter((text) => text.includes('"hooked":true'))).toHaveLength(1);
+  expect(texts.filter((text) => text.includes("no model proposed this call"))).toHaveLength(3);
+});
+
+test("GST-2.2 a call that policy refused, or asks about, is not known to have been allowed", async () => {
+  const { machine, guest } = guestAtTools("deny");
+  const refused = await proposed(guest, { text: "a" });
+  await refused.settling;
+  expect(guest.reported("mcp__docs__echo", { text: "a" }, "c0")).toMatchObject({ errno: "EPERM" });
+  const asked = guestAtTools("ask");
+  const { settling } = await proposed(asked.guest, { text: "a" });
+  await settled(asked.machine, asked.guest.pid, "parked");
+  expect(asked.guest.reported("mcp__docs__echo", { text: "a" }, "c0")).toMatchObject({ errno: "EPERM" });
+  answer(asked.machine.kernel, asked.guest.pid, { allow: true });
+  await settling;
+  expect(asked.guest.reported("mcp__docs__echo", { text: "a" }, "c0")).toBe(null);
+  expect(machine.kernel.processes()[0]?.refused).toBe(2);
 });
 
 test("GST-1.8 a guest that goes round in a circle waits for a person, and goes on when they say so", async () => {

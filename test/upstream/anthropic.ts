@@ -125,8 +125,8 @@ function content(turn: ReplyTurn, body: Record<string, unknown>): Json {
     blocks.push({ type: "tool_use", id: "toolu_answer", name: "final_answer", input: JSON.parse(turn.text) as Json });
   else if (turn.text !== undefined) blocks.push({ type: "text", text: turn.text });
   if (turn.refusal !== undefined) blocks.push({ type: "text", text: turn.refusal });
-  turn.calls?.forEach(({ name, args }, n) =>
-    blocks.push({ type: "tool_use", id: `toolu_${n}`, name, input: isRaw(args) ? {} : args }),
+  turn.calls?.forEach(({ name, args, id }, n) =>
+    blocks.push({ type: "tool_use", id: id ?? `toolu_${n}`, name, input: isRaw(args) ? {} : args }),
   );
   return blocks;
 }

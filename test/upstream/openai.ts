@@ -120,17 +120,23 @@ function output(turn: ReplyTurn): Json {
   if (turn.text !== undefined) content.push({ type: "output_text", text: turn.text, annotations: [] });
   if (turn.refusal !== undefined) content.push({ type: "refusal", refusal: turn.refusal });
   if (content.length > 0) items.push({ type: "message", id: "msg_1", role: "assistant", status: "completed", content });
-  turn.calls?.forEach(({ name, args }, n) =>
+  turn.calls?.forEach(({ name, args, id }, n) =>
     items.push({
       type: "function_call",
       id: `fc_${n}`,
-      call_id: `call_${n}`,
-      name,
+      call_id: id ?? `call_${n}`,
+      ...inNamespace(name),
       arguments: rawArgs(args),
       status: "completed",
     }),
   );
   return items;
+}
+
+/** `mcp__docs.echo` is a tool in a namespace. */
+function inNamespace(name: string): Record<string, Json> {
+  const dot = name.indexOf(".");
+  return dot === -1 ? { name } : { name: name.slice(dot + 1), namespace: name.slice(0, dot) };
 }
 
 function itemDeltas(item: Record<string, Json>): { type: string; [key: string]: Json }[] {

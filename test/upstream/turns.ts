@@ -4,7 +4,12 @@ import type { Json } from "../../src/lib/json.ts";
 export interface ReplyTurn {
   readonly kind: "reply";
   readonly text?: string;
-  readonly calls?: readonly { readonly name: string; readonly args: Json | { readonly raw: string } }[];
+  readonly calls?: readonly {
+    readonly name: string;
+    readonly args: Json | { readonly raw: string };
+    /** For a conversation of several turns, in which no two calls have one id. */
+    readonly id?: string;
+  }[];
   /** A block only the provider understands. */
   readonly thinking?: string;
   readonly refusal?: string;

@@ -21,6 +21,7 @@ import type { GuestFormat, Question } from "../../wire/guest-format.ts";
 import { aside } from "./aside.ts";
 import { readBody, type BodyPlace, type KeptBody } from "./body.ts";
 import { Credentials, credentialOf, refusedByGuard } from "./guard.ts";
+import { hook } from "./hook.ts";
 import { pass } from "./passage.ts";
 import { listerOf, routeOf, targetOf, type Route } from "./routes.ts";
 import { refuse } from "./telling.ts";
@@ -114,8 +115,10 @@ async function answer(
       `nothing is here; the model door knows /v1/messages, /v1/responses, /v1/chat/completions and Gemini's addresses`,
     );
   if (route.kind === "ping") return bare(response, 200, "");
-  const format = door.formats[route.format];
   const seat = seats.holder(credentialOf(request.headers, target.key));
+  if (route.kind === "hook")
+    return seat === null ? bare(response, 403, "no guest has this credential") : await hook(seat.guest, request, response);
+  const format = door.formats[route.format];
   if (seat === null) {
     const error = sysError("EACCES", "no guest has this credential; start the program with daimon exec");
     return refuse(response, format, error, false);

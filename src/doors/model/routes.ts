@@ -18,6 +18,8 @@ export type Route =
     }
   /** It costs nothing and does nothing: counting tokens, listing models. */
   | { readonly kind: "aside"; readonly format: Format; readonly path: string }
+  /** A guest's hook tells of a call. */
+  | { readonly kind: "hook" }
   | { readonly kind: "ping" };
 
 /** The address without what only the door may read. */
@@ -40,9 +42,12 @@ export function targetOf(address: string): Target | null {
   return { pathname: address.slice(0, mark), search: query.size === 0 ? "" : `?${query.toString()}`, key };
 }
 
+const hookPath = "/daimon/hook";
+
 /** `lister`: whose client it is by its headers, since three formats list their models at one address. */
 export function routeOf(method: string, { pathname, search }: Target, lister: Format): Route | null {
   if ((method === "HEAD" || method === "GET") && (pathname === "/" || pathname === "/api/hello")) return { kind: "ping" };
+  if (method === "POST" && pathname === hookPath) return { kind: "hook" };
   if (method === "POST") return generating(pathname, search) ?? counting(pathname, search);
   return method === "GET" ? listing(pathname, search, lister) : null;
 }

@@ -13,6 +13,7 @@ import { limits } from "../../abi/limits.ts";
 import type { Part } from "../../abi/message.ts";
 import type { StopReason, Usage } from "../../abi/model.ts";
 import type { GuestFormat, Hearing, Question, ReplyWriter } from "../../wire/guest-format.ts";
+import { repeat } from "../repeat.ts";
 
 export type HeadFields = Readonly<Record<string, string | readonly string[]>>;
 
@@ -181,18 +182,4 @@ export function tell(response: ServerResponse, status: number, headers: HeadFiel
 /** What Node writes it also only reads, and does not say so. */
 function mutable(headers: HeadFields): OutgoingHttpHeaders {
   return headers as OutgoingHttpHeaders;
-}
-
-/** Until the returned function is called. */
-function repeat(clock: Clock, ms: number, act: () => void): () => void {
-  let stop = clock.after(ms, again);
-  let stopped = false;
-  function again(): void {
-    act();
-    if (!stopped) stop = clock.after(ms, again);
-  }
-  return () => {
-    stopped = true;
-    stop();
-  };
 }

@@ -1,13 +1,9 @@
 /**
- * HTTP: the tool door as Streamable HTTP, on loopback or a Unix socket, for one process.
- *   DRT-5.1  The door listens on a loopback address or a Unix socket that its owner alone opens, and nowhere else.
+ * HTTP: the tool door as Streamable HTTP for one process: each message goes to the server that it is for.
  *   DRT-5.2  A session belongs to the client that began it and ends when it says so, when the door closes, or when there are too many; then what its
  *            servers ask has nobody to answer.
- *   DRT-5.3  A client that goes away while it is answered cancels its request.
  */
 import { randomUUID } from "node:crypto";
-import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import {
   createMcpHandler,
   isInitializeRequest,
@@ -16,86 +12,22 @@ import {
   type McpHttpHandler,
   type McpServer,
 } from "@modelcontextprotocol/server";
-import { fail, type SysError } from "../../abi/errno.ts";
+import type { SysError } from "../../abi/errno.ts";
 import type { ChangeKind } from "../../abi/gate.ts";
 import { limits } from "../../abi/limits.ts";
 import type { JsonObject } from "../../lib/json.ts";
-import { ok, type Result } from "../../lib/result.ts";
-import { listenPrivately } from "../private-socket.ts";
+import type { Result } from "../../lib/result.ts";
 import { tellChange, type ToolDoor } from "./door.ts";
-import { checkHead, readBody, doorPath, type Refusal } from "./guards.ts";
+import { listenHttp, refusal, type Answering, type HttpDoor, type HttpOptions } from "./listener.ts";
 
-export interface HttpOptions {
-  /** A loopback port, 0 for one that is free; or the path of a Unix socket. */
-  readonly listen: { readonly port: number } | { readonly socket: string };
-  /** What every request has to carry: `Authorization: Bearer CREDENTIAL`. */
-  readonly credential: string;
-}
+export type { HttpDoor };
 
-export interface HttpDoor {
-  /** `http://127.0.0.1:PORT/mcp`; null on a Unix socket. */
-  readonly url: string | null;
-  close(): Promise<void>;
-}
-
-export async function serveHttp(door: ToolDoor, { listen, credential }: HttpOptions): Promise<Result<HttpDoor, SysError>> {
-  if (credential === "") return fail("EINVAL", "a door without a credential stands open; give it one");
-  const counter = new Counter(door);
-  const guarded: { port: number | null; readonly credential: string } = { port: null, credential };
-  const http = createServer(
-    { maxHeaderSize: limits.doorHeaderBytesMax, headersTimeout: limits.doorBodyTimeoutMs, requireHostHeader: false },
-    (request, response) => void serve(counter, guarded, request, response),
-  );
-  http.maxConnections = limits.doorConnectionsMax;
-  const failed = await opened(http, listen);
-  if (failed !== null) return fail("EIO", "the tool door cannot listen; choose another port or folder", failed.message);
-  if ("port" in listen) guarded.port = (http.address() as AddressInfo).port;
-  const close = async (): Promise<void> => {
-    await counter.close();
-    const ended = new Promise<void>((resolve) => http.close(() => resolve()));
-    http.closeAllConnections();
-    await ended;
-  };
-  return ok({ url: guarded.port === null ? null : `http://127.0.0.1:${guarded.port}${doorPath}`, close });
-}
-
-/** null: it listens. */
-function opened(http: HttpServer, listen: HttpOptions["listen"]): Promise<Error | null> {
-  if ("socket" in listen) return listenPrivately(http, listen.socket);
-  return new Promise((resolve) => {
-    http.once("error", resolve);
-    http.listen(listen.port, "127.0.0.1", () => {
-      http.off("error", resolve);
-      resolve(null);
-    });
-  });
-}
-
-async function serve(
-  counter: Counter,
-  guarded: Parameters<typeof checkHead>[1],
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const gone = new AbortController();
-  response.once("close", () => gone.abort("the client is gone"));
-  request.on("error", () => undefined);
-  response.on("error", () => undefined);
-  try {
-    const head = checkHead(request, guarded);
-    if (!head.ok) return refuse(response, head.error);
-    const body = request.method === "POST" ? await readBody(request) : ok(null);
-    if (!body.ok) return refuse(response, body.error);
-    await send(response, await counter.answer(requestOf(request, gone.signal), body.value));
-  } catch {
-    // The protocol answers its own errors; what comes here is a client that went away, or a fault of ours that is not told to it.
-    if (!response.headersSent && !response.destroyed) refuse(response, { status: 500, message: "the door failed" });
-    else response.destroy();
-  }
+export function serveHttp(door: ToolDoor, options: HttpOptions): Promise<Result<HttpDoor, SysError>> {
+  return listenHttp(options, () => Promise.resolve(new Counter(door)));
 }
 
 /** Hands each message to the server it is for. */
-class Counter {
+export class Counter implements Answering {
   readonly #door: ToolDoor;
   readonly #stateless: McpHttpHandler;
   readonly #all = new AbortController();
@@ -164,58 +96,4 @@ class Counter {
 interface Session {
   readonly server: McpServer;
   readonly transport: WebStandardStreamableHTTPServerTransport;
-}
-
-/** The credential stays at the door. */
-function requestOf({ method = "GET", rawHeaders }: IncomingMessage, signal: AbortSignal): Request {
-  const headers = new Headers();
-  for (let n = 0; n + 1 < rawHeaders.length; n += 2) {
-    const name = rawHeaders[n] ?? "";
-    if (!/^(?:authorization|cookie|content-length|connection|transfer-encoding)$/i.test(name))
-      headers.append(name, rawHeaders[n + 1] ?? "");
-  }
-  return new Request(`http://127.0.0.1${doorPath}`, { method, headers, signal });
-}
-
-async function send(response: ServerResponse, answer: Response): Promise<void> {
-  response.writeHead(answer.status, Object.fromEntries(answer.headers));
-  if (answer.body === null) return void response.end();
-  response.flushHeaders();
-  const reader: ReadableStreamDefaultReader<Uint8Array> = answer.body.getReader();
-  // A stream that is silent would not notice otherwise.
-  response.once("close", () => void reader.cancel().catch(() => undefined));
-  for (let read = await reader.read(); !read.done; read = await reader.read()) {
-    if (!response.write(read.value) && !response.destroyed) await drained(response);
-  }
-  response.end();
-}
-
-function drained(response: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
-    response.once("drain", resolve);
-    response.once("close", resolve);
-  });
-}
-
-function refuse(response: ServerResponse, refused: Refusal): void {
-  const { status, headers, text } = refusalOf(refused);
-  // What is left of a body that is not read must not become the next request.
-  response.writeHead(status, { ...headers, connection: "close" });
-  response.end(text);
-}
-
-function refusal(refused: Refusal): Response {
-  const { status, headers, text } = refusalOf(refused);
-  return new Response(text, { status, headers });
-}
-
-function refusalOf({ status, message }: Refusal): {
-  readonly status: number;
-  readonly headers: Record<string, string>;
-  readonly text: string;
-} {
-  const challenge: Record<string, string> = status === 401 ? { "www-authenticate": "Bearer" } : {};
-  const allow: Record<string, string> = status === 405 ? { allow: "POST, GET, DELETE" } : {};
-  const text = JSON.stringify({ jsonrpc: "2.0", id: null, error: { code: -32000, message } });
-  return { status, headers: { "content-type": "application/json", ...challenge, ...allow }, text };
 }

@@ -1,7 +1,7 @@
 /** A gate over a whole kernel: each call of the client is a call of a guest process, decided, journaled and performed. */
 import type { CallHandler } from "../../../src/abi/call.ts";
 import type { Gate } from "../../../src/abi/gate.ts";
-import { gateOf } from "../../../src/boot/gate.ts";
+import { gateOf, shownToClient } from "../../../src/boot/gate.ts";
 import type { McpServer } from "../../../src/drivers/tool/mcp.ts";
 import { rig, type Rig, type RigOptions } from "../../kernel/rig.ts";
 
@@ -24,5 +24,5 @@ export function guestGate(
     const stops = servers.map((server) => server.watch(listener));
     return () => stops.forEach((stop) => stop());
   };
-  return { gate: gateOf(machine.kernel, guest.value, calls, { watch }), machine };
+  return { gate: gateOf(shownToClient(machine.kernel, calls), guest.value, { watch }), machine };
 }

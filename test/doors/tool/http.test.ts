@@ -7,6 +7,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { limits } from "../../../src/abi/limits.ts";
 import { serveHttp } from "../../../src/doors/tool/http.ts";
+import { FakeClock } from "../../../src/drivers/clock/fake.ts";
+import { listenHttp } from "../../../src/doors/tool/listener.ts";
 import { clientOf, credential, openedDoor, type Opened } from "./opened.ts";
 
 let opened: Opened;
@@ -179,6 +181,60 @@ test("DRT-5.1 a Unix socket is its owner's alone, and its clients name the port 
   const taken = await serveHttp(opened.door, { listen: { socket: join(folder, "no", "such.sock") }, credential });
   expect(taken).toMatchObject({ ok: false, error: { errno: "EIO" } });
   rmSync(folder, { recursive: true });
+});
+
+test("DRT-5.4 nothing is made for those who may not enter, and what answers is made once", async () => {
+  let made = 0;
+  const answering = { answer: () => Promise.resolve(new Response("heard")), close: () => Promise.resolve() };
+  const door = await listenHttp({ listen: { port: 0 }, credential }, () => {
+    made += 1;
+    return Promise.resolve(answering);
+  });
+  if (!door.ok) throw new Error(door.error.message);
+  const ask = async (key: string): Promise<number> => {
+    const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+    const reply = await fetch(door.value.url ?? "", { method: "POST", headers, body: ping });
+    await reply.text();
+    return reply.status;
+  };
+  expect(await ask("wrong")).toBe(401);
+  expect(made).toBe(0);
+  expect(await Promise.all([ask(credential), ask(credential)])).toEqual([200, 200]);
+  expect(made).toBe(1);
+  await door.value.close();
+  const broken = await listenHttp({ listen: { port: 0 }, credential }, () => Promise.reject(new Error("no")));
+  if (!broken.ok) throw new Error(broken.error.message);
+  const headers = { authorization: `Bearer ${credential}`, "content-type": "application/json" };
+  expect((await fetch(broken.value.url ?? "", { method: "POST", headers, body: ping })).status).toBe(500);
+  await broken.value.close();
+});
+
+test("DRT-5.5 a client that waits for a stream hears that it is still worked on, between two events and never within one", async () => {
+  const clock = new FakeClock(0);
+  let stream: ReadableStreamDefaultController<Uint8Array> | null = null;
+  const body = new ReadableStream<Uint8Array>({ start: (controller) => void (stream = controller) });
+  const headers = { "content-type": "text/event-stream" };
+  const answering = { answer: () => Promise.resolve(new Response(body, { headers })), close: () => Promise.resolve() };
+  const door = await listenHttp({ listen: { port: 0 }, credential, clock }, () => Promise.resolve(answering));
+  if (!door.ok) throw new Error(door.error.message);
+  const sent = { authorization: `Bearer ${credential}`, "content-type": "application/json" };
+  const reply = await fetch(door.value.url ?? "", { method: "POST", headers: sent, body: ping });
+  const reader = reply.body?.getReader();
+  const heard = async (): Promise<string> => Buffer.from((await reader?.read())?.value ?? []).toString();
+  const say = (text: string): void => stream?.enqueue(Buffer.from(text));
+  clock.advance(limits.guestKeepAliveMs);
+  expect(await heard()).toBe(":\n\n");
+  say("data: half");
+  expect(await heard()).toBe("data: half");
+  clock.advance(limits.guestKeepAliveMs * 3);
+  say(" and half\n\n");
+  expect(await heard()).toBe(" and half\n\n");
+  clock.advance(limits.guestKeepAliveMs);
+  expect(await heard()).toBe(":\n\n");
+  (stream as ReadableStreamDefaultController<Uint8Array> | null)?.close();
+  expect((await reader?.read())?.done).toBe(true);
+  clock.advance(limits.guestKeepAliveMs * 3);
+  await door.value.close();
 });
 
 test("DRT-5.2 a session is its client's, ends when it says so, and the one unused for longest makes room", async () => {
