@@ -27,6 +27,8 @@ const recordBytesMax = 2 ** 14;
 function messageIn(bytes: Uint8Array): Uint8Array | "more" | null {
   const pieces: Uint8Array[] = [];
   let have = 0;
+  /** With its own four bytes in front; null: they are not all there yet. */
+  let whole: number | null = null;
   for (let at = 0; ;) {
     const head = bytes.subarray(at, at + 5);
     if (head.length > 0 && head[0] !== handshakeRecord) return null;
@@ -37,9 +39,9 @@ function messageIn(bytes: Uint8Array): Uint8Array | "more" | null {
     const piece = bytes.subarray(at + 5, at + 5 + length);
     pieces.push(piece);
     have += piece.length;
-    const message = Buffer.concat(pieces, have);
-    if (have > 0 && message[0] !== clientHello) return null;
-    if (have >= 4 && have >= 4 + number(message, 1, 3)) return message.subarray(4, 4 + number(message, 1, 3));
+    if (have > 0 && pieces[0]?.[0] !== clientHello) return null;
+    if (whole === null && have >= 4) whole = 4 + number(Buffer.concat(pieces), 1, 3);
+    if (whole !== null && have >= whole) return Buffer.concat(pieces).subarray(4, whole);
     if (piece.length < length) return "more";
     at += 5 + length;
   }

@@ -76,7 +76,6 @@ export function plain(options: PlainOptions): Promise<SysError | null> {
     sent.once("response", (answer) => {
       silence.heard();
       answer.on("error", () => stop(broken));
-      answer.once("close", () => void (answer.complete || stop(broken)));
       if (!head(answer, response)) return stop(broken);
       carry(answer, response, passes("down"));
     });

@@ -106,6 +106,13 @@ test("DRN-1.2 two names, an extension twice and lengths that contradict each oth
     expect(readHello(wrong), wrong.toString("hex")).toEqual({ kind: "other" });
 });
 
+test("DRN-1.1 a message in records of one byte, heard byte by byte, is read in time that a guest cannot make long", async () => {
+  const bytes = cut(await spoken("a.test"), [1]);
+  let kind = "";
+  for (let n = 1; n <= bytes.length; n += 1) ({ kind } = readHello(bytes.subarray(0, n)));
+  expect([bytes.length > 1000, kind]).toEqual([true, "hello"]);
+});
+
 test("DRN-1.2 whatever bytes come, they are read without a fault, and a changed message names nobody else by chance", () => {
   const good = made([names("a.test"), [16, Buffer.from("0003026832", "hex")]]);
   fc.assert(

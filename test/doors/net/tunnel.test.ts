@@ -1,5 +1,10 @@
+import { Duplex, PassThrough, Readable } from "node:stream";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { expect, test } from "vitest";
+import { FakeClock } from "../../../src/drivers/clock/fake.ts";
+import { bounds } from "../../../src/doors/net/bounds.ts";
+import { carry, Traffic } from "../../../src/doors/net/traffic.ts";
+import { tunnel } from "../../../src/doors/net/tunnel.ts";
 import { certificate, line, mine, opened, served, servedOverTls, tcp, type Line, type Opened } from "./rig.ts";
 
 /** A tunnel that stands. */
@@ -226,4 +231,69 @@ test("DRN-3.2 a silent tunnel is closed after its time, and a busy one is not", 
   expect(guest.socket.destroyed).toBe(false);
   door.clock.advance(1001);
   await guest.closed;
+});
+
+/** One end of a connection whose reader takes a piece when the test says so. */
+function slow(): { readonly end: Duplex; readonly taken: string[]; take(): void } {
+  const held: { readonly piece: string; readonly taken: () => void }[] = [];
+  const taken: string[] = [];
+  const end = new Duplex({
+    read: () => undefined,
+    write: (piece: Buffer, _encoding, done) => void held.push({ piece: piece.toString("latin1"), taken: done }),
+  });
+  const take = (): void => {
+    const next = held.shift();
+    if (next === undefined) return;
+    taken.push(next.piece);
+    next.taken();
+  };
+  return { end, taken, take };
+}
+
+const turns = async (count: number): Promise<void> => {
+  for (let n = 0; n < count; n += 1) await new Promise((resolve) => setImmediate(resolve));
+};
+
+test("DRN-6.4 a server that is gone takes nothing from a guest that has not read to the end yet", async () => {
+  const first = Promise.withResolvers<Buffer>();
+  const port = await tcp((socket) => socket.once("data", (piece: Buffer) => first.resolve(piece)));
+  connectTls({ port, host: "127.0.0.1", servername: "a.test" }).on("error", () => undefined);
+  const { end: guest, taken, take } = slow();
+  const outside = new PassThrough();
+  const place = { method: "CONNECT", url: new URL("https://a.test"), port: 443 };
+  const clock = new FakeClock(0);
+  const rest = { place, head: await first.promise, clock, bounds, traffic: new Traffic(bounds), refused: () => undefined };
+  /** What is written to it comes back: its end, and its going away, follow at once. */
+  const over = tunnel({ guest, outside, ...rest });
+  await turns(3);
+  guest.push(null);
+  outside.end();
+  await turns(20);
+  expect([taken, guest.destroyed, outside.destroyed]).toEqual([[], false, true]);
+  take();
+  await turns(3);
+  expect(taken).toHaveLength(1);
+  expect(await over).toBeNull();
+});
+
+test("DRN-3.1 what a slow reader has not taken is not read from the other side", async () => {
+  let pulled = 0;
+  const endless = new Readable({
+    highWaterMark: 1000,
+    read() {
+      pulled += 1;
+      this.push(pulled > 5000 ? null : Buffer.alloc(1000));
+    },
+  });
+  const { end, take } = slow();
+  carry(endless, end, () => true);
+  await turns(200);
+  expect(pulled).toBeLessThan(100);
+  const before = pulled;
+  for (let n = 0; n < 200; n += 1) {
+    take();
+    await turns(1);
+  }
+  expect(pulled).toBeGreaterThan(before + 50);
+  endless.destroy();
 });
