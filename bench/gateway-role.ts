@@ -57,10 +57,10 @@ function upstream(): Role {
   const pieces = [
     { type: "message_start", message: { ...message, content: [], stop_reason: null } },
     { type: "content_block_start", index: 0, content_block: { type: "text", text: "" } },
-    ...Array.from({ length: 32 }, () => ({
+    ...Array.from({ length: 32 }, (_, n) => ({
       type: "content_block_delta",
       index: 0,
-      delta: { type: "text_delta", text: "some words of it " },
+      delta: { type: "text_delta", text: `some words of it, ${n} ` },
     })),
     { type: "content_block_stop", index: 0 },
     { type: "message_delta", delta: { stop_reason: "end_turn", stop_sequence: null }, usage: { output_tokens: 70 } },

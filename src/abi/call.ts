@@ -41,7 +41,7 @@ export interface CallSpec {
   readonly reversible: boolean;
   readonly recovery: Recovery;
   readonly roles: Readonly<Record<string, ArgRole>>;
-  /** No model is offered it: only a program that speaks MCP itself has a use for it. */
+  /** No model is offered it: only a program that speaks MCP itself has a use for it, or only a door makes it. */
   readonly offered?: false;
   /** Of a call that an MCP server performs: which of its methods it is, and what it declares of the tool, freed of hidden text. */
   readonly mcp?: { readonly server: string; readonly method: string; readonly definition: JsonObject | null };

@@ -14,6 +14,8 @@ export const limits = {
   jsonDepthMax: 64,
   /** A failed call's message, as a model reads it. */
   errorCharsMax: 2_000,
+  /** What nobody waits for is on the disk after this time. */
+  durableWithinMs: 500,
   /** How long a leaving kernel waits for drivers that do not listen. */
   closeTimeoutMs: 5_000,
   /** Calls of one reply that are looked at; more are refused. */
@@ -119,6 +121,27 @@ export const limits = {
   guestTriesMax: 3,
   /** The longest wait that a provider may want before the next: beyond it the guest has to try again. */
   guestRetryAfterMsMax: 5_000,
+  /** Of a guest at the net door: its connections at once, and the destinations that are decided on for it. */
+  egressConnectionsMax: 128,
+  egressDestinationsMax: 1_024,
+  /** The head of a request or of an answer, and how long a guest may take to write it. */
+  egressHeaderBytesMax: 32 * 1024,
+  egressHeadersTimeoutMs: 15_000,
+  /** Looking up a name, and connecting to its addresses. */
+  egressLookupTimeoutMs: 10_000,
+  egressConnectTimeoutMs: 15_000,
+  /** The first message of TLS in a tunnel. */
+  egressHelloBytesMax: 16 * 1024,
+  egressHelloTimeoutMs: 10_000,
+  /** Silence in both directions. */
+  egressIdleTimeoutMs: 300_000,
+  /** From the guest and to it: over one tunnel or in one request, and over its whole life. */
+  egressUpBytesMax: 256 * 1024 * 1024,
+  egressDownBytesMax: 4 * 1024 * 1024 * 1024,
+  egressGuestUpBytesMax: 1024 * 1024 * 1024,
+  egressGuestDownBytesMax: 32 * 1024 * 1024 * 1024,
+  /** A destination that could not be reached is not looked up again before. */
+  egressRetryMs: 10_000,
   fetchRedirectsMax: 5,
   fetchHeadersMax: 32,
   fetchHeaderBytesMax: 16 * 1024,

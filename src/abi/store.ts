@@ -57,6 +57,8 @@ export interface LogDriver {
   readonly head: Digest;
   /** Fix the record's place. Written soon, durable at the next barrier. Once a write has failed it takes nothing and returns -1, for ever. */
   append(text: string): number;
+  /** Hands every record to the operating system: they outlive this process now, and the power after the next barrier. An error is for ever. */
+  write(): Result<void, SysError>;
   /**
    * Durable up to here. `alone` says that nobody else is about to wait, so a synchronous flush is cheaper than a hop.
    * The answer is an error, for ever, once a write has failed: then nothing may act.

@@ -21,7 +21,7 @@ export interface UpstreamRequest {
 /** Takes the answer while it comes. */
 export interface UpstreamSink {
   head(status: number, headers: Readonly<Record<string, string | readonly string[]>>): void;
-  /** The body, decoded. False: no more until the exchange's resume(). */
+  /** The body, decoded; that of an error in one piece, cut at guestErrorBytesMax. False: no more until the exchange's resume(). */
   data(chunk: Uint8Array): boolean;
 }
 

@@ -7,7 +7,6 @@
  *   BOO-1.4  Processes that had not ended go on where they were.
  */
 import { randomBytes, randomInt } from "node:crypto";
-import * as path from "node:path";
 import type { Clock } from "../abi/clock.ts";
 import type { BootStep } from "../abi/entry.ts";
 import type { SysError } from "../abi/errno.ts";
@@ -20,6 +19,7 @@ import type { BlobDriver, LogDriver } from "../abi/store.ts";
 import { sha256 } from "../lib/hash.ts";
 import { canonical } from "../lib/json.ts";
 import { ok, type Result } from "../lib/result.ts";
+import { openOutside, type OutsideOptions } from "../drivers/net/outside.ts";
 import { bwrapSandbox } from "../drivers/sandbox/bwrap.ts";
 import { ZygoteClient } from "../drivers/sandbox/zygote-client.ts";
 import { fileSwap } from "../drivers/store/swap.ts";
@@ -31,6 +31,7 @@ import { loadConfig, type Config } from "./config.ts";
 import { readConfigSources } from "./config-read.ts";
 import { serveControl } from "./control.ts";
 import { openCpus, type Cpus } from "./cpus.ts";
+import { modelDoorOpener, netDoorOpener } from "./doors.ts";
 import { endAllLost, openGuests, type Guests } from "./guests.ts";
 import type { OpenModelDoor } from "./model-door.ts";
 import { connectServers, type Servers } from "./servers.ts";
@@ -58,6 +59,8 @@ export interface BootOptions {
   readonly processes?: "resume" | "leave";
   /** A guest comes as soon as the machine is up: the sandbox is got ready meanwhile. */
   readonly guestComes?: boolean;
+  /** How guests reach the network; the system's names, and public addresses alone, when absent. */
+  readonly outside?: Omit<OutsideOptions, "clock">;
 }
 
 export interface Machine {
@@ -70,6 +73,8 @@ export interface Machine {
   readonly sessions: Sessions;
   readonly guests: Guests;
   readonly servers: Servers;
+  /** Opened when somebody first needs it. */
+  readonly modelDoor: () => Promise<Result<OpenModelDoor, SysError>>;
   readonly instructions: readonly Instruction[];
   readonly log: LogDriver;
   readonly blobs: BlobDriver;
@@ -140,7 +145,7 @@ async function assemble(options: BootOptions, undo: Undo): Promise<Result<Machin
     undo,
   });
   if (!parts.ok) return parts;
-  const { policies, cpus, sessions, guests, servers, steps } = parts.value;
+  const { policies, cpus, sessions, guests, servers, modelDoor, steps } = parts.value;
   const ready = await prepareProcesses(recovered.value, cpus, inputs.value.programs);
   if (!ready.ok) return ready;
   const opened = openKernel(options, layout, inputs.value, stores.value, parts.value, recovered.value, undo);
@@ -169,6 +174,7 @@ async function assemble(options: BootOptions, undo: Undo): Promise<Result<Machin
     sessions,
     guests,
     servers,
+    modelDoor,
     instructions,
     ...stores.value,
     digest,
@@ -224,6 +230,7 @@ interface Parts {
   readonly sessions: Sessions;
   readonly guests: Guests;
   readonly servers: Servers;
+  readonly modelDoor: () => Promise<Result<OpenModelDoor, SysError>>;
   readonly handlers: readonly CallHandler[];
   readonly policies: LoadedPolicies;
   readonly cpus: Cpus;
@@ -238,7 +245,8 @@ async function gatherParts(gathering: Gathering): Promise<Result<Parts, SysError
   const { config } = inputs;
   const sessions = openSessions(layout, helper, stores.blobs);
   undo.push(() => sessions.close());
-  const drivers = { layout, config, clock, sessions, sandbox, blobs: stores.blobs, running: () => running.now };
+  const outside = openOutside({ clock, ...options.outside });
+  const drivers = { layout, config, clock, sessions, sandbox, outside, blobs: stores.blobs, running: () => running.now };
   const native = worldCalls(drivers);
   const own = [...Object.values(kernelSpecs), ...native.map(({ spec }) => spec)].map(({ name }) => name);
   const servers = await connectServers(config, layout, world.env, own);
@@ -257,36 +265,24 @@ async function gatherParts(gathering: Gathering): Promise<Result<Parts, SysError
   });
   undo.push(() => cpus.close());
   const kernel = (): Kernel | null => running.now?.kernel ?? null;
-  const modelDoor = doorOpener(gathering, cpus, kernel);
-  const guests = openGuests({ config, clock, sessions, sandbox, helper, kernel, root: layout.root, modelDoor });
+  const doors = { config, env: world.env, clock, layout, kernel };
+  const modelDoor = modelDoorOpener({ ...doors, cpus, chosen: options.cpu, undo: (step) => void undo.push(step) });
+  const netDoor = netDoorOpener({ ...doors, outside });
+  const guests = openGuests({ config, clock, sessions, sandbox, helper, kernel, root: layout.root, modelDoor, netDoor });
+  undo.push(() => guests.close());
   const callStep = bootStep("calls", sha256(canonical(specs)), 0, 0);
   const steps = [...inputs.steps, ...policies.value.steps, callStep, ...servers.steps];
-  return ok({ sessions, guests, servers, handlers, policies: policies.value, cpus, steps, findings: servers.findings });
-}
-
-/** Opens the model door for the first guest, and once. */
-function doorOpener(
-  { options, layout, inputs, undo }: Gathering,
-  cpus: Cpus,
-  kernel: () => Kernel | null,
-): () => Promise<Result<OpenModelDoor, SysError>> {
-  let opened: Promise<Result<OpenModelDoor, SysError>> | null = null;
-  const open = async (): Promise<Result<OpenModelDoor, SysError>> => {
-    const { openModelDoor } = await import("./model-door.ts");
-    const door = await openModelDoor({
-      config: inputs.config,
-      env: options.world.env,
-      clock: options.clock,
-      chosen: options.cpu ?? inputs.config.cpu,
-      cpus,
-      folder: layout.run,
-      socket: path.join(path.dirname(layout.socket), "model.sock"),
-      broke: (error) => kernel()?.broke(error),
-    });
-    if (door.ok) undo.push(() => door.value.close());
-    return door;
-  };
-  return () => (opened ??= open());
+  return ok({
+    sessions,
+    guests,
+    servers,
+    modelDoor,
+    handlers,
+    policies: policies.value,
+    cpus,
+    steps,
+    findings: servers.findings,
+  });
 }
 
 function openKernel(

@@ -4,6 +4,7 @@ import { fail, type SysError } from "../abi/errno.ts";
 import { fsCalls } from "../drivers/tool/fs.ts";
 import { shareCalls } from "../drivers/tool/fs-share.ts";
 import { netCalls } from "../drivers/tool/net.ts";
+import { connectCalls } from "../drivers/tool/net-connect.ts";
 import { shellCalls } from "../drivers/tool/shell.ts";
 import { systemClock } from "../drivers/clock/system.ts";
 import { specs as kernelSpecs } from "../kernel/calls/specs.ts";
@@ -27,6 +28,7 @@ export function callSpecs(): readonly CallSpec[] {
     ...shareCalls({ session: none, shared: () => nothing, keep: () => "", keepPlan: () => Promise.resolve(none()), share: none }),
     ...shellCalls({ session: none, sandbox }),
     ...netCalls({ clock: systemClock() }),
+    ...connectCalls({ locate: () => Promise.resolve(none()) }),
   ];
   return [...Object.values(kernelSpecs), ...handlers.map((handler) => handler.spec)];
 }

@@ -5,6 +5,7 @@
  *   BOO-3.2  A value of the wrong type or unit is an error that names what is expected, with an example.
  *   BOO-3.3  Syntax errors, duplicate keys, unknown tags, several documents, files too large and too many aliases are errors with a line.
  *   BOO-3.4  What looks like a credential is an error that does not repeat it and tells to name a variable with `keyEnv`.
+ *   BOO-3.21  A host under `egress` is a name, with the header and the variable that holds what the header is to carry; a header of the connection is none.
  *   BOO-3.5  All problems of a file are told at once, ten at most, in the order of their lines.
  */
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node, type YAMLMap } from "yaml";
@@ -24,6 +25,12 @@ export interface ModelEntry {
   readonly keyEnv: Placed<string> | null;
 }
 
+/** What requests of guests to one host get from the kernel. */
+export interface EgressEntry {
+  readonly header: string;
+  readonly keyEnv: string;
+}
+
 export interface McpEntry {
   readonly command: string | null;
   readonly args: readonly string[];
@@ -40,6 +47,7 @@ export interface ConfigFile {
   /** Dollars, tokens, calls and milliseconds by the names of Limits; so for the sandbox. */
   readonly numbers: ReadonlyMap<NumberKey, Placed<number>>;
   readonly mcp: ReadonlyMap<string, Placed<McpEntry>>;
+  readonly egress: ReadonlyMap<string, Placed<EgressEntry>>;
   readonly instructions: readonly Placed<string>[];
 }
 
@@ -80,7 +88,7 @@ export const numberKeys = {
 } as const satisfies Record<string, NumberSpec>;
 export type NumberKey = keyof typeof numberKeys;
 
-const topKeys = ["cpu", "models", "policy", "budget", "window", "sandbox", "mcp", "instructions"];
+const topKeys = ["cpu", "models", "policy", "budget", "window", "sandbox", "mcp", "egress", "instructions"];
 const problemsMax = 10;
 
 /** `name` is how problems call the file. An empty file is an empty configuration. */
@@ -124,6 +132,7 @@ class Reader {
       policy: this.#policy(top.get("policy")),
       numbers,
       mcp: this.#mcp(top.get("mcp")),
+      egress: this.#egress(top.get("egress")),
       instructions: this.#strings(top.get("instructions"), "`instructions`"),
     };
   }
@@ -198,6 +207,29 @@ class Reader {
       servers.set(name, { line: this.#line(entry), value });
     }
     return servers;
+  }
+
+  #egress(node: Node | undefined): ReadonlyMap<string, Placed<EgressEntry>> {
+    const hosts = new Map<string, Placed<EgressEntry>>();
+    if (node === undefined) return hosts;
+    for (const [host, entry] of this.#map(node, "`egress`", null)) {
+      const place = `egress.${host}`;
+      const keys = this.#map(entry, `\`${place}\``, ["header", "keyEnv"]);
+      const [header, env] = [keys.get("header"), keys.get("keyEnv")];
+      if (!/^[a-z0-9-]+(?:\.[a-z0-9-]+)+$/.test(host))
+        this.#complain(entry, `\`${place}\` is not the name of a host in small letters`);
+      else if (header === undefined || env === undefined)
+        this.#complain(entry, `\`${place}\` needs a \`header\` and a \`keyEnv\``);
+      else {
+        const name = this.#text(header, `\`${place}.header\``, "a header like `Authorization`");
+        const keyEnv = this.#variable(env, `\`${place}.keyEnv\``);
+        if (name !== null && (!/^[A-Za-z0-9-]+$/.test(name.value) || ofTheConnection.test(name.value)))
+          this.#complain(header, `\`${place}.header\` is not a header that a credential stands in`);
+        else if (name !== null && keyEnv !== null)
+          hosts.set(host, { line: this.#line(entry), value: { header: name.value, keyEnv: keyEnv.value } });
+      }
+    }
+    return hosts;
   }
 
   #section(top: ReadonlyMap<string, Node>, section: "budget" | "sandbox"): ReadonlyMap<string, Node> {
@@ -314,6 +346,10 @@ class Reader {
     return node.range ? this.#lines.linePos(node.range[0]).line : 1;
   }
 }
+
+/** Headers that say how a message is sent, and to whom. */
+const ofTheConnection =
+  /^(?:host|connection|content-length|transfer-encoding|te|trailer|upgrade|keep-alive|expect|forwarded|via|proxy-.*)$/i;
 
 function explain(code: string, message: string): string {
   if (code === "DUPLICATE_KEY") return "the key stands twice; keep one";

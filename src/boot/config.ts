@@ -4,7 +4,8 @@
  *   BOO-3.10  Of a limit (budget, window, sandbox) the smallest value of all scopes is in force, and its origin is the scope that set it.
  *   BOO-3.11  Denies, asks and allows of all scopes are kept with their origins, upper scopes first: none cancels another's deny.
  *   BOO-3.12  Of a choice (cpu, a model provider, an MCP server of one name) the highest scope's whole entry is in force.
- *   BOO-3.13  A project file that nobody has trusted restricts but does not widen: its allows, model providers and MCP servers are held back,
+ *   BOO-3.13  A project file that nobody has trusted restricts but does not widen: its allows, model providers, MCP servers and credentials for hosts are held
+ *             back,
  *             its policy files may only forbid, and a finding says what is held and how to trust it.
  *   BOO-3.14  A project's instruction and policy files lie inside the workspace; other paths are errors with file and line.
  *   BOO-3.15  One broken file refuses the whole configuration, with every problem: half a policy is none.
@@ -17,7 +18,7 @@ import { fail, type SysError } from "../abi/errno.ts";
 import type { Limits } from "../abi/budget.ts";
 import type { Finding } from "../abi/finding.ts";
 import { limits } from "../abi/limits.ts";
-import type { ConfigFile, McpEntry, NumberKey, Placed, PolicyKey } from "./config-file.ts";
+import type { ConfigFile, EgressEntry, McpEntry, NumberKey, Placed, PolicyKey } from "./config-file.ts";
 import { describeServer, noRules, type Rules, type Terms } from "./terms.ts";
 
 export const configScopes = ["organisation", "project", "user"] as const;
@@ -83,6 +84,8 @@ export interface Config {
   readonly windowTokens: number | null;
   readonly sandbox: SandboxLimits;
   readonly mcp: Readonly<Record<string, McpEntry>>;
+  /** By host. */
+  readonly egress: Readonly<Record<string, EgressEntry>>;
   /** Absolute paths, in load order: organisation, user, project. */
   readonly instructions: readonly FromFile[];
   /** `budget.costUsd`, `cpu`, `models.NAME`, `mcp.NAME`: who set it. What is absent is a default. */
@@ -145,6 +148,7 @@ export function effective(config: Config): readonly { readonly key: string; read
   for (const [name, { baseUrl, keyEnv }] of Object.entries(config.models))
     row(`models.${name}`, `${baseUrl ?? "its own address"}, key from ${keyEnv ?? "its own variable"}`);
   for (const [name, entry] of Object.entries(config.mcp)) row(`mcp.${name}`, describeServer(entry));
+  for (const [host, { header, keyEnv }] of Object.entries(config.egress)) row(`egress.${host}`, `${header} from ${keyEnv}`);
   for (const file of config.policy.files) {
     rows.push({
       key: "policy.files",
@@ -204,6 +208,11 @@ function merge(
     },
     // `.mcp.json` is a project file: it stands behind the project's own configuration and before the user's.
     mcp: highest("mcp", [...mcp, ...sources].toSorted(byScope), origins),
+    egress: highest(
+      "egress",
+      choices(files, (file) => file.egress),
+      origins,
+    ),
     instructions: inLoadOrder(files).flatMap(({ source, file }) => {
       return file.instructions.map(({ value, line }) => ({
         value: path.resolve(source.folder, value),
@@ -265,7 +274,7 @@ function kept(source: ConfigSource, file: ConfigFile): readonly Read[] {
     from.filter((text) => !among.some(({ value }) => value === text)).map((value) => ({ value, line: 0 }));
   const numbers = new Map(Object.entries(limits).map(([key, value]) => [key as NumberKey, { value, line: 0 }]));
   const policy = { files: [], allow: [], ask: missing(ask, file.policy.ask), deny: missing(deny, file.policy.deny) };
-  const restrictions = { cpu: null, models: new Map(), mcp: new Map(), instructions: [], numbers, policy };
+  const restrictions = { cpu: null, models: new Map(), mcp: new Map(), egress: new Map(), instructions: [], numbers, policy };
   return [{ source: { ...source, name: `${source.name} (as trusted)` }, file: restrictions }];
 }
 
@@ -282,8 +291,10 @@ function withhold(source: ConfigSource, file: ConfigFile): { readonly file: Conf
   if (file.policy.files.length > 0) withheld.push(`the permits of ${file.policy.files.length} policy file(s)`);
   if (file.models.size > 0) withheld.push(`${file.models.size} model provider(s)`);
   if (file.mcp.size > 0) withheld.push(`${file.mcp.size} MCP server(s)`);
+  if (file.egress.size > 0) withheld.push(`the credentials for ${file.egress.size} host(s)`);
   if (file.cpu !== null) withheld.push("its choice of CPU");
-  return { file: { ...file, policy: { ...file.policy, allow: [] }, models: new Map(), mcp: new Map(), cpu: null }, withheld };
+  const none = { models: new Map(), mcp: new Map(), egress: new Map(), cpu: null };
+  return { file: { ...file, policy: { ...file.policy, allow: [] }, ...none }, withheld };
 }
 
 function held(source: ConfigSource, withheld: readonly string[]): Finding {

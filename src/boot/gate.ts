@@ -29,7 +29,9 @@ export function gateOf(
   };
 }
 
-/** A client keeps its own window and ends its own task. */
+/** A client keeps its own window and ends its own task; what stands for a guest's own acts nobody calls. */
 function isForClients({ name }: CallSpec): boolean {
-  return !name.startsWith("mem.") && !name.startsWith("proc.") && name !== "task.done" && name !== "ask" && name !== "guest.tool";
+  return !name.startsWith("mem.") && !name.startsWith("proc.") && !notForClients.has(name);
 }
+
+const notForClients: ReadonlySet<string> = new Set(["task.done", "ask", "guest.tool", "net.connect"]);

@@ -5,7 +5,7 @@
  *   BOO-40.2  What a signal, an answer or a spent time makes of the process, its launcher is told: hold still, go on, end.
  *   BOO-40.3  When its time is spent the guest is ended; time in which it waits for a person does not count.
  *   BOO-40.4  How it ended is journaled with its exit code; a guest whose launcher is gone is ended with that as the reason, by this kernel or the next.
- *   BOO-40.6  Each guest has a credential of its own at the doors, which ends with it.
+ *   BOO-40.6  Each guest has a credential of its own at the doors, which ends with it, and a net door of its own, which closes with it.
  *   BOO-40.5  What it changed is looked at as soon as it has ended, so that a commit knows what each file was before.
  */
 import type { Limits } from "../abi/budget.ts";
@@ -18,7 +18,7 @@ import type { ZygoteClient } from "../drivers/sandbox/zygote-client.ts";
 import { timeOf } from "../kernel/fold-time.ts";
 import { guestOf } from "../guests/all.ts";
 import { standsFor } from "../guests/guest.ts";
-import type { Mapping } from "../kernel/guest.ts";
+import type { GuestProcess, Mapping } from "../kernel/guest.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { Halted } from "../kernel/recorder.ts";
 import { summaryOf } from "../kernel/summary.ts";
@@ -27,7 +27,8 @@ import { canonical } from "../lib/json.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { tighten } from "../scheduler/budget.ts";
 import type { Config } from "./config.ts";
-import type { OpenModelDoor, Seat } from "./model-door.ts";
+import type { OpenModelDoor } from "./model-door.ts";
+import type { OpenNetDoor } from "./net-door.ts";
 import type { Sessions } from "./sessions.ts";
 
 /** What a launcher asks for. */
@@ -44,8 +45,8 @@ export interface GuestAsk {
 export interface OpenGuest {
   readonly pid: Pid;
   readonly stage: GuestStage;
-  /** The model door comes first. */
-  readonly doors: readonly GuestDoor[];
+  /** The model door and the net door. */
+  readonly doors: readonly [model: GuestDoor, net: GuestDoor];
   /** What it shows at every door. */
   readonly credential: string;
 }
@@ -57,6 +58,8 @@ export interface GuestReport {
   readonly summary: ProcessSummary;
   /** Files that it changed and nobody has committed. */
   readonly changes: number;
+  /** How often it asked a model. */
+  readonly modelCalls: number;
 }
 
 /** A guest in the hands of its launcher, wherever the kernel is. */
@@ -76,6 +79,8 @@ export interface Guests {
   readonly running: readonly Pid[];
   /** Resolves when there are none. */
   idle(): Promise<void>;
+  /** No door of theirs is open any more. */
+  close(): Promise<void>;
 }
 
 export interface GuestDeps {
@@ -89,21 +94,35 @@ export interface GuestDeps {
   readonly root: string;
   /** Opened when the first guest comes. */
   modelDoor(): Promise<Result<OpenModelDoor, SysError>>;
+  /** One for each guest, which shows this credential at it. */
+  netDoor(guest: GuestProcess, credential: string): Promise<Result<OpenNetDoor, SysError>>;
 }
 
-/** Where the model door is inside every sandbox. */
+/** A guest at the doors, until it ends. */
+interface Place {
+  modelCalls: number;
+  readonly leave: () => Promise<void>;
+}
+type Places = Map<Pid, Place>;
+
+/** Where the doors are inside every sandbox. */
 const modelPort = 4141;
+const netPort = 4142;
 
 const down = fail("EIO", "the kernel is not up");
 
 export function openGuests(deps: GuestDeps): Guests {
   const running = new Set<Pid>();
-  const seats = new Map<Pid, Seat>();
+  const places: Places = new Map();
   const waiting = new Set<() => void>();
+  const leave = (pid: Pid): Promise<void> => {
+    const left = places.get(pid)?.leave() ?? Promise.resolve();
+    places.delete(pid);
+    return left;
+  };
   const done = (pid: Pid): void => {
     running.delete(pid);
-    seats.get(pid)?.leave();
-    seats.delete(pid);
+    void leave(pid);
     if (running.size > 0) return;
     for (const tell of waiting) tell();
     waiting.clear();
@@ -112,10 +131,10 @@ export function openGuests(deps: GuestDeps): Guests {
     async open(ask) {
       const kernel = deps.kernel();
       if (kernel === null) return down;
-      const opened = await open(ask, kernel, deps, seats);
+      const opened = await open(ask, kernel, deps, places);
       if (!opened.ok) return opened;
       running.add(opened.value.pid);
-      return ok(held(opened.value, kernel, deps, done));
+      return ok(held(opened.value, kernel, deps, places, done));
     },
     lost: (pid) => {
       const kernel = deps.kernel();
@@ -126,6 +145,9 @@ export function openGuests(deps: GuestDeps): Guests {
       return [...running];
     },
     idle: () => (running.size === 0 ? Promise.resolve() : new Promise((resolve) => waiting.add(resolve))),
+    close: async () => {
+      await Promise.all([...places.keys()].map(leave));
+    },
   };
 }
 
@@ -154,14 +176,14 @@ function journal(kernel: Kernel, pid: Pid, status: ExitStatus): void {
   }
 }
 
-async function open(ask: GuestAsk, kernel: Kernel, deps: GuestDeps, seats: Map<Pid, Seat>): Promise<Result<OpenGuest, SysError>> {
+async function open(ask: GuestAsk, kernel: Kernel, deps: GuestDeps, places: Places): Promise<Result<OpenGuest, SysError>> {
   const [usable, door] = await Promise.all([deps.sandbox.available(), deps.modelDoor()]);
   if (!usable.ok) return usable;
   if (!door.ok) return door;
   const helper = await deps.helper.start();
   if (!helper.ok) return helper;
   const pid = kernel.spawn({
-    manifest: manifestOf(ask, deps.config),
+    manifest: guestManifest(ask.name, tighten(deps.config.limits, ask.limits)),
     goal: { command: shortened(ask.command) },
     parent: 0,
     call: null,
@@ -177,12 +199,32 @@ async function open(ask: GuestAsk, kernel: Kernel, deps: GuestDeps, seats: Map<P
   const guest = kernel.guest(pid.value, meaningOf(ask, deps.root));
   if (!guest.ok) return guest;
   const seat = door.value.seat(guest.value);
-  seats.set(pid.value, seat);
+  const net = await deps.netDoor(guest.value, seat.credential);
+  if (!net.ok) {
+    seat.leave();
+    journal(kernel, pid.value, net);
+    return net;
+  }
+  const place: Place = {
+    modelCalls: 0,
+    leave: () => {
+      off();
+      seat.leave();
+      return net.value.close();
+    },
+  };
+  const off = kernel.on((entry) => {
+    if (entry.kind === "think" && entry.pid === pid.value) place.modelCalls += 1;
+  });
+  places.set(pid.value, place);
   const { userNamespace, covers } = helper.value;
   return ok({
     pid: pid.value,
     stage: { ...stage.value, helper: { pid: helper.value.pid, userNamespace, covers } },
-    doors: [{ socket: door.value.socket, port: modelPort }],
+    doors: [
+      { socket: door.value.socket, port: modelPort },
+      { socket: net.value.socket, port: netPort },
+    ],
     credential: seat.credential,
   });
 }
@@ -199,7 +241,8 @@ async function stageOf(pid: Pid, sessions: Sessions): Promise<Result<Omit<GuestS
   return session.ok ? await session.value.stage() : session;
 }
 
-function manifestOf({ name, limits: asked }: GuestAsk, config: Config): Manifest {
+/** Of a program that is not ours, whatever door it comes through. */
+export function guestManifest(name: string, bounds: Limits): Manifest {
   return {
     name,
     version: "0",
@@ -208,7 +251,7 @@ function manifestOf({ name, limits: asked }: GuestAsk, config: Config): Manifest
     cpu: null,
     calls: ["*"],
     output: null,
-    limits: tighten(config.limits, asked),
+    limits: bounds,
     windowTokens: null,
     stepsMax: limits.stepsMax,
     outputs: [],
@@ -225,7 +268,7 @@ function shortened(command: readonly string[]): readonly string[] {
   });
 }
 
-function held(open: OpenGuest, kernel: Kernel, deps: GuestDeps, done: (pid: Pid) => void): HeldGuest {
+function held(open: OpenGuest, kernel: Kernel, deps: GuestDeps, places: Places, done: (pid: Pid) => void): HeldGuest {
   const { pid } = open;
   let stop = (): void => {};
   return {
@@ -239,12 +282,13 @@ function held(open: OpenGuest, kernel: Kernel, deps: GuestDeps, done: (pid: Pid)
       const changes = session.ok ? await session.value.changes() : session;
       journal(kernel, pid, statusOf(end));
       const durable = await kernel.recorder.barrier(false);
+      const modelCalls = places.get(pid)?.modelCalls ?? 0;
       done(pid);
       if (!durable.ok) return durable;
       const { table } = kernel.recorder;
       const proc = table.procs.get(pid);
       if (proc === undefined) return fail("ENOENT", `there is no process ${pid}`);
-      return ok({ summary: summaryOf(table, proc), changes: changes.ok ? changes.value.length : 0 });
+      return ok({ summary: summaryOf(table, proc), changes: changes.ok ? changes.value.length : 0, modelCalls });
     },
   };
 }

@@ -1,7 +1,7 @@
 /**
  * Terms: what a project's settings say as far as trust goes: what they restrict, what they permit, and what they start or reach.
  *   BOO-25.1  widenings() names everything by which one version asks for more than another: a limit raised or gone, a deny or ask gone, an allow new,
- *             a server, provider or CPU new or changed, a policy file gone; rulesWidened() the same of a Cedar file: a permit new, a forbid gone.
+ *             a server, provider, CPU or credential for a host new or changed, a policy file gone; rulesWidened() the same of a Cedar file: a permit new, a forbid gone.
  *   BOO-25.2  A version that only restricts widens nothing; what widens nothing over what widens nothing widens nothing.
  *   BOO-25.3  Under a version that widens nothing no call is allowed that was not allowed before.
  *   BOO-25.4  Terms are plain JSON, hold no value of an environment or header, and are read back as they were or not at all.
@@ -18,7 +18,7 @@ export interface Terms {
   readonly deny: readonly string[];
   readonly ask: readonly string[];
   readonly allow: readonly string[];
-  /** `cpu`, `models.NAME`, `mcp.NAME`. */
+  /** `cpu`, `models.NAME`, `mcp.NAME`, `egress.HOST`. */
   readonly reaches: Readonly<Record<string, Reach>>;
   /** The Cedar files that are named, by path, each with the digests of its rules' texts. */
   readonly files: Readonly<Record<string, Rules>>;
@@ -47,12 +47,15 @@ export function termsOf(file: ConfigFile, filesOf: FilesOf): Terms {
   const texts = (list: readonly { readonly value: string }[]): readonly string[] => list.map(({ value }) => value);
   const cpu = file.cpu === null ? [] : [["cpu", reachOf(file.cpu.value, file.cpu.value)] as const];
   const models = [...file.models].map(([name, { value }]) => [`models.${name}`, modelReach(value)] as const);
+  const egress = [...file.egress].map(([host, { value }]) => {
+    return [`egress.${host}`, reachOf(`${value.header} from ${value.keyEnv}`, value)] as const;
+  });
   return {
     limits: Object.fromEntries([...file.numbers].map(([key, { value }]) => [key, value])),
     deny: texts(file.policy.deny),
     ask: texts(file.policy.ask),
     allow: texts(file.policy.allow),
-    reaches: { ...Object.fromEntries([...cpu, ...models]), ...serverReaches(new Map(unplaced(file.mcp)), filesOf) },
+    reaches: { ...Object.fromEntries([...cpu, ...models, ...egress]), ...serverReaches(new Map(unplaced(file.mcp)), filesOf) },
     files: Object.fromEntries(file.policy.files.map(({ value }) => [value, noRules])),
   };
 }
@@ -125,7 +128,7 @@ function limitsWidened(accepted: Terms, now: Terms): readonly string[] {
   });
 }
 
-/** A server that is gone reaches nothing. A provider or CPU that is gone leaves the choice to the machine, which is another one. */
+/** A server that is gone reaches nothing, and a credential that is gone goes nowhere. A provider or CPU that is gone leaves the choice to the machine, which is another one. */
 function reachesWidened(accepted: Terms["reaches"], now: Terms["reaches"]): readonly string[] {
   const added = Object.entries(now).flatMap(([name, { shown, digest }]) => {
     const was = accepted[name];
@@ -136,7 +139,7 @@ function reachesWidened(accepted: Terms["reaches"], now: Terms["reaches"]): read
     ];
   });
   const gone = Object.entries(accepted).flatMap(([name, { shown }]) =>
-    now[name] === undefined && !name.startsWith("mcp.") ? [`${name} is gone, it was ${shown}`] : [],
+    now[name] === undefined && !/^(?:mcp|egress)\./.test(name) ? [`${name} is gone, it was ${shown}`] : [],
   );
   return [...added, ...gone];
 }

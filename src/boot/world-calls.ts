@@ -3,6 +3,7 @@ import type { CallContext, CallHandler, CallSpec } from "../abi/call.ts";
 import type { Clock } from "../abi/clock.ts";
 import { fail, sysError, type SysError } from "../abi/errno.ts";
 import type { Session, SharedFile } from "../abi/files.ts";
+import type { Outside } from "../abi/outside.ts";
 import type { PolicyEngine } from "../abi/policy.ts";
 import type { Pid } from "../abi/process.ts";
 import type { SandboxDriver } from "../abi/sandbox.ts";
@@ -14,6 +15,7 @@ import { shareCalls } from "../drivers/tool/fs-share.ts";
 import { fsCalls } from "../drivers/tool/fs.ts";
 import { fsSpecs } from "../drivers/tool/fs-specs.ts";
 import { netCalls } from "../drivers/tool/net.ts";
+import { connectCalls } from "../drivers/tool/net-connect.ts";
 import { shellCalls } from "../drivers/tool/shell.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { ok, type Result } from "../lib/result.ts";
@@ -33,6 +35,7 @@ export interface WorldOptions {
   readonly sessions: Sessions;
   readonly sandbox: SandboxDriver;
   readonly blobs: BlobDriver;
+  readonly outside: Outside;
   /** Asked at each call: the calls are made before the kernel that performs them and the policy that speaks of them. */
   readonly running: () => Running | null;
 }
@@ -94,6 +97,7 @@ export function worldCalls(options: WorldOptions): readonly CallHandler[] {
     }),
     ...shellCalls({ session, sandbox }),
     ...netCalls({ clock }),
+    ...connectCalls(options.outside),
   ];
 }
 

@@ -3,7 +3,7 @@
  *   CLI-1.1  The table holds words alone: what a command does is loaded when it is called.
  */
 import { limits } from "../abi/limits.ts";
-import { exec, guests, mcp } from "./guest-commands.ts";
+import { exec, guests, mcp, up } from "./guest-commands.ts";
 import type { Io } from "./io.ts";
 import { defineCommand, usageOf, type Command, type OptionTable } from "./term/args.ts";
 import { shells } from "./term/completion.ts";
@@ -339,6 +339,7 @@ const all: readonly Command<Io>[] = [
   init,
   run,
   exec,
+  up,
   mcp,
   guests,
   approve,

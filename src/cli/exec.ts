@@ -6,6 +6,7 @@
  *   CLI-40.3  The exit code is the program's; where daimon ended it, the errno's.
  *   CLI-40.4  Of the person's environment it gets what describes terminal, language and time zone, and no other variable.
  *   CLI-40.5  The last line, on standard error, tells what it cost, what was refused, how many files it changed, and what to type next.
+ *   CLI-40.8  Its environment tells it where the net door is, which refuses in words what no rule permits; requests to hosts count as tool calls.
  *   CLI-40.6  SIGTERM and SIGHUP end the program as `daimon kill` does.
  *   CLI-40.7  Several that are started at once all run: whoever comes second waits for the first one's kernel to come up, or to be gone.
  */
@@ -21,6 +22,7 @@ import { launchGuest } from "../drivers/sandbox/guest-launch.ts";
 import { checkRoot } from "../drivers/sandbox/guest-places.ts";
 import { findProgram } from "../drivers/sandbox/guest-program.ts";
 import { guestOf } from "../guests/all.ts";
+import { proxyEnv } from "../guests/network.ts";
 import { ok, type Result } from "../lib/result.ts";
 import type { execOptions } from "./guest-commands.ts";
 import { note, type Io } from "./io.ts";
@@ -124,10 +126,9 @@ function askOf({ rest, options }: Input<typeof execOptions>, io: Io): GuestAsk {
   };
 }
 
-/** What the guest needs to find the doors, as its own file tells. */
+/** What the guest needs to find the doors: of the model door as its own file tells, of the net door as every program knows it. */
 function atDoors(plan: GuestPlan, { doors, credential }: OpenGuest, typed: string): GuestPlan {
-  const [model] = doors;
-  if (model === undefined) return plan;
+  const [model, net] = doors;
   const place = { home: plan.home, workspace: plan.root, cwd: plan.cwd };
   const { env, files, args } = guestOf(typed).launch({ model: `http://127.0.0.1:${model.port}`, credential }, place);
   const [program = "", ...words] = plan.argv;
@@ -135,7 +136,7 @@ function atDoors(plan: GuestPlan, { doors, credential }: OpenGuest, typed: strin
     ...plan,
     doors,
     argv: [program, ...args, ...words],
-    env: { ...plan.env, ...env },
+    env: { ...plan.env, ...proxyEnv(net.port, credential), ...env },
     files: [...plan.files, ...files.map(({ path, text }) => ({ path, content: { text } }))],
   };
 }
@@ -172,18 +173,16 @@ function codeOf({ summary: { exit } }: GuestReport, own: number): number {
   return exit === null || exit.ok ? own : errnos[exit.error.errno].exit;
 }
 
-function tell({ summary, changes }: GuestReport, code: number, io: Io): void {
-  const { pid, name, exit, spend, step, refused } = summary;
+function tell({ summary, changes, modelCalls }: GuestReport, code: number, io: Io): void {
+  const { pid, name, exit, spend, refused } = summary;
   const next = changes === 0 ? [`daimon log ${pid}`] : [`daimon diff ${pid}`, `daimon commit ${pid}`, `daimon rollback ${pid}`];
   if (io.json) {
     const cost = { usd: spend.costUsd, tokens: spend.tokens, calls: spend.calls, timeMs: spend.timeMs };
-    io.err.write(
-      `${inertJson({ pid, program: name, exit: code, status: exit, cost, modelCalls: step, refused, changes, next })}\n`,
-    );
+    io.err.write(`${inertJson({ pid, program: name, exit: code, status: exit, cost, modelCalls, refused, changes, next })}\n`);
     return;
   }
   const how = exit === null || exit.ok ? `ended with ${code}` : `was ended: ${exit.error.message}`;
   note(io, `${name} (pid ${pid}) ${how}`);
-  const cost = `${formatUsd(spend.costUsd)} · ${many(step, "model call")} · ${many(spend.calls, "tool call")} · ${refused} refused`;
+  const cost = `${formatUsd(spend.costUsd)} · ${many(modelCalls, "model call")} · ${many(spend.calls, "tool call")} · ${refused} refused`;
   note(io, `${cost} · ${many(changes, "changed file")} · ${formatDuration(spend.timeMs)} · next: ${next.join(", ")}`);
 }

@@ -47,6 +47,23 @@ export const mcp = defineCommand({
   run: async (input, io: Io) => (await import("./mcp.ts")).run(input.options, io),
 });
 
+export const upOptions = {
+  cpu: { type: "text", value: "NAME", summary: "run programs on this CPU, and let it answer guests" },
+  port: { type: "count", summary: "open the model door on this port of the loopback address; a free one when left out" },
+} as const satisfies OptionTable;
+
+export const up = defineCommand({
+  name: "up",
+  summary: "keep a kernel on this workspace, with its model and tool doors on loopback",
+  details:
+    "Unfinished processes go on, and `daimon exec` in other terminals starts its guests on this kernel. A program outside any sandbox becomes a client of the " +
+    "doors in a shell that reads the file which `daimon up` names: what it asks of models and tools is decided on, paid for and journaled as one process. " +
+    "Ctrl-C leaves; every process stays where it stands for the next kernel.",
+  options: upOptions,
+  positionals: [],
+  run: async (input, io: Io) => (await import("./up.ts")).run(input, io),
+});
+
 export const guests = defineCommand({
   name: "guests",
   summary: "list the agents that daimon knows how to run, and which are installed here",

@@ -4,10 +4,10 @@
  *   CLI-49.2  The client is a process of kind guest with its own session: it is in `ps` and `log`, its files wait for `commit`, and it ends when the client leaves.
  *   CLI-49.3  --server shows one server under its own names, and nothing else.
  */
+import { noLimits, type Limits } from "../abi/budget.ts";
 import { fail, type SysError } from "../abi/errno.ts";
-import { limits } from "../abi/limits.ts";
-import type { Manifest } from "../abi/process.ts";
 import type { Machine } from "../boot/boot.ts";
+import { guestManifest } from "../boot/guests.ts";
 import { version } from "../boot/version.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { tighten } from "../scheduler/budget.ts";
@@ -28,7 +28,7 @@ async function serve(machine: Machine, options: Options, io: Io): Promise<Result
   const { server } = options;
   if (server !== undefined && ![...kernel.calls.all()].some(({ spec }) => spec.mcp?.server === server))
     return fail("ENOENT", `no MCP server "${server}" is connected; \`daimon config\` lists those in force`);
-  const manifest = manifestOf(machine, options);
+  const manifest = guestManifest("mcp", limitsOf(machine, options));
   const pid = kernel.spawn({ manifest, goal: null, parent: 0, call: null });
   if (!pid.ok) return pid;
   const guest = kernel.guest(pid.value, () => []);
@@ -53,24 +53,6 @@ async function serve(machine: Machine, options: Options, io: Io): Promise<Result
   return ok(0);
 }
 
-function manifestOf({ config }: Machine, options: Options): Manifest {
-  const asked = {
-    costUsd: null,
-    tokens: null,
-    calls: options.calls ?? null,
-    timeMs: options.time ?? null,
-  };
-  return {
-    name: "mcp",
-    version: "1",
-    kind: "guest",
-    instructions: JSON.stringify({ guest: "mcp", command: [] }),
-    cpu: null,
-    calls: ["*"],
-    output: null,
-    limits: tighten(config.limits, asked),
-    windowTokens: null,
-    stepsMax: limits.stepsMax,
-    outputs: [],
-  };
+function limitsOf({ config }: Machine, { calls, time }: Options): Limits {
+  return tighten(config.limits, { ...noLimits, calls: calls ?? null, timeMs: time ?? null });
 }

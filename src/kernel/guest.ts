@@ -3,8 +3,8 @@
  * admits each request to a model, decides on each call the model proposes before the program sees it, and takes what the program says its calls
  * gave. Several requests of one guest may be under way.
  *   GST-1.1  A request is admitted within the budget of the guest and every group above; without room it waits for a person.
- *   GST-1.2  The intent to ask is recorded before a request leaves, its ticket says when it is durable, and its reservation is settled by its own
- *            reply.
+ *   GST-1.2  The intent to ask is written before a request leaves, and its reservation is settled by its own reply. A reply's calls are told once
+ *            intent and reply are durable; its text may be heard before, since nothing that leaves the machine can follow from a text alone.
  *   GST-1.3  Of the calls of a reply those that policy asks about wait for a person one after the other; the rest are decided at once.
  *   GST-1.4  What a call gave is believed once, and only of a call that was allowed; it is untrusted text and taints the guest.
  *   GST-1.5  A guest that was ended, and one whose kernel leaves, asks and acts no more.
@@ -12,6 +12,8 @@
  *            comes when the guest has ended is paid for, too.
  *   GST-1.7  What a guest calls through the tool door goes through the trap, the budget and the journal like any call; reads run side by side,
  *            and what changes something runs alone.
+ *   GST-1.9  weigh() says what the trap would decide now and records nothing, so that who remembers an answer sees whether it still holds.
+ *   GST-1.10  What a door refuses by itself is a refused call in the journal, and nobody is asked.
  *   GST-1.8  A guest that gets nowhere waits for a person before it asks the model again.
  */
 import type { CallId, StandsFor } from "../abi/call.ts";
@@ -20,9 +22,11 @@ import { fail, sysError, type SysError } from "../abi/errno.ts";
 import { limits } from "../abi/limits.ts";
 import type { Exchange } from "../abi/gate.ts";
 import type { ModelReply, Usage } from "../abi/model.ts";
+import type { Label } from "../abi/label.ts";
+import type { RuleId, Verb } from "../abi/policy.ts";
 import type { ExitStatus, ParkReason, Pid } from "../abi/process.ts";
 import type { Json } from "../lib/json.ts";
-import { done, ok, type Awaitable, type Result } from "../lib/result.ts";
+import { done, ok, type Result } from "../lib/result.ts";
 import { isStalled, wentOn, type Rounds } from "../scheduler/progress.ts";
 import { label } from "../security/labels.ts";
 import { overBudget, type Priced } from "./admission.ts";
@@ -42,11 +46,9 @@ export interface Asking {
   readonly outputTokensMax: number;
 }
 
-/** A request that was admitted. */
+/** A request that was admitted, and whose intent outlives this kernel. */
 export interface Ticket extends Asking {
   readonly step: number;
-  /** A request changes nothing but the bill, so it may leave before; nobody is to act on its answer before. */
-  readonly durable: Awaitable<Result<void, SysError>>;
 }
 
 /** What a call gave a guest. */
@@ -54,6 +56,14 @@ export interface Given {
   readonly value: Json;
   /** As a model sees it: cut to size, with the call that reads on. */
   readonly text: string;
+}
+
+/** What would be decided on a call now, and how the guest is labelled. */
+export interface Weighed {
+  readonly verb: Verb;
+  /** That decided; none: nothing permits it. */
+  readonly rules: readonly RuleId[];
+  readonly label: Label;
 }
 
 /** What becomes of a call of the reply. */
@@ -91,6 +101,7 @@ export class GuestProcess {
   async admit(asking: Asking): Promise<Result<Ticket, SysError>> {
     const { recorder, clock } = this.#core;
     const { model, windowTokens, outputTokensMax } = asking;
+    if (recorder.failure !== null) return { ok: false, error: recorder.failure };
     for (;;) {
       const free = await this.#free();
       if (!free.ok) return free;
@@ -111,11 +122,13 @@ export class GuestProcess {
       reserveUsd: model.cost(most) ?? 0,
       windowTokens,
     });
-    return ok({ ...asking, step, durable: recorder.barrier(false) });
+    const written = recorder.write(clock);
+    return written.ok ? ok({ ...asking, step }) : written;
   }
 
   /** The model answered: what of its calls may be made. */
   async settle(ticket: Ticket, reply: ModelReply): Promise<Result<readonly Verdict[], SysError>> {
+    const { recorder, clock } = this.#core;
     if (this.#core.stopping) return this.#gone();
     if (this.#proc.state === "zombie") {
       const gone = this.#gone();
@@ -126,9 +139,9 @@ export class GuestProcess {
     this.#rounds = wentOn(this.#rounds, this.#saw, saidIn(reply));
     this.#saw = "";
     const intents = calls.map((call, n) => this.#decide(call.name, call.args, n));
-    this.#core.recorder.record({
+    recorder.record({
       kind: "turn",
-      at: this.#core.clock.now(),
+      at: clock.now(),
       pid: this.pid,
       step: ticket.step,
       parts: reply.parts,
@@ -141,9 +154,9 @@ export class GuestProcess {
     });
     if (calls.length > 0) {
       /** The guest makes its calls itself, as soon as it reads of them. */
-      const durable = await this.#core.recorder.barrier(false);
+      const durable = await recorder.barrier(false);
       if (!durable.ok) return durable;
-    }
+    } else recorder.soon(clock);
     const verdicts: Verdict[] = [];
     for (const [n, call] of calls.entries()) {
       const id = `${this.pid}.${ticket.step}.${n}`;
@@ -206,6 +219,20 @@ export class GuestProcess {
       const goesOn = await this.#free();
       if (!goesOn.ok) return goesOn;
     }
+  }
+
+  /** An error: the guest acts no more. One that waits for a person is weighed as before. */
+  weigh(name: string, args: Json): Result<Weighed, SysError> {
+    if (this.#core.stopping || this.#proc.state === "zombie") return this.#gone();
+    const { verb, rules } = this.#core.trap.decide(this.#proc, name, args);
+    return ok({ verb, rules, label: this.#proc.label });
+  }
+
+  refused(name: string, args: Json, error: SysError): void {
+    if (this.#core.stopping || this.#proc.state === "zombie") return;
+    const id = `${this.pid}.${this.#proc.step}.0`;
+    const intent: Intent = { verb: "deny", rules: [], error };
+    this.#core.recorder.record({ kind: "call", at: this.#core.clock.now(), pid: this.pid, id, name, args, intent });
   }
 
   /** Whether a call of this id was allowed and has given nothing yet. */

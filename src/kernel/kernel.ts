@@ -208,8 +208,7 @@ export class Kernel {
     if (!checked.ok) return checked;
     const { manifest, ...place } = checked.value;
     return this.#writing(() => {
-      const at = this.#options.clock.now();
-      this.recorder.record({ kind: "exec", at, pid, ...place, ...this.#head(manifest, goal) });
+      this.recorder.record({ kind: "exec", at: this.#options.clock.now(), pid, ...place, ...this.#head(manifest, goal) });
       return done;
     });
   }
@@ -228,8 +227,8 @@ export class Kernel {
     return this.#writing(() => {
       this.recorder.record({ kind: "signal", at: this.#options.clock.now(), pid, signal, by });
       this.#act(proc.value, signal, by);
-      const below = signal === "kill" ? [] : proc.value.children;
-      for (const child of below) if (this.recorder.table.procs.get(child)?.state !== "zombie") this.signal(child, signal, by);
+      for (const child of signal === "kill" ? [] : proc.value.children)
+        if (this.recorder.table.procs.get(child)?.state !== "zombie") this.signal(child, signal, by);
       return done;
     });
   }
@@ -280,6 +279,11 @@ export class Kernel {
 
   on(listener: EntryListener): () => void {
     return this.recorder.on(listener);
+  }
+
+  /** When it stops, and why: told to, or since its log cannot be written or the fault is its own. It is no process, so nothing else ends this wait. */
+  stopped(): Promise<ExitStatus> {
+    return this.#ends.wait(0);
   }
 
   /** The error that broke the kernel's own invariants, if one did. */
@@ -390,8 +394,7 @@ export class Kernel {
   }
 
   #end(proc: Proc): void {
-    const { ending: error } = proc;
-    assert(error !== null, "who is ended was told to");
-    exit(this.#core, proc, { ok: false, error });
+    assert(proc.ending !== null, "who is ended was told to");
+    exit(this.#core, proc, { ok: false, error: proc.ending });
   }
 }

@@ -3,8 +3,10 @@
  *   KRN-3.1  Nothing is folded that was not given a place in the log first.
  *   KRN-3.2  A barrier makes blobs durable before the records that name them.
  *   KRN-3.4  A rotation makes the payloads of all records durable before the records.
+ *   KRN-3.5  What is written without a barrier outlives the process at once; that, and what nobody waits for, is durable within a second.
  *   KRN-3.3  Once a write has failed nothing is recorded any more, and so nothing acts.
  */
+import type { Clock } from "../abi/clock.ts";
 import type { Entry } from "../abi/entry.ts";
 import { fail, sysError, type SysError } from "../abi/errno.ts";
 import { limits } from "../abi/limits.ts";
@@ -30,6 +32,7 @@ export class Recorder {
   readonly #listeners = new Set<EntryListener>();
   #failure: SysError | null = null;
   #rotating = false;
+  #cancelLater: (() => void) | null = null;
   #tableDigest: Digest = "";
   readonly #put = (text: string): Digest => this.#blobs.put(text);
 
@@ -107,8 +110,27 @@ export class Recorder {
     }
   }
 
+  /** What was recorded outlives this process from now on, and the power soon. */
+  write(clock: Clock): Result<void, SysError> {
+    if (this.#failure !== null) return fail(this.#failure.errno, this.#failure.message);
+    const written = this.#log.write();
+    if (!written.ok) this.#failure ??= written.error;
+    this.soon(clock);
+    return written;
+  }
+
+  /** What was recorded is durable in a while, shared by all that come in it: for what nobody waits for, since nothing that leaves the machine follows from it. */
+  soon(clock: Clock): void {
+    this.#cancelLater ??= clock.after(limits.durableWithinMs, () => {
+      this.#cancelLater = null;
+      void this.barrier(false);
+    });
+  }
+
   /** `alone`: no other process is about to act, so waiting in place is cheaper than a hop to another thread. */
   barrier(alone: boolean): Awaitable<Result<void, SysError>> {
+    this.#cancelLater?.();
+    this.#cancelLater = null;
     if (this.#failure !== null) return fail(this.#failure.errno, this.#failure.message);
     if (!this.#blobs.dirty) return this.#settled(this.#log.barrier(alone));
     const flushed = this.#blobs.flush();

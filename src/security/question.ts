@@ -3,7 +3,8 @@
  *   TRP-1.1  Paths reach policy normalised: relative, no `.`, `..`, empty segment, NUL or back-slash trick; anything else is EINVAL.
  *   TRP-1.4  A tier is named by the file calls that look, and a call that would change one is EROFS whatever policy permits.
  *   TRP-1.2  A call with several paths asks for each; the worst answer counts.
- *   TRP-1.3  A host reaches policy lower-cased and without a trailing dot; a URL that is not http(s) or carries a user is EINVAL.
+ *   TRP-1.3  A host reaches policy lower-cased and without a trailing dot, its port as a number, that of its scheme where none is said; a URL that is
+ *            not http(s) or carries a user is EINVAL.
  */
 import type { CallSpec } from "../abi/call.ts";
 import { fail, type SysError } from "../abi/errno.ts";
@@ -62,7 +63,7 @@ export function questionsOf(
       const host = hostOf(value);
       if (!host.ok) return host;
       const method = typeof args["method"] === "string" ? args["method"].toUpperCase() : "GET";
-      ask(entity("Host", host.value), { host: host.value, method });
+      ask(entity("Host", host.value.host), { ...host.value, method });
     } else if (role === "command" && typeof value === "string") {
       ask(entity("Command", value), { command: value, simple: isSimpleCommand(value), commands: subCommands(value) });
     }
@@ -129,12 +130,13 @@ export function normalPath(value: Json): Result<string, SysError> {
   return ok(segments.length === 0 ? "." : segments.join("/"));
 }
 
-function hostOf(value: Json): Result<string, SysError> {
+function hostOf(value: Json): Result<{ readonly host: string; readonly port: number }, SysError> {
   const url = typeof value === "string" && URL.canParse(value) ? new URL(value) : null;
   if (url === null) return fail("EINVAL", "a URL is absolute, such as https://example.com/page");
   if (url.protocol !== "https:" && url.protocol !== "http:") {
     return fail("EINVAL", `${url.protocol} is not fetched; only http: and https: are`);
   }
   if (url.username !== "" || url.password !== "") return fail("EINVAL", "a URL carries no user or password; remove it");
-  return ok(url.hostname.toLowerCase().replace(/\.$/, ""));
+  const port = url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port);
+  return ok({ host: url.hostname.toLowerCase().replace(/\.$/, ""), port });
 }

@@ -13,6 +13,8 @@ export interface Frame {
   /** null: the frame has none, as a comment that keeps a connection alive. */
   readonly data: string | null;
   readonly odd: boolean;
+  /** As it came, with its line ends and the empty line. */
+  readonly raw: string;
   /** Where in the chunk that brought its end the next frame begins; 0 for one that end() gives out. */
   readonly end: number;
 }
@@ -21,6 +23,8 @@ export interface FrameReader {
   /** False once the stream broke its bound; then nothing more is given out. */
   push(chunk: Uint8Array): boolean;
   end(): void;
+  /** Nothing of an event has come yet: whoever knows how the next one ends may keep it to himself. */
+  readonly between: boolean;
 }
 
 const lf = 0x0a;
@@ -95,6 +99,9 @@ export function frameReader(bytesMax: number, onFrame: (frame: Frame) => void): 
     end() {
       if (pending > 0) finish(new Uint8Array(0), 0, 0);
     },
+    get between() {
+      return pending === 0 && !afterCr && !first && !broken;
+    },
   };
 }
 
@@ -125,5 +132,5 @@ function parse(frame: string, end: number): Frame {
     else if (name === "event") event = value;
     else odd ||= name !== "id" && name !== "retry";
   }
-  return { event: event === "" ? "message" : event, data, odd, end };
+  return { event: event === "" ? "message" : event, data, odd, raw: frame, end };
 }

@@ -17,6 +17,7 @@ import type { ModelReply, ModelRequest } from "../abi/model.ts";
 import { parsePlainJson, tooDeep, type Json, type JsonObject } from "../lib/json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { troubleOf, type Trouble } from "./dialect.ts";
+import { likeness } from "./alike.ts";
 import { frameReader } from "./frames.ts";
 import type { Heard, Hearing, HeardTrouble, Question, ReplyWriter } from "./guest-format.ts";
 import { tokensOf } from "./parts.ts";
@@ -32,7 +33,9 @@ export function withError(meaning: "pass" | "call", error: Trouble | null): Mean
 /** Text that the guest reads as well; undefined where it is none that all readers read alike. */
 function readJson(text: string): Json | undefined {
   const body = parsePlainJson(text);
-  return body === undefined || tooDeep(body, limits.jsonDepthMax) ? undefined : body;
+  /** Each level takes two characters. */
+  const deep = text.length >= 2 * limits.jsonDepthMax && body !== undefined && tooDeep(body, limits.jsonDepthMax);
+  return deep ? undefined : body;
 }
 
 export interface Reply {
@@ -97,18 +100,21 @@ function streamHearing(listener: Listener): Hearing {
   /** Up to where the current chunk may pass. */
   let passTo = 0;
 
-  function take(event: string, data: string): Meaning {
+  function read(event: string, data: string): Meaning {
     if (data === "" || data === "[DONE]") return "pass";
     const body = readJson(data);
-    if (body === undefined) return { broken: "an event of its stream is not JSON that is read alike everywhere" };
+    return body === undefined
+      ? { broken: "an event of its stream is not JSON that is read alike everywhere" }
+      : hear(event, body);
+  }
+
+  function hear(event: string, body: Json): Meaning {
     const meaning = listener.event(event, body);
     if (meaning === "pass" && !holding) listener.passed(body);
     return meaning;
   }
 
-  const frames = frameReader(limits.sseBytesMax, ({ event, data, odd, end }) => {
-    if (trouble !== null) return;
-    const meaning = odd ? { broken: "a line of its stream is none that an event stream has" } : take(event, data ?? "");
+  function take(meaning: Meaning, end: number): void {
     if (meaning === "call") holding = true;
     else if (meaning !== "pass" && "broken" in meaning) trouble = broken(meaning.broken);
     else {
@@ -119,7 +125,29 @@ function streamHearing(listener: Listener): Hearing {
       }
       if (!holding) passTo = end;
     }
+  }
+
+  const alike = likeness(limits.sseBytesMax);
+  /** Where in the chunk begins what the frames are cut from. */
+  let base = 0;
+  const frames = frameReader(limits.sseBytesMax, (frame) => {
+    if (trouble !== null) return;
+    const { event, data, odd, end } = frame;
+    take(odd ? { broken: "a line of its stream is none that an event stream has" } : read(event, data ?? ""), base + end);
+    alike.saw(frame);
   });
+
+  /** Events like the ones before; gives how far they go. */
+  function skim(chunk: Uint8Array): number {
+    let at = 0;
+    while (trouble === null && at < chunk.length) {
+      const next = alike.at(chunk, at);
+      if (next === null) break;
+      take(hear(next.event, next.data), next.end);
+      at = next.end;
+    }
+    return at;
+  }
 
   /** What of a chunk may pass, with what waited for it; the rest waits or is held. */
   function pass(chunk: Uint8Array): Uint8Array[] {
@@ -141,7 +169,11 @@ function streamHearing(listener: Listener): Hearing {
       bytes += chunk.length;
       passTo = 0;
       if (bytes > limits.modelReplyBytesMax) trouble = broken("it is longer than any reply may be");
-      else if (!frames.push(chunk)) trouble ??= broken("an event of its stream is longer than any may be");
+      else {
+        base = frames.between ? skim(chunk) : 0;
+        const whole = base === chunk.length || frames.push(base === 0 ? chunk : chunk.subarray(base));
+        if (!whole) trouble ??= broken("an event of its stream is longer than any may be");
+      }
       return pass(chunk);
     },
     failed: () => trouble !== null,

@@ -51,6 +51,8 @@ mcp:
   servers:
     files: { command: npx, args: [-y, server], env: { PORT: 8080, TOKEN: "\${TOKEN}" } }
     web: { url: "https://mcp.example/sse" }
+egress:
+  api.example.com: { header: X-Key, keyEnv: EXAMPLE_KEY }
 instructions: [docs/style.md]
 `;
 
@@ -81,7 +83,7 @@ describe("config", () => {
 
   it("BOO-3.1  an unknown key names file, line and the nearest key", async () => {
     expect(await problemsOf("cpu: reflex\nbuget:\n  calls: 1\n")).toEqual([
-      "daimon.yaml:2: the file has no key `buget`; did you mean `budget`? It knows `cpu`, `models`, `policy`, `budget`, `window`, `sandbox`, `mcp`, `instructions`.",
+      "daimon.yaml:2: the file has no key `buget`; did you mean `budget`? It knows `cpu`, `models`, `policy`, `budget`, `window`, `sandbox`, `mcp`, `egress`, `instructions`.",
     ]);
     expect((await problemsOf("budget: { token: 1 }"))[0]).toContain("did you mean `tokens`?");
     expect((await problemsOf("__proto__: { a: 1 }\nconstructor: 2"))[1]).toContain("no key `constructor`");
@@ -331,6 +333,38 @@ describe("config", () => {
     ]);
     expect(config.ok).toBe(false);
     if (!config.ok) expect(config.error.message).toMatch(/daimon\.yaml:1: .*\n.*user\.yaml:1: /s);
+  });
+
+  it("BOO-3.21  a credential for a host is named by its variable, and what cannot be one is an error with its line", async () => {
+    expect(effective(await load(source(full)))).toContainEqual({
+      key: "egress.api.example.com",
+      value: "X-Key from EXAMPLE_KEY",
+      origin: expect.stringContaining("project daimon.yaml:") as string,
+    });
+    const entry = (host: string, header: string, keyEnv: string): string =>
+      `egress:\n  "${host}": { header: "${header}", keyEnv: "${keyEnv}" }`;
+    for (const [text, wanted] of [
+      [entry("api.example.com:443", "X-Key", "KEY"), /name of a host/],
+      [entry("API.example.com", "X-Key", "KEY"), /name of a host/],
+      [entry("*.example.com", "X-Key", "KEY"), /name of a host/],
+      [entry("localhost", "X-Key", "KEY"), /name of a host/],
+      [entry("a.test", "Host", "KEY"), /not a header that a credential stands in/],
+      [entry("a.test", "Proxy-Authorization", "KEY"), /not a header/],
+      [entry("a.test", "X:Y", "KEY"), /not a header/],
+      [entry("a.test", "X-Key", "a key"), /name of an environment variable/],
+      ["egress:\n  a.test: { header: X-Key }", /needs a `header` and a `keyEnv`/],
+      ["egress:\n  a.test: { header: X, keyEnv: K, value: v }", /has no key `value`/],
+    ] as const) {
+      const [problem] = await problemsOf(text);
+      expect(problem, text).toMatch(wanted);
+      expect(problem, text).toMatch(/^daimon\.yaml:2: /);
+    }
+  });
+
+  it("BOO-3.13  a credential for a host is held back with all else that an untrusted file would widen", async () => {
+    const config = await load(source(full, "project", false), source("egress: { a.test: { header: X, keyEnv: K } }", "user"));
+    expect(config.egress).toEqual({ "a.test": { header: "X", keyEnv: "K" } });
+    expect(config.findings.map(({ message }) => message).join()).toContain("the credentials for 1 host(s)");
   });
 
   it("BOO-3.16  effective() shows every value with its origin and no environment value", async () => {

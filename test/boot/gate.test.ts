@@ -5,7 +5,7 @@ import { gateOf } from "../../src/boot/gate.ts";
 import { ok } from "../../src/lib/result.ts";
 import { handler, rig } from "../kernel/rig.ts";
 
-const names = ["fs.read", "mcp.docs.echo", "mem.note2", "guest.tool2"];
+const names = ["fs.read", "mcp.docs.echo", "mem.note2", "guest.tool2", "net.connect"];
 
 describe("gate", () => {
   it("BOO-29.1  a guest is shown what it may hold and what means something outside", () => {

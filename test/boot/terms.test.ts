@@ -31,6 +31,7 @@ policy:
   deny: [Read(private/**)]
   files: [rules.cedar]
 mcp: { servers: { notes: { command: node, args: [server.mjs], env: { LEVEL: info } } } }
+egress: { a.test: { header: X-Key, keyEnv: KEY_A } }
 `;
 
 const texts = (...from: string[]) => fc.uniqueArray(fc.constantFrom(...from));
@@ -43,7 +44,7 @@ const anyTerms: fc.Arbitrary<Terms> = fc.record({
   deny: texts("fs.read(x)", "shell.run", "*", "net.fetch"),
   ask: texts("fs.write(a/**)", "net.fetch", "shell.run"),
   allow: texts("net.fetch", "fs.read(x)", "shell.run", "fs.commit(docs/**)"),
-  reaches: fc.dictionary(fc.constantFrom("cpu", "models.a", "mcp.a", "mcp.b"), reach),
+  reaches: fc.dictionary(fc.constantFrom("cpu", "models.a", "mcp.a", "mcp.b", "egress.a.test"), reach),
   files: fc.dictionary(fc.constantFrom("a.cedar", "b.cedar"), fc.constant({ permits: [], forbids: [] })),
 });
 
@@ -74,13 +75,16 @@ describe("terms", () => {
       ["models: {", "models: { other: {},", "models.other is new: its own address, key from its own variable"],
       ["args: [server.mjs]", "args: [other.mjs]", "mcp.notes is LEVEL=(set) node other.mjs, it was LEVEL=(set) node server.mjs"],
       ["LEVEL: info", "LEVEL: debug", "mcp.notes changed in what it runs or is given: LEVEL=(set) node server.mjs"],
+      ["X-Key", "X-Other", "egress.a.test is X-Other from KEY_A, it was X-Key from KEY_A"],
+      ["KEY_A", "GITHUB_TOKEN", "egress.a.test is X-Key from GITHUB_TOKEN, it was X-Key from KEY_A"],
+      ["egress: {", "egress: { b.test: { header: X, keyEnv: K },", "egress.b.test is new: X from K"],
       ["notes: {", "more: { url: 'http://h/mcp' }, notes: {", "mcp.more is new: http://h/mcp"],
     ];
     for (const [from, to, told] of changes) {
       expect(trusted).toContain(from);
       expect(widenings(was, terms(trusted.replace(from, to))), to).toEqual([told]);
     }
-    expect(widenings(noTerms, was)).toHaveLength(4);
+    expect(widenings(noTerms, was)).toHaveLength(5);
   });
 
   it("BOO-25.2  what only restricts widens nothing: lower limits, more denies and asks, fewer allows and servers, other words", () => {
@@ -92,6 +96,7 @@ describe("terms", () => {
       ["ask: [fs.write(contracts/**)]", "ask: [fs.write(contracts/**), fs.edit]"],
       ["allow: [fs.commit(docs/**)]", "allow: []"],
       [/^mcp: .*\n/m, ""],
+      [/^egress: .*\n/m, ""],
       ["cpu: reflex", "# a comment\ncpu: reflex"],
       ["files: [rules.cedar]", "files: [rules.cedar, more.cedar]"],
     ] as const)
@@ -114,7 +119,7 @@ describe("terms", () => {
           deny: [...a.deny, ...b.deny],
           ask: [...a.ask, ...b.ask],
           allow: a.allow.filter((entry) => b.allow.includes(entry)),
-          reaches: Object.fromEntries(Object.entries(a.reaches).filter(([name]) => !name.startsWith("mcp."))),
+          reaches: Object.fromEntries(Object.entries(a.reaches).filter(([name]) => !/^(?:mcp|egress)\./.test(name))),
           files: { ...a.files, ...b.files },
         };
         expect(widenings(a, meet)).toEqual([]);

@@ -120,6 +120,19 @@ describe("daimon exec", () => {
     expect(out).not.toMatch(/hunter2|LD_PRELOAD|BASH_ENV/);
   });
 
+  rule("CLI-40.8  the net door is in its environment, and refuses in words what no rule permits", () => {
+    const where = place();
+    const script = `exec 7<>/dev/tcp/127.0.0.1/\${HTTP_PROXY##*:}; who=\${HTTP_PROXY#http://}
+      printf 'GET http://a.test/ HTTP/1.1\\r\\nHost: a.test\\r\\nProxy-Authorization: Basic %s\\r\\nConnection: close\\r\\n\\r\\n' "$(printf %s "\${who%@*}" | base64 -w0)" >&7; cat <&7`;
+    const { code, out, err } = where.run("exec", "--", "bash", "-c", script);
+    expect(code).toBe(0);
+    expect(out).toMatch(/^HTTP\/1\.1 403 daimon: net\.connect was refused: no rule permits this external call\r\n/);
+    expect(out).toContain("add net.connect(a.test) to policy.allow");
+    expect(err).toContain("0 model calls · 1 tool call · 1 refused");
+    expect(where.run("log", "1").out).toContain('net.connect {"url":"http://a.test","method":"GET"} → refused, EPERM');
+    expect(where.run("why", "1").out).toContain("no rule permits this external call");
+  });
+
   rule("CLI-40.1  a program that is not there is told before anything is written", () => {
     const where = place();
     const ran = where.run("exec", "--", "no-such-program");

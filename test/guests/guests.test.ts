@@ -5,6 +5,7 @@ import { claude } from "../../src/guests/claude.ts";
 import { gemini } from "../../src/guests/gemini.ts";
 import { codex } from "../../src/guests/codex.ts";
 import { inWorkspace, standsFor, type Place } from "../../src/guests/guest.ts";
+import { proxyEnv } from "../../src/guests/network.ts";
 import type { Json } from "../../src/lib/json.ts";
 
 const place: Place = { home: "/home/me", workspace: "/home/me/work", cwd: "/home/me/work/sub" };
@@ -107,4 +108,13 @@ test("GUE-2.1 every guest is launched at the doors with a credential that is nob
     expect(all, guest.name).toContain("dmn_secret");
     for (const { path } of launch.files) expect(path.startsWith(`${place.home}/`) || path.startsWith("/etc/"), path).toBe(true);
   }
+});
+
+test("GUE-4.1 the net door is where programs look for a proxy, in both cases, and the loopback device is reached without it", () => {
+  const env = proxyEnv(4142, "dmn_x");
+  const proxy = new URL(env["HTTPS_PROXY"] ?? "");
+  expect([proxy.username, proxy.password, proxy.host]).toEqual(["daimon", "dmn_x", "127.0.0.1:4142"]);
+  for (const name of ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"]) expect(env[name.toLowerCase()]).toBe(env[name]);
+  expect(env["HTTP_PROXY"]).toBe(env["HTTPS_PROXY"]);
+  expect(env["NO_PROXY"]?.split(",")).toContain("127.0.0.1");
 });

@@ -210,3 +210,49 @@ test("GST-1.8 a guest that goes round in a circle waits for a person, and goes o
   }
   expect((await other.guest.admit(asking)).ok).toBe(true);
 });
+
+const connect = handler({ name: "net.connect", effect: "external", recovery: "once" }, () => ok({ value: "way" }));
+
+test("GST-1.9 what would be decided is told without a record, also while the guest waits, and not when it has ended", async () => {
+  const verb = { now: "allow" as "allow" | "ask" | "deny" };
+  const rules = (): string[] => (verb.now === "deny" ? [] : ["test#1"]);
+  const { machine, guest } = guestOn({
+    handlers: [connect],
+    calls: ["net.*"],
+    decide: () => ({ verb: verb.now, rules: rules() }),
+  });
+  const entries: string[] = [];
+  machine.kernel.on(({ kind }) => entries.push(kind));
+  for (const now of ["allow", "ask", "deny"] as const) {
+    verb.now = now;
+    expect(guest.weigh("net.connect", {})).toMatchObject({
+      ok: true,
+      value: { verb: now, rules: rules(), label: { integrity: "user" } },
+    });
+  }
+  expect(entries).toEqual([]);
+  verb.now = "ask";
+  const waiting = guest.call("net.connect", {});
+  await settled(machine, guest.pid, "parked");
+  expect(guest.weigh("net.connect", {})).toMatchObject({ ok: true, value: { verb: "ask" } });
+  machine.kernel.signal(guest.pid, "kill", "test");
+  expect(await waiting).toMatchObject({ ok: false });
+  expect(guest.weigh("net.connect", {})).toMatchObject({ ok: false, error: { errno: "ECANCELED" } });
+});
+
+test("GST-1.10 what a door refuses is a refused call that nobody was asked about, and the journal replays", () => {
+  const { machine, guest, proc } = guestOn({
+    handlers: [connect],
+    calls: ["net.*"],
+    decide: () => ({ verb: "ask", rules: ["test#1"] }),
+  });
+  guest.refused("net.connect", { url: "https://a.test" }, sysError("EPERM", "its address is private"));
+  expect(proc).toMatchObject({ state: "ready", refused: 1, pending: [] });
+  guest.ended({ ok: true, value: 0 });
+  guest.refused("net.connect", { url: "https://a.test" }, sysError("EPERM", "too late"));
+  expect(proc.refused).toBe(1);
+  expect(replay({ log: machine.log, blobs: machine.blobs, until: null, pid: null })).toMatchObject({
+    ok: true,
+    value: { findings: [] },
+  });
+});

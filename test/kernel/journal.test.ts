@@ -1,8 +1,9 @@
 /** What the journal promises: checkpoints, rotations, failed writes, and acts on the workspace's files. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { FilesEntry } from "../../src/abi/entry.ts";
 import { fail } from "../../src/abi/errno.ts";
 import type { LogDriver } from "../../src/abi/store.ts";
+import { FakeClock } from "../../src/drivers/clock/fake.ts";
 import { openMemoryBlobs, type MemoryBlobs } from "../../src/drivers/store/memory-blobs.ts";
 import { openMemoryLog } from "../../src/drivers/store/memory-log.ts";
 import { memorySwap } from "../../src/drivers/store/swap.ts";
@@ -57,6 +58,49 @@ describe("checkpoints", () => {
     const second = recorder.putText(canonical(manifestOf({ name: "put meanwhile" })));
     await rotated;
     expect(durable).toEqual([first, second].toSorted());
+  });
+});
+
+describe("a write that nobody waits for", () => {
+  const entry = { kind: "weight", at: 1, pid: 1, weight: 1 } as const;
+
+  /** How many of the records made since the last barrier a power cut leaves when so much time has passed. */
+  async function leftAfter(ms: number, how: "write" | "soon"): Promise<number> {
+    const machine = rig({});
+    const { recorder } = machine.kernel;
+    machine.spawn({ kind: "guest" });
+    await recorder.barrier(true);
+    const before = recorder.next;
+    const clock = new FakeClock(0);
+    recorder.record(entry);
+    if (how === "soon") recorder.soon(clock);
+    else expect(recorder.write(clock)).toEqual({ ok: true });
+    clock.advance(ms);
+    return machine.log.crash(() => 0).texts.length - before;
+  }
+
+  for (const how of ["write", "soon"] as const) {
+    test(`KRN-3.5 what nobody waits for is durable within a second (${how})`, async () => {
+      expect(await leftAfter(0, how)).toBe(0);
+      expect(await leftAfter(1_000, how)).toBe(1);
+    });
+  }
+
+  test("KRN-3.5 a barrier is all that was waited for: the clock wakes nobody after it", async () => {
+    const { recorder } = rig({}).kernel;
+    const clock = new FakeClock(0);
+    recorder.write(clock);
+    await recorder.barrier(true);
+    const barrier = vi.spyOn(recorder, "barrier");
+    clock.advance(10_000);
+    expect(barrier).not.toHaveBeenCalled();
+  });
+
+  test("KRN-3.3 a log that cannot be written is told, and nothing is recorded any more", () => {
+    const machine = rig({ log: { failWrite: 0 } });
+    machine.spawn({});
+    expect(machine.kernel.recorder.write(new FakeClock(0))).toMatchObject({ ok: false, error: { errno: "ENOSPC" } });
+    expect(() => machine.kernel.recorder.record(entry)).toThrow(/disk is full/);
   });
 });
 

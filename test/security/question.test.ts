@@ -45,7 +45,12 @@ describe("questions", () => {
 
   test("TRP-1.3 a host reaches policy in one form, and an odd URL is EINVAL", () => {
     const asked = ask({ url: "host" }, { url: "https://Example.COM./x", method: "post" });
-    expect(asked.ok && asked.value[0]?.context).toMatchObject({ host: "example.com", method: "POST" });
+    expect(asked.ok && asked.value[0]?.context).toMatchObject({ host: "example.com", port: 443, method: "POST" });
+    const port = (url: string) => {
+      const questions = ask({ url: "host" }, { url });
+      return questions.ok && questions.value[0]?.context["port"];
+    };
+    expect(["http://a", "http://a:443", "https://a:8443/x", "https://[2000::1]:1"].map(port)).toEqual([80, 443, 8443, 1]);
     for (const url of ["ftp://a", "file:///etc/passwd", "https://user@a", "https://u:p@a", "not a url", 3]) {
       expect(ask({ url: "host" }, { url }), String(url)).toMatchObject({ ok: false, error: { errno: "EINVAL" } });
     }

@@ -94,6 +94,7 @@ function slowLog(
       assert(text.length <= limits.recordBytesMax, "a record is smaller than recordBytesMax");
       return log.append(text);
     },
+    write: () => log.write(),
     barrier(alone): Awaitable<Result<void, SysError>> {
       if (pause === null || alone || durable() === log.next) return settle();
       return pause().then(settle);

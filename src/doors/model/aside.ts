@@ -13,7 +13,7 @@ import { modelList, tokenCount } from "../../wire/asides.ts";
 import type { GuestFormat } from "../../wire/guest-format.ts";
 import { jsonBytes } from "../../wire/parts.ts";
 import { readBody, type BodyPlace, type KeptBody } from "./body.ts";
-import { refuse, type HeadFields } from "./telling.ts";
+import { refuse, tell, type HeadFields } from "./telling.ts";
 
 /** `model`: who answers where no provider of the format is there; null: nobody. */
 export async function aside(
@@ -59,9 +59,7 @@ export async function aside(
     const ended = await exchange.ended;
     if (bytes > limits.guestAsideBytesMax) return refuse(response, format, tooLong(upstream.name), false);
     if (!ended.ok) return refuse(response, format, ended.error, true);
-    const whole = Buffer.concat(chunks);
-    response.writeHead(answer.status, { ...answer.headers, "content-length": whole.length } as never);
-    response.end(whole);
+    tell(response, answer.status, answer.headers, Buffer.concat(chunks));
   } finally {
     body?.value.close();
   }
@@ -71,9 +69,7 @@ export async function aside(
 function instead(format: GuestFormat, path: string, model: string, body: KeptBody | null, response: ServerResponse): void {
   const alone = /\/models\/[^/?]/.test(path);
   const said = body === null ? modelList(format.name, model, alone) : tokenCount(format.name, Math.ceil(body.bytes / 4));
-  const bytes = jsonBytes(said);
-  response.writeHead(200, { "content-type": "application/json", "content-length": bytes.length });
-  response.end(bytes);
+  tell(response, 200, { "content-type": "application/json" }, jsonBytes(said));
 }
 
 function tooLong(provider: string): SysError {

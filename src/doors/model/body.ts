@@ -17,7 +17,8 @@ export interface KeptBody {
   readonly bytes: number;
   /** To be sent; a large one is read again from its file. */
   send(): Uint8Array | AsyncIterable<Uint8Array>;
-  whole(): Buffer;
+  /** All of it, as a string. */
+  text(): string;
   close(): void;
 }
 
@@ -108,7 +109,11 @@ class Kept implements KeptBody {
     return this.#chunks.length === 1 && only !== undefined ? only : Buffer.concat(this.#chunks);
   }
 
-  whole(): Buffer {
+  text(): string {
+    return this.#whole().toString("utf8");
+  }
+
+  #whole(): Buffer {
     if (this.#file === null) return Buffer.concat(this.#chunks);
     const all = Buffer.allocUnsafe(this.#bytes);
     readSync(this.#file, all, 0, all.length, 0);

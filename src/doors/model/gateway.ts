@@ -202,7 +202,7 @@ function questionOf(body: KeptBody, question: Question): Question {
   return {
     ...question,
     get echo() {
-      const asked = parseJson(body.whole().toString("utf8"));
+      const asked = parseJson(body.text());
       return isObject(asked) && !tooDeep(asked, limits.jsonDepthMax) ? asked : {};
     },
   };

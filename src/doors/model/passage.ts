@@ -2,8 +2,8 @@
  * Passage: one request of a guest to a model, and its answer. What the guest sends goes on as it is, what the model says comes back as it is, and
  * between them stand the budget, the journal, and the decision on each call before the guest hears of it.
  *   DOR-4.1  Where nothing has to be changed the request and the answer are the same bytes on both sides, errors included.
- *   DOR-4.2  Nothing is asked of a model before the budget has room for it, and nothing of an answer is told before the journal durably says that it
- *            was asked for.
+ *   DOR-4.2  Nothing is asked of a model before the budget has room for it and the journal has the intent; no call of an answer is told before the
+ *            journal durably has both.
  *   DOR-4.3  A call reaches the guest when it is allowed. When one is refused none of its reply does: the model is told why, may go on within a bound,
  *            and the guest reads in the same answer what was refused.
  *   DOR-4.4  A guest that was ended gets a last answer without a call, so that it can end by itself; after that it gets errors.

@@ -6,7 +6,7 @@
  *   DOR-5.5  The guest reads the bytes in the encoding in which they were heard, whatever the provider calls it.
  *   DOR-5.4  While a streamed answer is held, the guest hears from time to time that it is still worked on.
  */
-import type { ServerResponse } from "node:http";
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Clock } from "../../abi/clock.ts";
 import type { SysError } from "../../abi/errno.ts";
 import { limits } from "../../abi/limits.ts";
@@ -31,6 +31,7 @@ export class Telling {
   /** Of an answer in one piece: what it will say. */
   readonly #parts: Part[] = [];
   #usage = noUsage;
+  #gathering = false;
 
   constructor(response: ServerResponse, format: GuestFormat, question: Question, id: string, clock: Clock) {
     this.#response = response;
@@ -54,6 +55,7 @@ export class Telling {
   pass(hearing: Hearing, pieces: readonly Uint8Array[], onDrain: () => void): boolean {
     this.#hearing = hearing;
     let keepsUp = true;
+    if (pieces.length > 0) this.#gather();
     for (const piece of pieces) {
       this.#begin();
       keepsUp = this.#response.write(piece) && keepsUp;
@@ -71,9 +73,7 @@ export class Telling {
       this.#response.end();
       return;
     }
-    const body = held.length === 1 ? (held[0] ?? Buffer.alloc(0)) : Buffer.concat(held);
-    this.#response.writeHead(200, { ...this.#headers, "content-length": body.length } as never);
-    this.#response.end(body);
+    tell(this.#response, 200, this.#headers, held.length === 1 ? (held[0] ?? Buffer.alloc(0)) : Buffer.concat(held));
   }
 
   /** A provider's own error, as it came. */
@@ -81,8 +81,7 @@ export class Telling {
     if (this.#response.headersSent)
       return this.fail({ errno: "EIO", message: `the provider answered with status ${status}` }, false);
     this.#stopTimer();
-    this.#response.writeHead(status, { ...headers, "content-length": body.length } as never);
-    this.#response.end(body);
+    tell(this.#response, status, headers, body);
   }
 
   say(part: Part): void {
@@ -114,12 +113,7 @@ export class Telling {
       return;
     }
     const body = this.#format.whole(this.#question, this.#parts, stop, this.#usage, this.#id, stopSequence);
-    this.#response.writeHead(200, {
-      ...this.#headers,
-      "content-type": "application/json",
-      "content-length": body.length,
-    } as never);
-    this.#response.end(body);
+    tell(this.#response, 200, { ...this.#headers, "content-type": "application/json" }, body);
   }
 
   /** `retry`: whether the guest may try again. */
@@ -143,8 +137,19 @@ export class Telling {
   #begin(): void {
     if (this.#response.headersSent) return;
     const type = this.#headers["content-type"] ?? "text/event-stream; charset=utf-8";
-    this.#response.writeHead(200, { "cache-control": "no-cache", ...this.#headers, "content-type": type } as never);
-    this.#response.flushHeaders();
+    this.#response.writeHead(200, mutable({ "cache-control": "no-cache", ...this.#headers, "content-type": type }));
+  }
+
+  /** What is said in one turn of the event loop goes out in one write, the head before it and the end behind it: a write costs more than all else here. */
+  #gather(): void {
+    if (this.#gathering) return;
+    const { socket } = this.#response;
+    this.#gathering = true;
+    socket?.cork();
+    setImmediate(() => {
+      this.#gathering = false;
+      socket?.uncork();
+    });
   }
 
   /** A comment, which every reader of event streams passes over. */
@@ -164,8 +169,18 @@ export function refuse(response: ServerResponse, format: GuestFormat, { errno, m
   const refusal = format.refuse(errno, message, retry);
   // What is still to come of the request would be read for nothing.
   if (!response.req.complete) response.setHeader("connection", "close");
-  response.writeHead(refusal.status, { ...refusal.headers, "content-length": refusal.body.length });
-  response.end(refusal.body);
+  tell(response, refusal.status, refusal.headers, refusal.body);
+}
+
+/** An answer in one piece. */
+export function tell(response: ServerResponse, status: number, headers: HeadFields, body: Uint8Array): void {
+  response.writeHead(status, mutable({ ...headers, "content-length": String(body.length) }));
+  response.end(body);
+}
+
+/** What Node writes it also only reads, and does not say so. */
+function mutable(headers: HeadFields): OutgoingHttpHeaders {
+  return headers as OutgoingHttpHeaders;
 }
 
 /** Until the returned function is called. */

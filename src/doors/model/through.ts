@@ -28,7 +28,7 @@ export interface ThroughOptions {
   readonly clock: Clock;
 }
 
-type Body = Pick<KeptBody, "bytes" | "send" | "whole">;
+type Body = Pick<KeptBody, "bytes" | "send" | "text">;
 
 export function through(options: ThroughOptions): Conversation {
   const { format } = options;
@@ -37,12 +37,13 @@ export function through(options: ThroughOptions): Conversation {
   return {
     ask: (ticket, telling, atOnce) => ask(options, body, ticket, telling, atOnce, line),
     answer({ parts }, answers: readonly CallAnswer[]) {
-      const json = parseJson(Buffer.from(body.whole()).toString("utf8"));
+      const json = parseJson(body.text());
       const said = parts.filter((part) => part.type === "opaque");
       const next = json === undefined || tooDeep(json, limits.jsonDepthMax) ? null : format.again(json, said, answers);
       if (next === null) return false;
-      const bytes = Buffer.from(JSON.stringify(next));
-      body = { bytes: bytes.length, send: () => bytes, whole: () => bytes };
+      const text = JSON.stringify(next);
+      const bytes = Buffer.from(text);
+      body = { bytes: bytes.length, send: () => bytes, text: () => text };
       return true;
     },
     abort: () => line.exchange?.abort(),
@@ -63,18 +64,14 @@ async function ask(
   line: Line,
 ): Promise<Said | Unsaid> {
   const { guest, format, question, upstream, path, headers, clock } = options;
-  const known = ticket.durable;
-  if (!(known instanceof Promise) && !known.ok) return { trouble: known.error, answer: null, told: false };
   for (let tries = 1; ; tries += 1) {
     const hearing = format.hear(question);
-    const listener = new Listener(hearing, atOnce ? telling : null, ticket.durable);
+    const listener = new Listener(hearing, atOnce ? telling : null);
     const exchange = upstream.send({ method: "POST", path, headers, body: body.send(), bytes: body.bytes }, listener);
     listener.exchange = line.exchange = exchange;
     const unsent = telling.gone;
     if (unsent) exchange.abort();
     const ended = await exchange.ended;
-    const durable = await ticket.durable;
-    if (!durable.ok) return { trouble: durable.error, answer: null, told: false };
     const { status } = listener;
     if (status < 300 && (ended.ok || hearing.failed())) {
       const heard = hearing.end();
@@ -123,24 +120,10 @@ class Listener implements UpstreamSink {
   status = 0;
   headers: HeadFields = {};
   readonly error: Uint8Array[] = [];
-  #errorBytes = 0;
-  /** What came before the intent to ask was durable. */
-  #early: Uint8Array[] | null = null;
 
-  constructor(hearing: Hearing, telling: Telling | null, durable: Ticket["durable"]) {
+  constructor(hearing: Hearing, telling: Telling | null) {
     this.#hearing = hearing;
     this.#telling = telling;
-    if (!(durable instanceof Promise)) return;
-    this.#early = [];
-    void durable.then((result) => this.#begin(result.ok));
-  }
-
-  #begin(durable: boolean): void {
-    const early = this.#early ?? [];
-    this.#early = null;
-    if (!durable) return this.exchange?.abort();
-    for (const chunk of early) this.data(chunk);
-    if (early.length > 0) this.exchange?.resume();
   }
 
   head(status: number, headers: HeadFields): void {
@@ -150,13 +133,8 @@ class Listener implements UpstreamSink {
   }
 
   data(chunk: Uint8Array): boolean {
-    if (this.#early !== null) {
-      this.#early.push(chunk);
-      return false;
-    }
     if (this.status >= 300) {
-      this.#errorBytes += chunk.length;
-      if (this.#errorBytes <= limits.guestErrorBytesMax) this.error.push(chunk);
+      this.error.push(chunk);
       return true;
     }
     const pieces = this.#hearing.push(chunk);

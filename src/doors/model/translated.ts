@@ -25,14 +25,14 @@ export interface TranslatedOptions {
   /** As its driver knows it; the guest asked for another. */
   readonly model: string;
   readonly outputTokensMax: number;
-  readonly body: Pick<KeptBody, "whole">;
+  readonly body: Pick<KeptBody, "text">;
   /** For the provider's idempotency, where it has one. */
   readonly id: string;
 }
 
 export function translated(options: TranslatedOptions): Result<Conversation, SysError> {
   const { guest, format, driver, model, outputTokensMax } = options;
-  const body = parseJson(Buffer.from(options.body.whole()).toString("utf8"));
+  const body = parseJson(options.body.text());
   const asked = readable(body) ? format.request(body) : err("it is not JSON, or lies deeper than anything may");
   if (!asked.ok)
     return fail("EINVAL", `${driver.name} speaks another format, and the request cannot be said there: ${asked.error}`);
@@ -45,8 +45,6 @@ export function translated(options: TranslatedOptions): Result<Conversation, Sys
   return ok({
     async ask(ticket) {
       round += 1;
-      const durable = await ticket.durable;
-      if (!durable.ok) return { trouble: durable.error, answer: null, told: false };
       request = { ...request, idempotencyKey: `${options.id}-${round}` };
       const thought = await think(driver, request, gone.signal);
       if (!thought.ok) {

@@ -4,6 +4,7 @@
  *   NET-3.2  A host is refused when any of its addresses is closed (address.ts), whatever the others are.
  *   NET-3.3  The connection goes to an address that was checked: a name that resolves differently a moment later changes nothing.
  */
+import { lookup } from "node:dns/promises";
 import { isIP, type LookupFunction } from "node:net";
 import type { Client } from "undici";
 import { sysError, type SysError } from "../../abi/errno.ts";
@@ -49,9 +50,7 @@ export async function checkTarget(url: URL, deps: GuardDeps): Promise<Result<Tar
   for (const address of addresses) {
     const why = closedAddress(address);
     if (why === null || (deps.allowLoopback && why === "loopback")) continue;
-    return err(
-      sysError("EPERM", `${host} is not fetched: its address ${address} is ${why}; only public addresses can be fetched`),
-    );
+    return err(sysError("EPERM", `${host} is not reached: its address ${address} is ${why}; only public addresses can be`));
   }
   return ok({ url, addresses });
 }
@@ -59,11 +58,24 @@ export async function checkTarget(url: URL, deps: GuardDeps): Promise<Result<Tar
 /** A connection of its own to the target, pinned to the checked addresses. Close it after use. */
 export async function openTarget(target: Target): Promise<Client> {
   const { Client } = await import("undici");
-  const lookup: LookupFunction = (_host, options, callback) => {
-    const all = target.addresses.map((address) => ({ address, family: isIP(address) }));
+  return new Client(target.url.origin, { pipelining: 1, allowH2: false, connect: { lookup: pinned(target.addresses) } });
+}
+
+/** Answers with these addresses, whatever the name. */
+export function pinned(addresses: readonly string[]): LookupFunction {
+  return (_host, options, callback) => {
+    const all = addresses.map((address) => ({ address, family: isIP(address) }));
     const [first] = all;
     if (options.all === true) callback(null, all);
     else callback(null, first?.address ?? "", first?.family ?? 4);
   };
-  return new Client(target.url.origin, { pipelining: 1, allowH2: false, connect: { lookup } });
+}
+
+/** Every address the system knows for a name, hosts file included; none when it cannot be resolved. */
+export async function resolveHost(host: string): Promise<readonly string[]> {
+  try {
+    return (await lookup(host, { all: true, verbatim: true })).map((entry) => entry.address);
+  } catch {
+    return [];
+  }
 }

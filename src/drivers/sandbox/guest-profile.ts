@@ -101,6 +101,7 @@ export function firstWords(plan: Pick<GuestPlan, "doors" | "processesMax">, star
     closeOthers([startedFd]),
     `ulimit -c 0; ulimit -u ${plan.processesMax} 2>/dev/null`,
     ...plan.doors.map((door) => forwarder(door, startedFd)),
+    ...plan.doors.map(listening),
     `printf s >&${startedFd}; exec ${startedFd}>&-`,
     'exec -- "$@"',
   ].join("\n");
@@ -109,9 +110,11 @@ export function firstWords(plan: Pick<GuestPlan, "doors" | "processesMax">, star
 
 /** Left to the sandbox's first process, so that the guest meets no child it did not start. It listens once the kernel's own table says so. */
 function forwarder(door: GuestDoor, startedFd: number): string {
+  return `p${door.port}=$(socat TCP4-LISTEN:${door.port},bind=127.0.0.1,reuseaddr,fork,backlog=128 UNIX-CONNECT:${socketOf(door)} </dev/null >/dev/null 2>&1 ${startedFd}>&- & echo $!)`;
+}
+
+/** All are started before the first is waited for. */
+function listening(door: GuestDoor): string {
   const listens = `:${door.port.toString(16).toUpperCase().padStart(4, "0")} 00000000:0000 0A`;
-  return [
-    `p=$(socat TCP4-LISTEN:${door.port},bind=127.0.0.1,reuseaddr,fork,backlog=128 UNIX-CONNECT:${socketOf(door)} </dev/null >/dev/null 2>&1 ${startedFd}>&- & echo $!)`,
-    `until grep -q '${listens}' /proc/net/tcp; do [ -d "/proc/$p" ] || { echo 'daimon: a door of the sandbox did not open' >&2; exit 126; }; done`,
-  ].join("\n");
+  return `until grep -q '${listens}' /proc/net/tcp; do [ -d "/proc/$p${door.port}" ] || { echo 'daimon: a door of the sandbox did not open' >&2; exit 126; }; done`;
 }

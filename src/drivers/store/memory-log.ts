@@ -52,7 +52,7 @@ export function openMemoryLog(options: MemoryLogOptions = {}): MemoryLog {
   const opened = durable;
   const failing = options.failWrite === undefined ? Number.POSITIVE_INFINITY : opened + options.failWrite;
 
-  const settle = (): Result<void, SysError> => {
+  const write = (): Result<void, SysError> => {
     if (failure === null && records.length > failing) {
       durable = Math.max(durable, failing);
       failure = sysError(
@@ -60,9 +60,12 @@ export function openMemoryLog(options: MemoryLogOptions = {}): MemoryLog {
         `the log's records from ${durable} on could not be written: the disk is full; free some space and start again`,
       );
     }
-    if (failure !== null) return err(failure);
-    durable = records.length;
-    return done;
+    return failure === null ? done : err(failure);
+  };
+  const settle = (): Result<void, SysError> => {
+    const written = write();
+    if (written.ok) durable = records.length;
+    return written;
   };
   const resume = (): number => segments.findLast((first) => records[first]?.text.startsWith(checkpointStart)) ?? 0;
   return {
@@ -88,6 +91,8 @@ export function openMemoryLog(options: MemoryLogOptions = {}): MemoryLog {
       assert(text.isWellFormed(), "a record's text has no lone surrogates");
       return push(text);
     },
+    /** Here only the power ends a process, so that a crash keeps of it what it likes. */
+    write,
     barrier(): Awaitable<Result<void, SysError>> {
       const settled = settle();
       return options.asynchronous === true ? Promise.resolve(settled) : settled;

@@ -95,6 +95,7 @@ function openWriter(options: SegmentLogOptions, listed: readonly SegmentFile[], 
       return writer.segmentBytes >= bytesMax;
     },
     append: (text) => writer.append(text),
+    write: () => writer.write(),
     barrier: (alone) => writer.barrier(alone),
     read(from) {
       writer.drain();
@@ -157,6 +158,7 @@ function openReader(dir: string, listed: readonly SegmentFile[], tail: Tail | nu
     },
     rotateDue: false,
     append: () => -1,
+    write: refuse,
     barrier: refuse,
     read: (from) => readLog(dir, follower.bookmarks, from, follower.until),
     rotate: refuse,

@@ -3,7 +3,7 @@
  *   STO-1.11  Barriers that wait together share one write and one fdatasync.
  *   STO-1.12  A barrier with nobody else waiting is done at once, without a promise; one with nothing to do costs nothing.
  *   STO-1.13  Once a write or sync has failed nothing is taken and every barrier is that error, for ever: what reached the disk is unknown.
- *   STO-1.14  A record nobody waits for is written within milliseconds, and what waits in memory is bounded.
+ *   STO-1.14  A record nobody waits for is written within milliseconds, or at once where it is asked for, and what waits in memory is bounded.
  *   STO-1.15  At most 256 records stand under one signature, and the last of them is signed within milliseconds.
  */
 import { closeSync, fdatasync, fdatasyncSync } from "node:fs";
@@ -139,9 +139,14 @@ export class SegmentWriter {
     this.#queue.clear();
   }
 
-  syncNow(): Result<void, SysError> {
+  write(): Result<void, SysError> {
     this.drain();
-    if (this.#failure !== null) return err(this.#failure);
+    return this.#failure === null ? done : err(this.#failure);
+  }
+
+  syncNow(): Result<void, SysError> {
+    const written = this.write();
+    if (!written.ok) return written;
     try {
       fdatasyncSync(this.#fd);
     } catch (thrown) {

@@ -8,14 +8,13 @@
  *   NET-4.5  After a crash a GET or HEAD is made again, as they have no effect by definition (RFC 9110, section 9.2.1); of any other
  *            request nobody can know.
  */
-import { lookup } from "node:dns/promises";
 import type { CallContext, CallHandler, CallValue, Verdict } from "../../abi/call.ts";
 import type { Clock } from "../../abi/clock.ts";
 import { fail, type SysError } from "../../abi/errno.ts";
 import { limits } from "../../abi/limits.ts";
 import { ok, type Result } from "../../lib/result.ts";
 import { exchange, type Answer, type ExchangeError } from "../net/exchange.ts";
-import { checkTarget, openTarget, readTarget, type GuardDeps, type Resolve, type Target } from "../net/guard.ts";
+import { checkTarget, openTarget, readTarget, resolveHost, type GuardDeps, type Resolve, type Target } from "../net/guard.ts";
 
 export interface NetDeps {
   readonly clock: Clock;
@@ -244,13 +243,4 @@ function verify(method: string): Verdict {
     verdict: "unknown",
     why: `the ${method} request may have reached its host before the crash, and there is no way to ask it`,
   };
-}
-
-/** Every address the system knows for a name, hosts file included; none when it cannot be resolved. */
-async function resolveHost(host: string): Promise<readonly string[]> {
-  try {
-    return (await lookup(host, { all: true, verbatim: true })).map((entry) => entry.address);
-  } catch {
-    return [];
-  }
 }

@@ -11,6 +11,7 @@ const effects: readonly EffectClass[] = ["pure", "read", "write", "external", "i
 
 const text: JsonObject = { type: "String" };
 const truth: JsonObject = { type: "Boolean" };
+const count: JsonObject = { type: "Long" };
 
 /** What every question carries. */
 const common: JsonObject = {
@@ -30,7 +31,7 @@ interface RoleShape {
 /** The roles policy is asked about: the resource's type and the attributes that come with it. */
 const roleShapes: Readonly<Partial<Record<ArgRole, RoleShape>>> = {
   path: { resource: "Path", context: { path: text, pathFolded: text } },
-  host: { resource: "Host", context: { host: text, method: text } },
+  host: { resource: "Host", context: { host: text, port: count, method: text } },
   command: { resource: "Command", context: { command: text, simple: truth, commands: { type: "Set", element: text } } },
   object: { resource: "Object", context: {} },
 };

@@ -7,6 +7,8 @@
  *   POL-13.4  An allow for a command matches one simple command only; `Bash(git status)` is neither `git status; x` nor `git status > x`.
  *   POL-13.5  A deny for a command matches where any command of the line begins with its words, behind wrappers and quotes too.
  *   POL-13.6  `domain:H` allows that host alone and denies its subdomains too; `domain:*.H` is the subdomains of H.
+ *   POL-13.9  `H:PORT` is that port alone. Without a port a deny covers every port, and an allow or ask for a guest's connections 80 and 443.
+ *   POL-13.10  A deny of `WebFetch` also holds for a guest's connections; an allow of it does not.
  *   POL-13.7  A deny wins over every allow and ask, whatever list or file they stand in.
  *   POL-13.8  An entry about an MCP server or tool that is not connected decides nothing and is no error.
  */
@@ -83,6 +85,7 @@ const aliases: Readonly<Record<string, readonly string[]>> = {
 
 const editing = new Set(["Edit", "MultiEdit", "NotebookEdit", "Write"]);
 const commitCall = "fs.commit";
+const connectCall = "net.connect";
 
 function entryToCedar(verb: ShorthandVerb, entry: string, place: ShorthandPlace): Result<string | null, Trouble> {
   const shape = /^\s*([^()\s]+)\s*(?:\((.*)\))?\s*$/s.exec(entry);
@@ -131,7 +134,9 @@ function callsOf(verb: ShorthandVerb, name: string, calls: readonly CallSpec[]):
   if (Object.hasOwn(aliases, name)) {
     const meant = (aliases[name] ?? []).filter((call) => known.has(call));
     if (meant.length === 0) return trouble(`this kernel has no call for "${name}"`, "remove the entry");
-    return ok(verb === "deny" && editing.has(name) ? [...meant, commitCall] : meant);
+    if (verb !== "deny") return ok(meant);
+    if (editing.has(name)) return ok([...meant, commitCall]);
+    return ok(name === "WebFetch" && known.has(connectCall) ? [...meant, connectCall] : meant);
   }
   if (name.endsWith(".*")) {
     const family = [...known].filter((call) => call.startsWith(name.slice(0, -1))).sort();
@@ -164,7 +169,7 @@ function conditionOf(
   if (role === undefined || asked.length > 1) return trouble(`"${name}" takes no pattern`, `write "${name}" alone`);
   if (argument === "") return trouble(`"${name}()" has an empty pattern`, `write "${name}" for every call`);
   if (role === "path") return pathCondition(verb, argument);
-  return role === "command" ? commandCondition(verb, argument) : hostCondition(verb, argument);
+  return role === "command" ? commandCondition(verb, argument) : hostCondition(verb, argument, names.includes(connectCall));
 }
 
 function pathCondition(verb: ShorthandVerb, argument: string): Result<string, Trouble> {
@@ -239,20 +244,21 @@ function beginsWith(words: readonly string[]): string {
   return `(${runs.map((run) => `context.commands.contains(${cedarString(run)})`).join(" || ")})`;
 }
 
-function hostCondition(verb: ShorthandVerb, argument: string): Result<string, Trouble> {
-  const host = argument
-    .replace(/^domain:/, "")
-    .trim()
-    .toLowerCase()
-    .replace(/\.$/, "");
-  if (host === "*") return ok("context has host");
+/** `connects`: it is about a guest's connections, of which a pattern without a port means the two of the web. */
+function hostCondition(verb: ShorthandVerb, argument: string, connects: boolean): Result<string, Trouble> {
+  const [, pattern = "", port] = /^(.*?)(?::(\d{1,5}))?$/s.exec(argument.replace(/^domain:/, "").trim()) ?? [];
+  const host = pattern.toLowerCase().replace(/\.$/, "");
+  const usual = connects && verb !== "deny" ? " && context has port && (context.port == 443 || context.port == 80)" : "";
+  const ports = port === undefined ? usual : ` && context has port && context.port == ${Number(port)}`;
+  if (host === "*") return ok(`context has host${ports}`);
   if (!/^(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$|^\[[0-9a-f:.]+\]$/.test(host)) {
     return trouble(
       `${JSON.stringify(argument)} is not a host`,
-      "write domain:example.com or domain:*.example.com (a name beyond ASCII in its xn-- form)",
+      "write domain:example.com, domain:*.example.com or domain:example.com:8443 (a name beyond ASCII in its xn-- form)",
     );
   }
-  if (host.startsWith("*.")) return ok(`context has host && context.host like ${cedarPattern(host)}`);
+  if (host.startsWith("*.")) return ok(`context has host && context.host like ${cedarPattern(host)}${ports}`);
   const itself = `context.host == ${cedarString(host)}`;
-  return ok(`context has host && ${verb === "deny" ? `(${itself} || context.host like ${cedarPattern(`*.${host}`)})` : itself}`);
+  const named = verb === "deny" ? `(${itself} || context.host like ${cedarPattern(`*.${host}`)})` : itself;
+  return ok(`context has host && ${named}${ports}`);
 }

@@ -188,6 +188,16 @@ describe("barriers", () => {
     await log.close();
   });
 
+  test("STO-1.14 what was handed to the system is in the file before anybody waits for the disk", async () => {
+    const dir = makeFolder();
+    const log = openLog(dir);
+    log.append("outlives the process");
+    expect(log.write()).toEqual({ ok: true });
+    expect(readAll(openLog(dir, { readOnly: true })).map((record) => record.text)).toEqual(["outlives the process"]);
+    await log.close();
+    expect(log.write()).toMatchObject({ ok: false });
+  });
+
   test("STO-1.15 at most 256 records stand under one signature, and the last is signed soon", async () => {
     const dir = makeFolder();
     const signed: number[] = [];

@@ -29,6 +29,7 @@ export const calls: readonly CallSpec[] = [
   spec("fs.edit", "write", { path: "path" }),
   spec("shell.run", "write", { command: "command" }),
   spec("net.fetch", "external", { url: "host" }),
+  spec("net.connect", "external", { url: "host" }),
   spec("fs.share", "external", { path: "path" }),
   spec("task.done", "pure", {}),
   spec("mem.note", "write", { text: "content" }),
@@ -85,7 +86,7 @@ export function question(call: string, argument?: string, extra: JsonObject = {}
 function about(role: string | undefined, argument: string | undefined): [string, JsonObject] {
   if (argument === undefined) return ["Call", {}];
   if (role === "path") return ["Path", { path: argument, pathFolded: foldPath(argument) }];
-  if (role === "host") return ["Host", { host: argument, method: "GET" }];
+  if (role === "host") return ["Host", { host: argument, port: 443, method: "GET" }];
   if (role === "command") {
     return ["Command", { command: argument, simple: isSimpleCommand(argument), commands: subCommands(argument) }];
   }

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { matches, parseGlob } from "../../../src/lib/glob.ts";
 import { shorthandToCedar } from "../../../src/security/policy/shorthand.ts";
-import { calls, engineOf, shorthandText, verb } from "./fixture.ts";
+import { calls, engineOf, question, shorthandText, verb } from "./fixture.ts";
 import { cedarEngine, parsePolicies } from "../../../src/drivers/policy/cedar.ts";
 import { schema } from "./fixture.ts";
 
@@ -253,6 +253,44 @@ test.each([
 ] as const)("POL-13.6  %s WebFetch(%s) for %s: %s", (list, text, host, wanted) => {
   const lists = list === "allow" ? { allow: [`WebFetch(${text})`] } : { allow: ["*"], deny: [`WebFetch(${text})`] };
   expect(verb(engineOf([shorthandText(lists)]), "net.fetch", host)).toBe(wanted);
+});
+
+test.each([
+  ["allow", "net.connect(example.com)", 443, "allow"],
+  ["allow", "net.connect(example.com)", 80, "allow"],
+  ["allow", "net.connect(example.com)", 22, "deny"],
+  ["ask", "net.connect(domain:example.com)", 22, "deny"],
+  ["ask", "net.connect(*)", 443, "ask"],
+  ["allow", "net.connect(*)", 8443, "deny"],
+  ["allow", "net.connect(*:8443)", 8443, "allow"],
+  ["allow", "net.connect(example.com:8443)", 8443, "allow"],
+  ["allow", "net.connect(example.com:8443)", 443, "deny"],
+  ["allow", "net.connect", 22, "allow"],
+  ["deny", "net.connect(example.com)", 22, "deny"],
+  ["deny", "net.connect(example.com:22)", 22, "deny"],
+  ["deny", "net.connect(example.com:22)", 443, "allow"],
+] as const)("POL-13.9  %s %s at port %d: %s", (list, text, port, wanted) => {
+  const lists = list === "deny" ? { allow: ["net.connect"], deny: [text] } : { [list]: [text] };
+  const engine = engineOf([shorthandText(lists)]);
+  expect(engine.decide(question("net.connect", "example.com", { port })).verb).toBe(wanted);
+});
+
+test("POL-13.9  an entry for what an agent fetches keeps every port, and one with a port is that port", () => {
+  const fetches = (text: string, port: number) =>
+    engineOf([shorthandText({ allow: [text] })]).decide(question("net.fetch", "example.com", { port })).verb;
+  expect(fetches("WebFetch(domain:example.com)", 8443)).toBe("allow");
+  expect(fetches("WebFetch(domain:example.com:443)", 8443)).toBe("deny");
+  expect(fetches("WebFetch(domain:example.com:8443)", 8443)).toBe("allow");
+});
+
+test("POL-13.10  a deny of what is fetched holds for a guest's connections, an allow does not", () => {
+  const denied = engineOf([shorthandText({ allow: ["net.connect"], deny: ["WebFetch(domain:example.com)"] })]);
+  expect(verb(denied, "net.connect", "example.com")).toBe("deny");
+  expect(verb(denied, "net.connect", "a.example.com")).toBe("deny");
+  expect(verb(denied, "net.connect", "example.org")).toBe("allow");
+  const allowed = engineOf([shorthandText({ allow: ["WebFetch(domain:example.com)"] })]);
+  expect(verb(allowed, "net.fetch", "example.com")).toBe("allow");
+  expect(verb(allowed, "net.connect", "example.com")).toBe("deny");
 });
 
 test("POL-13.7  deny wins over ask, ask over allow, in any file; Cedar itself agrees", () => {
