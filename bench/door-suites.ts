@@ -69,7 +69,7 @@ function openResponses(cache: string, file: string): Suite {
       const report = object(parseJson(await output(cache, [file, ...flags])));
       return new Map(
         list(report["results"]).map((one): [string, Outcome] => {
-          const why = JSON.stringify(one["errors"] ?? "");
+          const why = JSON.stringify([one["errors"] ?? "", one["response"] ?? ""]);
           return [text(one["id"]), one["status"] === "passed" ? "passed" : refusal(why)];
         }),
       );

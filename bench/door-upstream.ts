@@ -6,6 +6,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { isObject, parseJson, type Json, type JsonObject } from "../src/lib/json.ts";
 import { upstreamFormats } from "./door-formats.ts";
+import { serveSockets } from "./door-socket.ts";
 import { object, type FormatName, type UpstreamFormat } from "./door-shape.ts";
 import { replyTo, tokensOf } from "./door-talk.ts";
 
@@ -29,6 +30,7 @@ export async function openUpstream(): Promise<TrialUpstream> {
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", () => answer(state, request, Buffer.concat(chunks).toString(), response));
   });
+  serveSockets(server, () => `socket${(state.replies += 1)}`);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

@@ -101,6 +101,10 @@ export const limits = {
   /** Requests of one guest that are under way or wait for a person, and connections of all guests. */
   guestRequestsMax: 64,
   guestConnectionsMax: 1_024,
+  /** WebSockets of one guest, a message or a conversation on one, and messages that wait there. */
+  guestSocketsMax: 16,
+  guestSocketBytesMax: 16 * 1024 * 1024,
+  guestSocketWaitingMax: 8,
   /** The result of a guest's own call, as it tells its model. */
   guestResultBytesMax: 256 * 1024,
   /** How often a model is asked again because a call of its reply was refused. */

@@ -24,6 +24,7 @@ import { Credentials, credentialOf, refusedByGuard } from "./guard.ts";
 import { hook } from "./hook.ts";
 import { pass } from "./passage.ts";
 import { listerOf, routeOf, targetOf, type Route } from "./routes.ts";
+import { openSockets } from "./sockets.ts";
 import { refuse } from "./telling.ts";
 import { through } from "./through.ts";
 import { translated } from "./translated.ts";
@@ -81,15 +82,14 @@ export function modelGateway(door: ModelDoor): ModelGateway {
   server.on("clientError", (_error, socket) => {
     if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
   });
-  server.on("upgrade", (_request, socket) => {
-    socket.end("HTTP/1.1 426 Upgrade Required\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
-  });
+  const sockets = openSockets(server, (credential) => seats.holder(credential) !== null);
   return {
     server,
     admit: (credential, guest) => seats.add(credential, { guest, requests: 0, underWay: 0, lastAnswered: false }),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
+        sockets.close();
         server.closeAllConnections();
       }),
   };

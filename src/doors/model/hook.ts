@@ -1,8 +1,8 @@
 /**
  * Hook: what a guest's own hook says at the model door of a call that it is about to make. The hook is a script of ours in the guest's sandbox, which
  * refuses the call on any answer but 204: of a guest that runs it, no call is made that no model proposed here. It is never the only barrier.
- *   DOR-10.1  A call that is open, allowed and of the same meaning is 204. Any other is 403 with the reason in one line, and stands in the journal.
- *   DOR-10.2  A report that is too large, breaks off or is none is refused, and nothing of it is kept.
+ *   DOR-12.1  A call that is open, allowed and of the same meaning is 204. Any other is 403 with the reason in one line, and stands in the journal.
+ *   DOR-12.2  A report that is too large, breaks off or is none is refused, and nothing of it is kept.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { limits } from "../../abi/limits.ts";

@@ -12,7 +12,7 @@ const proposes: Provider = (_asked, response) => {
 const request = { model: "m", max_tokens: 10, messages: [{ role: "user", content: "go" }] };
 const report = (command: string, more: object = {}) => ({ tool_name: "Bash", tool_input: { command }, ...more });
 
-test("DOR-10.1 a call that was proposed and allowed is 204, any other 403 with the reason in one line, and it stands in the journal", async () => {
+test("DOR-12.1 a call that was proposed and allowed is 204, any other 403 with the reason in one line, and it stands in the journal", async () => {
   await door(proposes, {}, async ({ post, proc }) => {
     const ask = (command: string, more: object = {}): Promise<Told> => post("/daimon/hook", report(command, more));
     expect((await ask("ls")).status).toBe(403);
@@ -26,7 +26,7 @@ test("DOR-10.1 a call that was proposed and allowed is 204, any other 403 with t
   });
 });
 
-test("DOR-10.2 what is no report is refused and not kept, and nobody is heard without the credential of a living guest", async () => {
+test("DOR-12.2 what is no report is refused and not kept, and nobody is heard without the credential of a living guest", async () => {
   await door(proposes, {}, async ({ post, proc }) => {
     const deep = `${"[".repeat(200)}${"]".repeat(200)}`;
     const large = JSON.stringify(report("x".repeat(limits.hookBytesMax)));
