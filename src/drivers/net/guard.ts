@@ -4,7 +4,6 @@
  *   NET-3.2  A host is refused when any of its addresses is closed (address.ts), whatever the others are.
  *   NET-3.3  The connection goes to an address that was checked: a name that resolves differently a moment later changes nothing.
  */
-import { lookup } from "node:dns/promises";
 import { isIP, type LookupFunction } from "node:net";
 import type { Client } from "undici";
 import { sysError, type SysError } from "../../abi/errno.ts";
@@ -74,6 +73,7 @@ export function pinned(addresses: readonly string[]): LookupFunction {
 /** Every address the system knows for a name, hosts file included; none when it cannot be resolved. */
 export async function resolveHost(host: string): Promise<readonly string[]> {
   try {
+    const { lookup } = await import("node:dns/promises");
     return (await lookup(host, { all: true, verbatim: true })).map((entry) => entry.address);
   } catch {
     return [];

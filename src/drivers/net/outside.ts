@@ -5,7 +5,7 @@
  *   NET-6.3  A secure connection is one to a server that proved to be the host: otherwise it is an error, and nothing was sent over it.
  */
 import { connect as connectPlain, isIP, type Socket } from "node:net";
-import { connect as connectSecure } from "node:tls";
+import type { connect as connectSecure } from "node:tls";
 import type { Clock } from "../../abi/clock.ts";
 import { fail, type SysError } from "../../abi/errno.ts";
 import { limits } from "../../abi/limits.ts";
@@ -36,24 +36,33 @@ export function openOutside(options: OutsideOptions): Outside {
         const checked = await checkTarget(new URL(`http://${isIP(address) === 6 ? `[${address}]` : address}`), guard);
         if (!checked.ok) return checked;
       }
-      return await opened(way, ca, signal, clock);
+      /** Loaded for those who need it: every boot would pay for it. */
+      const secure = way.secure ? (await import("node:tls")).connect : null;
+      return await opened(way, secure, ca, signal, clock);
     },
   };
 }
 
-function opened({ host, port, addresses, secure }: Way, ca: string | undefined, signal: AbortSignal, clock: Clock) {
+function opened(
+  { host, port, addresses }: Way,
+  secure: typeof connectSecure | null,
+  ca: string | undefined,
+  signal: AbortSignal,
+  clock: Clock,
+) {
   const name = host.replace(/^\[|\]$/g, "");
   const lookup = pinned(addresses);
   return new Promise<Result<Socket, SysError>>((resolve) => {
     const plain = { host: name, port, lookup, autoSelectFamily: true, noDelay: true };
-    const socket = secure
-      ? connectSecure({
-          ...plain,
-          ALPNProtocols: ["http/1.1"],
-          ...(isIP(name) === 0 && { servername: name }),
-          ...(ca !== undefined && { ca }),
-        })
-      : connectPlain(plain);
+    const socket =
+      secure === null
+        ? connectPlain(plain)
+        : secure({
+            ...plain,
+            ALPNProtocols: ["http/1.1"],
+            ...(isIP(name) === 0 && { servername: name }),
+            ...(ca !== undefined && { ca }),
+          });
     const settle = (result: Result<Socket, SysError>): void => {
       cancel();
       signal.removeEventListener("abort", gone);
@@ -65,7 +74,7 @@ function opened({ host, port, addresses, secure }: Way, ca: string | undefined, 
     const gone = (): void => settle(fail("ECANCELED", "the guest that asked for the connection is gone"));
     const late = `${host} did not answer at port ${port} in time; try again later`;
     const cancel = clock.after(limits.egressConnectTimeoutMs, () => settle(fail("ETIMEDOUT", late)));
-    socket.once(secure ? "secureConnect" : "connect", () => settle(ok(socket)));
+    socket.once(secure === null ? "connect" : "secureConnect", () => settle(ok(socket)));
     socket.on("error", broke);
     signal.addEventListener("abort", gone, { once: true });
     if (signal.aborted) gone();
