@@ -20,8 +20,8 @@ import { inProcess, manifest, openMachine, storeCall } from "./machine.ts";
 export const credential = "dmn_bench";
 const words = "the line before it and the line after it are unchanged ".repeat(6);
 
-/** What is asked of a role between rounds. */
-export type RoleRequest = "cpu" | "memory";
+/** What is asked of a role: CPU in µs; bytes that are in use, behind a collection; bytes of the process, garbage included. */
+export type RoleRequest = "cpu" | "live" | "resident";
 
 if (import.meta.main) await main(process.argv[2] ?? "", Number(process.argv[3]));
 
@@ -29,8 +29,7 @@ async function main(role: string, upstreamPort: number): Promise<void> {
   const { server, close } = role === "upstream" ? upstream() : role === "minimal" ? minimal(upstreamPort) : daimon(upstreamPort);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   process.on("message", (asked: RoleRequest) => {
-    const { user, system } = process.cpuUsage();
-    process.send?.(asked === "cpu" ? user + system : process.memoryUsage().rss);
+    process.send?.(measured[asked]());
   });
   process.on("disconnect", () => {
     close();
@@ -38,6 +37,19 @@ async function main(role: string, upstreamPort: number): Promise<void> {
   });
   process.send?.((server.address() as AddressInfo).port);
 }
+
+const measured: Readonly<Record<RoleRequest, () => number>> = {
+  cpu: () => {
+    const { user, system } = process.cpuUsage();
+    return user + system;
+  },
+  live: () => {
+    globalThis.gc?.();
+    const { heapUsed, external } = process.memoryUsage();
+    return heapUsed + external;
+  },
+  resident: () => process.memoryUsage().rss,
+};
 
 interface Role {
   readonly server: Server;

@@ -23,6 +23,8 @@ export interface UpstreamSink {
   head(status: number, headers: Readonly<Record<string, string | readonly string[]>>): void;
   /** The body, decoded; that of an error in one piece, cut at guestErrorBytesMax. False: no more until the exchange's resume(). */
   data(chunk: Uint8Array): boolean;
+  /** That was all; at once after the last of it, and before the exchange has ended. */
+  end?(): void;
 }
 
 export interface UpstreamExchange {

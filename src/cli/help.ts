@@ -11,7 +11,7 @@ import { commandHelp, commandList } from "./term/help.ts";
 import { columnsOf } from "./term/screen.ts";
 
 const groups: readonly { readonly title: string; readonly names: readonly string[] }[] = [
-  { title: "work", names: ["init", "run", "exec", "mcp", "guests", "approve"] },
+  { title: "work", names: ["init", "run", "exec", "up", "mcp", "guests", "approve"] },
   { title: "watch", names: ["ps", "top", "log", "why", "replay"] },
   { title: "steer", names: ["kill", "nice"] },
   { title: "files", names: ["diff", "commit", "rollback", "shared"] },

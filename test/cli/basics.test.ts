@@ -61,7 +61,7 @@ describe("the table of commands", () => {
 
   it("CLI-1.1  every command of the table has a name, a summary and a usage that the reference page shows", () => {
     const names =
-      "init run exec mcp guests ps top kill nice log why replay diff commit rollback shared approve fsck doctor config version help completion";
+      "init run exec up mcp guests ps top kill nice log why replay diff commit rollback shared approve fsck doctor config version help completion";
     expect(commands.map((command) => command.name).toSorted()).toEqual(names.split(" ").toSorted());
     const page = commandsPage(commands);
     for (const command of commands) expect(page).toContain(`daimon ${command.name}`);

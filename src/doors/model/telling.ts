@@ -32,7 +32,6 @@ export class Telling {
   /** Of an answer in one piece: what it will say. */
   readonly #parts: Part[] = [];
   #usage = noUsage;
-  #gathering = false;
 
   constructor(response: ServerResponse, format: GuestFormat, question: Question, id: string, clock: Clock) {
     this.#response = response;
@@ -56,13 +55,19 @@ export class Telling {
   pass(hearing: Hearing, pieces: readonly Uint8Array[], onDrain: () => void): boolean {
     this.#hearing = hearing;
     let keepsUp = true;
-    if (pieces.length > 0) this.#gather();
     for (const piece of pieces) {
       this.#begin();
       keepsUp = this.#response.write(piece) && keepsUp;
     }
     if (!keepsUp) this.#response.once("drain", onDrain);
     return keepsUp;
+  }
+
+  /** What is said in this turn of the event loop goes out in one write, with the end behind the last piece: a write costs more than all else here. */
+  gather(): void {
+    const { socket } = this.#response;
+    socket?.cork();
+    setImmediate(() => socket?.uncork());
   }
 
   /** The rest of a reply as it came, and the end. */
@@ -139,18 +144,6 @@ export class Telling {
     if (this.#response.headersSent) return;
     const type = this.#headers["content-type"] ?? "text/event-stream; charset=utf-8";
     this.#response.writeHead(200, mutable({ "cache-control": "no-cache", ...this.#headers, "content-type": type }));
-  }
-
-  /** What is said in one turn of the event loop goes out in one write, the head before it and the end behind it: a write costs more than all else here. */
-  #gather(): void {
-    if (this.#gathering) return;
-    const { socket } = this.#response;
-    this.#gathering = true;
-    socket?.cork();
-    setImmediate(() => {
-      this.#gathering = false;
-      socket?.uncork();
-    });
   }
 
   /** A comment, which every reader of event streams passes over. */

@@ -141,4 +141,8 @@ class Listener implements UpstreamSink {
     if (this.#hearing.failed()) this.exchange?.abort();
     return this.#telling === null || this.#telling.pass(this.#hearing, pieces, () => this.exchange?.resume());
   }
+
+  end(): void {
+    this.#telling?.gather();
+  }
 }

@@ -11,6 +11,7 @@ import { fail, type SysError } from "../../abi/errno.ts";
 import { limits } from "../../abi/limits.ts";
 import type { Upstream, UpstreamExchange, UpstreamSink } from "../../abi/upstream.ts";
 import { decoderFor, type Decoder } from "../net/decoder.ts";
+import { codeOf } from "../net/error-code.ts";
 import { done, type Result } from "../../lib/result.ts";
 
 export interface UpstreamOptions {
@@ -143,7 +144,7 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamExchange {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
-    const code = "code" in error && typeof error.code === "string" ? error.code : error.name;
+    const code = codeOf(error);
     if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_CONNECT_TIMEOUT" || code === "ETIMEDOUT")
       return this.#fail("ETIMEDOUT", "it did not answer in time");
     if (code === "UND_ERR_BODY_TIMEOUT") return this.#fail("ETIMEDOUT", "it fell silent in the middle of its answer");
@@ -170,6 +171,7 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamExchange {
       const told = this.#secrets.reduce((text, secret) => text.replaceAll(secret, "[key]"), whole);
       this.#sink.data(Buffer.from(told, "latin1"));
     }
+    if (!this.#settled) this.#sink.end?.();
     this.#end(done);
   }
 

@@ -10,6 +10,7 @@ import type { Dispatcher } from "undici";
 import type { Clock } from "../../abi/clock.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { decoderFor, type Decoder } from "./decoder.ts";
+import { codeOf } from "./error-code.ts";
 
 export interface ExchangeRequest {
   readonly origin: string;
@@ -219,13 +220,6 @@ function explain(error: Error, started: boolean): readonly [ExchangeError["kind"
   if (error.name === "HTTPParserError" || code.startsWith("HPE_")) return ["broken", "it does not speak HTTP"];
   if (/CERT|SSL|TLS|ISSUER/.test(code)) return ["unreachable", `its certificate was not accepted (${code})`];
   return ["unreachable", "the connection was closed before it answered"];
-}
-
-/** A connection tried over several addresses fails with all their errors; the first says why. */
-function codeOf(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return codeOf(error.errors[0]);
-  if (typeof error !== "object" || error === null || !("code" in error)) return "";
-  return typeof error.code === "string" ? error.code : "";
 }
 
 function seconds(ms: number): string {

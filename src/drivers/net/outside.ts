@@ -11,6 +11,7 @@ import { fail, type SysError } from "../../abi/errno.ts";
 import { limits } from "../../abi/limits.ts";
 import type { Outside, Way } from "../../abi/outside.ts";
 import { ok, type Result } from "../../lib/result.ts";
+import { codeOf } from "./error-code.ts";
 import { checkTarget, pinned, resolveHost, type Resolve } from "./guard.ts";
 
 export interface OutsideOptions {
@@ -81,10 +82,8 @@ function opened(
   });
 }
 
-/** A connection tried over several addresses fails with all their errors; the first says why. */
 function whyOf(error: Error): string {
-  const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
-  const code = first instanceof Error && "code" in first ? String(first.code) : "";
+  const code = codeOf(error);
   if (code === "ECONNREFUSED") return "nothing listens there";
   if (code === "ENETUNREACH" || code === "EHOSTUNREACH") return "there is no route to it; is this machine online?";
   if (/CERT|SSL|TLS|ISSUER|ALTNAME/.test(code)) return `its certificate was not accepted (${code})`;
