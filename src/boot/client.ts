@@ -5,21 +5,23 @@
  *   BOO-50.2  What it has to know is in a file that only the user can read, in a form that a shell reads, and gone with it; one that a killed kernel left
  *             goes with the next.
  */
-import { readdirSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo, type Socket } from "node:net";
 import * as path from "node:path";
-import type { StandsFor } from "../abi/call.ts";
 import { fail, type SysError } from "../abi/errno.ts";
-import type { Pid } from "../abi/process.ts";
+import type { Manifest, Pid } from "../abi/process.ts";
 import { toolDoor } from "../doors/tool/door.ts";
 import { namesOf } from "../doors/tool/names.ts";
 import { serveHttp } from "../doors/tool/http.ts";
 import { standsFor } from "../guests/guest.ts";
 import { program } from "../guests/program.ts";
-import { ok, type Err, type Result } from "../lib/result.ts";
+import type { GuestProcess, Mapping } from "../kernel/guest.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import { ok, type Result } from "../lib/result.ts";
 import type { Machine } from "./boot.ts";
-import { gateOf, shownToClient } from "./gate.ts";
-import { guestManifest } from "./guests.ts";
+import { callAtDoor, gateOf, shownToClient } from "./gate.ts";
+import { guestCalls, guestManifest } from "./guests.ts";
+import { removeLeft } from "./left.ts";
 import { version } from "./version.ts";
 
 export interface ClientOptions {
@@ -46,21 +48,17 @@ export async function openClient(machine: Parts, { name, port }: ClientOptions):
   if (!door.ok) return door;
   const models = await forward(port, (socket) => door.value.gateway.server.emit("connection", socket));
   if (!models.ok) return models;
-  const manifest = guestManifest(name, config.limits);
-  const pid = kernel.spawn({ manifest, goal: null, parent: 0, call: null });
   const place = { home: "", workspace: layout.root, cwd: layout.root };
-  const specs = shownToClient(kernel, manifest.calls);
+  const specs = shownToClient(kernel, guestCalls);
   const { tools: named } = namesOf(specs, { type: "namespaced" });
-  const atDoor = (tool: string): readonly StandsFor[] | null => {
-    const spec = named.get(tool);
-    return spec === undefined ? null : [{ name: spec.name, args: {}, again: true }];
-  };
-  const guest = pid.ok ? kernel.guest(pid.value, (tool, args) => standsFor(program, place, atDoor, tool, args)) : pid;
-  const durable = await kernel.recorder.barrier(false);
-  if (!pid.ok || !guest.ok || !durable.ok) {
+  const guest = await entered(kernel, guestManifest(name, config.limits), (tool, args) =>
+    standsFor(program, place, (at) => callAtDoor(named, at), tool, args),
+  );
+  if (!guest.ok) {
     await models.value.close();
-    return !pid.ok ? pid : !guest.ok ? guest : (durable as Err<SysError>);
+    return guest;
   }
+  const { pid } = guest.value;
   const seat = door.value.seat(guest.value);
   const gate = gateOf(specs, guest.value, servers);
   const tools = await serveHttp(toolDoor({ gate, mode: { type: "namespaced" }, version }), {
@@ -78,12 +76,12 @@ export async function openClient(machine: Parts, { name, port }: ClientOptions):
     return tools;
   }
   const at = { models: `http://127.0.0.1:${models.value.port}`, tools: tools.value.url ?? "" };
-  const file = path.join(layout.run, `client-${pid.value}.env`);
-  for (const left of readdirSync(layout.run)) if (/^client-\d+\.env$/.test(left)) rmSync(path.join(layout.run, left));
+  const file = path.join(layout.run, `client-${pid}.env`);
+  removeLeft(layout.run, /^client-\d+\.env$/);
   const { env } = program.launch({ model: at.models, tools: at.tools, credential: seat.credential }, place);
   writeFileSync(file, lines(env), { mode: 0o600 });
   return ok({
-    pid: pid.value,
+    pid,
     ...at,
     file,
     close: async () => {
@@ -92,6 +90,14 @@ export async function openClient(machine: Parts, { name, port }: ClientOptions):
       if (kernel.recorder.failure === null) guest.value.ended({ ok: true, value: null });
     },
   });
+}
+
+/** Durably, before anybody is told of it. */
+async function entered(kernel: Kernel, manifest: Manifest, map: Mapping): Promise<Result<GuestProcess, SysError>> {
+  const pid = kernel.spawn({ manifest, goal: null, parent: 0, call: null });
+  if (!pid.ok) return pid;
+  const durable = await kernel.recorder.barrier(false);
+  return durable.ok ? kernel.guest(pid.value, map) : durable;
 }
 
 function lines(env: Readonly<Record<string, string>>): string {

@@ -9,6 +9,7 @@ import type { Result } from "../lib/result.ts";
 import type { Config } from "./config.ts";
 import type { Cpus } from "./cpus.ts";
 import type { Layout } from "./layout.ts";
+import { removeLeft } from "./left.ts";
 import type { OpenModelDoor } from "./model-door.ts";
 import type { OpenNetDoor } from "./net-door.ts";
 
@@ -66,8 +67,8 @@ export function netDoorOpener({
   const folder = path.dirname(layout.socket);
   let swept = false;
   return async (guest, credential) => {
-    const { openNetDoor, removeLeft } = await import("./net-door.ts");
-    if (!swept) removeLeft(folder);
+    const { netSockets, openNetDoor } = await import("./net-door.ts");
+    if (!swept) removeLeft(folder, netSockets);
     swept = true;
     return await openNetDoor({
       guest,

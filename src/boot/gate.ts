@@ -6,7 +6,7 @@
  *             permit that. Files and commands it has tools of its own for, on the same session, and a command of the kernel's beside them would move
  *             the covers over secret files under it; what it changed is shared and committed when it has ended.
  */
-import type { CallSpec } from "../abi/call.ts";
+import type { CallSpec, StandsFor } from "../abi/call.ts";
 import type { Gate } from "../abi/gate.ts";
 import type { GuestProcess } from "../kernel/guest.ts";
 import type { Kernel } from "../kernel/kernel.ts";
@@ -38,6 +38,12 @@ export function shownInside(kernel: Calls, held: readonly string[], mayPermit: (
   return shownToClient(kernel, held).filter(
     (spec) => spec.mcp !== undefined || (beyondSandbox.has(spec.name) && mayPermit(spec)),
   );
+}
+
+/** What a tool of the door stands for: the call that comes to the trap again when it is made. null: there is none of this name. */
+export function callAtDoor(named: ReadonlyMap<string, CallSpec>, tool: string): readonly StandsFor[] | null {
+  const spec = named.get(tool);
+  return spec === undefined ? null : [{ name: spec.name, args: {}, again: true }];
 }
 
 const beyondSandbox: ReadonlySet<string> = new Set(["net.fetch"]);

@@ -4,7 +4,6 @@
  *   BOO-42.2  A tool of the door is known by its name there: it stands for the call that it will be. What reads on in a result that the guest has stands for none.
  *   BOO-42.3  A door ends with its guest, or with the kernel; sockets that a kernel left behind go when the next one opens its first door.
  */
-import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { CallSpec } from "../abi/call.ts";
 import type { Clock } from "../abi/clock.ts";
@@ -14,7 +13,8 @@ import type { AtDoor } from "../guests/guest.ts";
 import type { GuestProcess } from "../kernel/guest.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import { ok, type Result } from "../lib/result.ts";
-import { shownInside } from "./gate.ts";
+import { callAtDoor, shownInside } from "./gate.ts";
+import { removeLeft } from "./left.ts";
 import type { Servers } from "./servers.ts";
 import type { OpenToolDoor } from "./tool-door.ts";
 
@@ -46,15 +46,14 @@ export function guestTools(options: GuestToolsOptions): GuestTools {
     const specs = shownInside(kernel, options.held, options.mayPermit);
     if (specs.length === 0) return;
     const [{ namesOf }, { readOn }] = await Promise.all([import("../doors/tool/names.ts"), import("../doors/tool/texts.ts")]);
-    sweep(options.folder);
+    removeLeft(options.folder, /^t[0-9a-z]{1,6}\.sock$/);
     behind = { specs, tools: namesOf(specs, { type: "namespaced" }).tools, readOn: readOn.name };
   };
   return {
     atDoor: (tool) => {
       if (behind === null) return null;
       if (tool === behind.readOn) return [];
-      const spec = behind.tools.get(tool);
-      return spec === undefined ? null : [{ name: spec.name, args: {}, again: true }];
+      return callAtDoor(behind.tools, tool);
     },
     open: async (pid, guest, credential) => {
       const kernel = options.kernel();
@@ -93,8 +92,4 @@ interface Behind {
 /** In 36 digits, so that it is never longer than the control socket's name, for which the folder was chosen. */
 function socketName(pid: Pid): string {
   return `t${pid.toString(36)}.sock`;
-}
-
-function sweep(folder: string): void {
-  for (const name of readdirSync(folder)) if (/^t[0-9a-z]{1,6}\.sock$/.test(name)) rmSync(join(folder, name), { force: true });
 }

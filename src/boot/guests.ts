@@ -25,13 +25,14 @@ import { Halted } from "../kernel/recorder.ts";
 import { summaryOf } from "../kernel/summary.ts";
 import type { Proc } from "../kernel/table.ts";
 import { canonical } from "../lib/json.ts";
-import { ok, type Err, type Result } from "../lib/result.ts";
+import { ok, type Result } from "../lib/result.ts";
 import { tighten } from "../scheduler/budget.ts";
 import type { Config } from "./config.ts";
 import type { GuestTools } from "./guest-tools.ts";
 import type { OpenModelDoor } from "./model-door.ts";
 import type { OpenNetDoor } from "./net-door.ts";
 import type { Sessions } from "./sessions.ts";
+import type { OpenToolDoor } from "./tool-door.ts";
 
 /** What a launcher asks for. */
 export interface GuestAsk {
@@ -213,25 +214,24 @@ async function open(ask: GuestAsk, kernel: Kernel, deps: GuestDeps, places: Plac
   if (!guest.ok) return guest;
   const seat = door.value.seat(guest.value);
   const { credential } = seat;
-  const net = await deps.netDoor(guest.value, credential);
-  const tools = net.ok ? await deps.tools.open(pid.value, guest.value, credential) : net;
+  const own = await ownDoors(deps, guest.value, credential);
+  if (!own.ok) {
+    seat.leave();
+    journal(kernel, pid.value, own);
+    return own;
+  }
+  const { net, tools } = own.value;
   const place: Place = {
     modelCalls: 0,
     leave: async () => {
       off();
       seat.leave();
-      await Promise.all([net.ok && net.value.close(), tools.ok && tools.value?.close()]);
+      await Promise.all([net.close(), tools?.close()]);
     },
   };
   const off = kernel.on((entry) => {
     if (entry.kind === "think" && entry.pid === pid.value) place.modelCalls += 1;
   });
-  if (!net.ok || !tools.ok) {
-    await place.leave();
-    const failed = net.ok ? tools : net;
-    if (!failed.ok) journal(kernel, pid.value, failed);
-    return failed as Err<SysError>;
-  }
   places.set(pid.value, place);
   const { userNamespace, covers } = helper.value;
   return ok({
@@ -239,11 +239,26 @@ async function open(ask: GuestAsk, kernel: Kernel, deps: GuestDeps, places: Plac
     stage: { ...stage.value, helper: { pid: helper.value.pid, userNamespace, covers } },
     doors: {
       model: { socket: door.value.socket, port: modelPort },
-      tools: tools.value === null ? null : { socket: tools.value.socket, port: toolPort },
-      net: { socket: net.value.socket, port: netPort },
+      tools: tools === null ? null : { socket: tools.socket, port: toolPort },
+      net: { socket: net.socket, port: netPort },
     },
     credential,
   });
+}
+
+interface OwnDoors {
+  readonly net: OpenNetDoor;
+  readonly tools: OpenToolDoor | null;
+}
+
+/** Both, or neither stays open. */
+async function ownDoors(deps: GuestDeps, guest: GuestProcess, credential: string): Promise<Result<OwnDoors, SysError>> {
+  const net = await deps.netDoor(guest, credential);
+  if (!net.ok) return net;
+  const tools = await deps.tools.open(guest.pid, guest, credential);
+  if (tools.ok) return ok({ net: net.value, tools: tools.value });
+  await net.value.close();
+  return tools;
 }
 
 /** What the guest's own tools stand for. */

@@ -5,7 +5,7 @@
  *   BOO-33.2  A credential for a host is read from the kernel's own environment for each request. One that is not set refuses the request, by the name of
  *             its variable.
  */
-import { readdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../abi/clock.ts";
 import { fail, type SysError } from "../abi/errno.ts";
@@ -55,12 +55,7 @@ export async function openNetDoor(options: NetDoorOptions): Promise<Result<OpenN
   });
 }
 
-/** Of guests whose kernel was killed; whoever calls holds the workspace's lock. */
-export function removeLeft(folder: string): void {
-  for (const name of readdirSync(folder)) {
-    if (/^net[0-9a-z]+\.sock$/.test(name)) rmSync(join(folder, name), { force: true });
-  }
-}
+export const netSockets = /^net[0-9a-z]+\.sock$/;
 
 function credentialOf({ egress, env }: NetDoorOptions, host: string): Result<Credential | null, SysError> {
   const entry = Object.hasOwn(egress, host) ? egress[host] : undefined;

@@ -4,7 +4,8 @@ import { request } from "node:http";
 import * as path from "node:path";
 import { describe, expect, it } from "vitest";
 import { noLimits } from "../../src/abi/budget.ts";
-import { openNetDoor, removeLeft, type OpenNetDoor } from "../../src/boot/net-door.ts";
+import { removeLeft } from "../../src/boot/left.ts";
+import { netSockets, openNetDoor, type OpenNetDoor } from "../../src/boot/net-door.ts";
 import { openOutside } from "../../src/drivers/net/outside.ts";
 import { connectCalls } from "../../src/drivers/tool/net-connect.ts";
 import { certificate, servedOverTls } from "../doors/net/rig.ts";
@@ -63,7 +64,7 @@ describe("net door", () => {
     await doors[1].close();
     for (const name of ["net1.sock", "netzz.sock", "model.sock", "control.sock", "network"])
       fs.writeFileSync(path.join(one, name), "");
-    removeLeft(one);
+    removeLeft(one, netSockets);
     expect(fs.readdirSync(one).toSorted()).toEqual(["control.sock", "model.sock", "network"]);
   });
 

@@ -11,7 +11,7 @@ import type { Clock } from "../../abi/clock.ts";
 import { sysError, type SysError } from "../../abi/errno.ts";
 import type { Bounds } from "./bounds.ts";
 import { passedOn, type PlainTarget } from "./targets.ts";
-import { carry, watchSilence, type Traffic } from "./traffic.ts";
+import { carry, gauge, watchSilence, type Traffic } from "./traffic.ts";
 
 /** What the kernel adds for one host. */
 export interface Credential {
@@ -36,7 +36,6 @@ export interface PlainOptions {
 export function plain(options: PlainOptions): Promise<SysError | null> {
   const { place, request, response, outside, clock, bounds, traffic, refused } = options;
   return new Promise((resolve) => {
-    const count = traffic.meter();
     const sent = ask({
       createConnection: () => outside,
       method: place.method,
@@ -58,16 +57,10 @@ export function plain(options: PlainOptions): Promise<SysError | null> {
     };
     const late = sysError("ETIMEDOUT", `${place.url.host} fell silent; try again later`);
     const silence = watchSilence(clock, bounds.idleTimeoutMs, () => stop(late));
-    const passes =
-      (direction: "up" | "down") =>
-      (bytes: number): boolean => {
-        silence.heard();
-        const over = count(direction, bytes);
-        if (over === null) return true;
-        refused(over);
-        stop(over);
-        return false;
-      };
+    const passes = gauge(traffic, silence.heard, (error) => {
+      refused(error);
+      stop(error);
+    });
     const broken = sysError("EPROTO", `${place.url.host} broke off, or does not speak HTTP; try again later`);
     sent.on("error", () => stop(broken));
     outside.on("error", () => stop(broken));

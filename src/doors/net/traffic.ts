@@ -45,6 +45,21 @@ function over(who: string, bytes: number, next: string): SysError {
   return sysError("EDQUOT", `${who} ${bytes} bytes through the net door, which is the most it may; ${next}`);
 }
 
+/** Counts what passes in a direction of one tunnel or request; false: no more may, and `over` was told why. */
+export function gauge(
+  traffic: Traffic,
+  heard: () => void,
+  over: (error: SysError) => void,
+): (direction: Direction) => (bytes: number) => boolean {
+  const count = traffic.meter();
+  return (direction) => (bytes) => {
+    heard();
+    const error = count(direction, bytes);
+    if (error !== null) over(error);
+    return error === null;
+  };
+}
+
 /** Carries everything on, in order; `passes` says whether the next piece may. */
 export function carry(from: Readable, to: Writable, passes: (bytes: number) => boolean): void {
   from.on("data", (piece: Buffer) => {
@@ -56,7 +71,14 @@ export function carry(from: Readable, to: Writable, passes: (bytes: number) => b
 }
 
 /** Calls `silent` when nobody has called `heard` for so long. */
-export function watchSilence(clock: Clock, timeoutMs: number, silent: () => void): { heard(): void; stop(): void } {
+export function watchSilence(
+  clock: Clock,
+  timeoutMs: number,
+  silent: () => void,
+): {
+  readonly heard: () => void;
+  readonly stop: () => void;
+} {
   let last = clock.now();
   const look = (): void => {
     const leftMs = last + timeoutMs - clock.now();

@@ -8,7 +8,7 @@
 import type { Duplex } from "node:stream";
 import { openingOf, type OpeningOptions } from "./opening.ts";
 import type { SysError } from "../../abi/errno.ts";
-import { carry, watchSilence, type Traffic } from "./traffic.ts";
+import { carry, gauge, watchSilence, type Traffic } from "./traffic.ts";
 
 export interface TunnelOptions extends OpeningOptions {
   readonly outside: Duplex;
@@ -37,23 +37,16 @@ export async function tunnel(options: TunnelOptions): Promise<Buffer | null> {
 }
 
 async function between({ guest, outside, clock, bounds, traffic, refused }: TunnelOptions, hello: Buffer): Promise<null> {
-  const count = traffic.meter();
   const closed = Promise.all([guest, outside].map((side) => new Promise<void>((resolve) => side.once("close", () => resolve()))));
   const cut = (): void => {
     guest.destroy();
     outside.destroy();
   };
   const silence = watchSilence(clock, bounds.idleTimeoutMs, cut);
-  const passes =
-    (direction: "up" | "down") =>
-    (bytes: number): boolean => {
-      silence.heard();
-      const over = count(direction, bytes);
-      if (over === null) return true;
-      refused(over);
-      cut();
-      return false;
-    };
+  const passes = gauge(traffic, silence.heard, (error) => {
+    refused(error);
+    cut();
+  });
   guest.once("close", () => outside.destroy());
   outside.once("close", () => guest.end());
   for (const side of [guest, outside]) side.once("close", () => silence.stop());
