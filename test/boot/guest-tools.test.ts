@@ -1,25 +1,14 @@
 /** What guests find behind their tool door, on a whole machine with a real MCP server, and a real client in a real sandbox. */
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect } from "vitest";
 import { noLimits } from "../../src/abi/budget.ts";
 import type { Machine } from "../../src/boot/boot.ts";
 import type { GuestAsk } from "../../src/boot/guests.ts";
-import { bwrapSandbox } from "../../src/drivers/sandbox/bwrap.ts";
-import { ZygoteClient } from "../../src/drivers/sandbox/zygote-client.ts";
 import { ok } from "../../src/lib/result.ts";
 import { place, type Place } from "../cli/shell.ts";
 import { down, must, up, workspace, type Workspace } from "./machine.ts";
-
-const probe = bwrapSandbox({ helper: new ZygoteClient() });
-const available = await probe.available();
-await probe.close();
-const reason = available.ok ? "" : available.error.message;
-const rule = (title: string, body: () => Promise<void> | void): void =>
-  it(title, async (context) => {
-    context.skip(reason !== "", reason);
-    await body();
-  });
+import { rule } from "../drivers/sandbox/sandboxed.ts";
 
 const server = path.join(import.meta.dirname, "../drivers/tool/mcp-server.ts");
 const entry = JSON.stringify({ command: process.execPath, args: ["--disable-warning=ExperimentalWarning", server, "plain"] });

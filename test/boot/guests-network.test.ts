@@ -1,28 +1,17 @@
 /** The network of a guest: a real program in a real sandbox, which reaches what policy permits, and nothing else by any way. */
-import { describe, expect, it } from "vitest";
+import { describe, expect } from "vitest";
 import { noLimits } from "../../src/abi/budget.ts";
 import type { GuestPlan } from "../../src/abi/sandbox.ts";
 import type { Machine } from "../../src/boot/boot.ts";
 import type { HeldGuest } from "../../src/boot/guests.ts";
-import { bwrapSandbox } from "../../src/drivers/sandbox/bwrap.ts";
 import { launchGuest } from "../../src/drivers/sandbox/guest-launch.ts";
 import { findProgram } from "../../src/drivers/sandbox/guest-program.ts";
-import { ZygoteClient } from "../../src/drivers/sandbox/zygote-client.ts";
 import { proxyEnv } from "../../src/guests/network.ts";
 import { replay } from "../../src/kernel/replay.ts";
+import { rule } from "../drivers/sandbox/sandboxed.ts";
 import { certificate, served, servedOverTls } from "../doors/net/rig.ts";
 import { surroundings } from "./folder.ts";
 import { down, must, up, workspace, type Workspace } from "./machine.ts";
-
-const probe = bwrapSandbox({ helper: new ZygoteClient() });
-const available = await probe.available();
-await probe.close();
-const reason = available.ok ? "" : available.error.message;
-const rule = (title: string, body: () => Promise<void>): void =>
-  it(title, async (context) => {
-    context.skip(reason !== "", reason);
-    await body();
-  });
 
 /** What the program tells of each thing it tries: a status with the first line, or the error. */
 const script = `

@@ -1,28 +1,17 @@
 /** Guests as processes of a whole machine, with real programs in real sandboxes. */
 import { Client } from "undici";
 import { createConnection } from "node:net";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect } from "vitest";
 import { noLimits } from "../../src/abi/budget.ts";
 import type { GuestPlan } from "../../src/abi/sandbox.ts";
 import type { Machine } from "../../src/boot/boot.ts";
 import { askForGuest } from "../../src/boot/guest-line.ts";
 import type { GuestAsk, HeldGuest, Order } from "../../src/boot/guests.ts";
 import { ok } from "../../src/lib/result.ts";
-import { bwrapSandbox } from "../../src/drivers/sandbox/bwrap.ts";
 import { launchGuest } from "../../src/drivers/sandbox/guest-launch.ts";
-import { ZygoteClient } from "../../src/drivers/sandbox/zygote-client.ts";
 import { replay } from "../../src/kernel/replay.ts";
+import { rule } from "../drivers/sandbox/sandboxed.ts";
 import { down, must, up, workspace, type Workspace } from "./machine.ts";
-
-const probe = bwrapSandbox({ helper: new ZygoteClient() });
-const available = await probe.available();
-await probe.close();
-const reason = available.ok ? "" : available.error.message;
-const rule = (title: string, body: () => Promise<void>): void =>
-  it(title, async (context) => {
-    context.skip(reason !== "", reason);
-    await body();
-  });
 
 const ask: GuestAsk = { name: "bash", command: ["bash", "-c", "true"], cwd: "/", limits: noLimits };
 

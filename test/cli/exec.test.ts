@@ -4,21 +4,10 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { describe, expect, it } from "vitest";
-import { bwrapSandbox } from "../../src/drivers/sandbox/bwrap.ts";
 import { childrenOf } from "../../src/drivers/sandbox/process-tree.ts";
-import { ZygoteClient } from "../../src/drivers/sandbox/zygote-client.ts";
 import { processesNamed } from "../contract/sandbox.ts";
 import { bin, daimon, onTerminal, place, type Place, type Processes } from "./shell.ts";
-
-const probe = bwrapSandbox({ helper: new ZygoteClient() });
-const available = await probe.available();
-await probe.close();
-const reason = available.ok ? "" : available.error.message;
-const rule = (title: string, body: () => Promise<void> | void): void =>
-  it(title, async (context) => {
-    context.skip(reason !== "", reason);
-    await body();
-  });
+import { rule } from "../drivers/sandbox/sandboxed.ts";
 
 const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 10));
 

@@ -2,20 +2,9 @@
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { describe, expect, it } from "vitest";
-import { bwrapSandbox } from "../../src/drivers/sandbox/bwrap.ts";
-import { ZygoteClient } from "../../src/drivers/sandbox/zygote-client.ts";
+import { describe, expect } from "vitest";
 import { place } from "./shell.ts";
-
-const probe = bwrapSandbox({ helper: new ZygoteClient() });
-const available = await probe.available();
-await probe.close();
-const reason = available.ok ? "" : available.error.message;
-const rule = (title: string, body: () => void): void =>
-  it(title, (context) => {
-    context.skip(reason !== "", reason);
-    body();
-  });
+import { rule } from "../drivers/sandbox/sandboxed.ts";
 
 describe("what a guest may not slip in", () => {
   rule("CLI-20.10  hooks, start files and settings that a guest wrote, new ones too, are committed only by their names", () => {

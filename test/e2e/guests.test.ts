@@ -6,18 +6,14 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { bwrapSandbox } from "../../src/drivers/sandbox/bwrap.ts";
-import { ZygoteClient } from "../../src/drivers/sandbox/zygote-client.ts";
+import { noSandbox } from "../drivers/sandbox/sandboxed.ts";
 import { isObject, type Json, type JsonObject } from "../../src/lib/json.ts";
 import { bin, place, type Place, type Processes } from "../cli/shell.ts";
 import { startUpstream, type Upstream } from "../upstream/server.ts";
 import type { Seen, Turn } from "../upstream/turns.ts";
 import { realGuests, type RealGuest } from "./real-guests.ts";
 
-const probe = bwrapSandbox({ helper: new ZygoteClient() });
-const available = await probe.available();
-await probe.close();
-const agents = available.ok ? realGuests() : { folder: "", reason: available.error.message };
+const agents = noSandbox === "" ? realGuests() : { folder: "", reason: noSandbox };
 if (agents.reason !== "") process.stderr.write(`skipped: ${agents.reason}\n`);
 const rule = (title: string, body: () => Promise<void>): void =>
   it(

@@ -10,18 +10,9 @@ import { overlaySessions } from "../../../src/drivers/files/overlay.ts";
 import { openMemoryBlobs } from "../../../src/drivers/store/memory-blobs.ts";
 import { errno } from "../../contract/session.ts";
 import { processesNamed } from "../../contract/sandbox.ts";
+import { rule } from "./sandboxed.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "helper-"));
-const probe = bwrapSandbox({ helper: new ZygoteClient() });
-const available = await probe.available();
-await probe.close();
-const reason = available.ok ? "" : available.error.message;
-const rule = (title: string, body: () => Promise<void>): void =>
-  test(title, async (context) => {
-    context.skip(reason !== "", reason);
-    await body();
-  });
-
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const command = (script: string): SandboxCommand => ({
