@@ -26,7 +26,7 @@ import type { Label } from "../abi/label.ts";
 import type { RuleId, Verb } from "../abi/policy.ts";
 import type { ExitStatus, ParkReason, Pid } from "../abi/process.ts";
 import { canonical, type Json } from "../lib/json.ts";
-import { done, ok, type Result } from "../lib/result.ts";
+import { done, ok, type Err, type Result } from "../lib/result.ts";
 import { isStalled, wentOn, type Rounds } from "../scheduler/progress.ts";
 import { label } from "../security/labels.ts";
 import { overBudget, type Priced } from "./admission.ts";
@@ -135,7 +135,7 @@ export class GuestProcess {
     if (this.#core.stopping) return this.#gone();
     if (this.#proc.state === "zombie") {
       const gone = this.#gone();
-      if (!gone.ok) this.#pay(ticket, reply.usage, reply.model, gone.error);
+      this.#pay(ticket, reply.usage, reply.model, gone.error);
       return gone;
     }
     const calls = callsOf(reply.parts);
@@ -234,8 +234,11 @@ export class GuestProcess {
 
   refused(name: string, args: Json, error: SysError): void {
     if (this.#core.stopping || this.#proc.state === "zombie") return;
+    this.#deny(name, args, { verb: "deny", rules: [], error });
+  }
+
+  #deny(name: string, args: Json, intent: Intent): void {
     const id = `${this.pid}.${this.#proc.step}.0`;
-    const intent: Intent = { verb: "deny", rules: [], error };
     this.#core.recorder.record({ kind: "call", at: this.#core.clock.now(), pid: this.pid, id, name, args, intent });
   }
 
@@ -276,25 +279,14 @@ export class GuestProcess {
 
   /** What the guest's hook says it is about to call. null: that was proposed by a model and allowed, or is nobody else's business. */
   reported(name: string, args: Json, modelId: string | null): SysError | null {
-    if (this.#proc.state === "zombie" || this.#core.stopping) {
-      const gone = this.#gone();
-      return gone.ok ? null : gone.error;
-    }
+    if (this.#proc.state === "zombie" || this.#core.stopping) return this.#gone().error;
     const as = this.#map(name, args);
     if (as.length === 0) return null;
     const open = this.#proc.pending.filter((call) => call.modelId !== "" && call.verb === "allow" && call.result === null);
     if (this.#proposed.tells(open, (call) => this.#map(call.name, call.args), as, modelId)) return null;
     const error = sysError("EPERM", `${name} was refused: no model proposed this call at the model door and was allowed it`);
     const large = canonical(args).length > limits.guestResultBytesMax;
-    this.#core.recorder.record({
-      kind: "call",
-      at: this.#core.clock.now(),
-      pid: this.pid,
-      id: `${this.pid}.${this.#proc.step}.0`,
-      name,
-      args: large ? {} : args,
-      intent: { verb: "deny", rules: [], as, error },
-    });
+    this.#deny(name, large ? {} : args, { verb: "deny", rules: [], as, error });
     return error;
   }
 
@@ -376,7 +368,7 @@ export class GuestProcess {
     return mayAct(this.#core, this.#proc) ? done : this.#gone();
   }
 
-  #gone(): Result<never, SysError> {
+  #gone(): Err<SysError> {
     if (this.#core.stopping) return fail("EAGAIN", `process ${this.pid} waits for the next kernel; try again`);
     const why = this.#proc.ending?.message ?? "it has ended";
     return fail("ECANCELED", `process ${this.pid} was ended: ${why}`);
