@@ -19,7 +19,7 @@ export const exec = defineCommand({
   summary: "run any program as a process, in a sandbox and on a copy of the workspace",
   details:
     "`daimon exec -- claude` starts the program where you stand, on your terminal, with its exit code. It sees the workspace at its own path as a " +
-    "copy-on-write session, an empty home, the system read-only and no network. When it has ended, `daimon diff`, `commit` and `rollback` show, keep or " +
+    "copy-on-write session, an empty home, the system read-only, and of the network what policy permits. When it has ended, `daimon diff`, `commit` and `rollback` show, keep or " +
     "drop what it changed. With --json the closing report is JSON; it goes to standard error, since the output is the program's.",
   options: execOptions,
   positionals: [
